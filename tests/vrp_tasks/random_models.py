@@ -1,0 +1,47 @@
+"""Small random models of each family, with the traps on: grouped queries, padding, odd sizes."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from PIL import Image
+
+from vrp_tasks.training.architectures import Architecture, build_architecture
+from vrp_tasks.world import draw_scene
+
+QUESTIONS = (
+    "Is there a red star in the image?",
+    "How many circles are there in the image?",
+    "Is the blue square left of the orange triangle?",
+)
+FAMILIES = ("llava", "paligemma", "qwen2_vl")
+
+
+@cache
+def random_architecture(family: str) -> Architecture:
+    """Untrained weights, perturbed so that heads and layers differ."""
+    architecture = build_architecture(family, seed=0)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in architecture.model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
+    architecture.processor.tokenizer.padding_side = "left"
+    architecture.model.eval()
+    return architecture
+
+
+def batch_of(architecture: Architecture, n: int = 3) -> dict[str, torch.Tensor]:
+    """Prompts of different length (left-padded) about different images, of different size where
+    the family allows it.
+    """
+    images = [Image.fromarray(draw_scene(seed).image) for seed in range(n)]
+    if architecture.family == "qwen2_vl" and n > 1:
+        images[1] = images[1].resize((168, 84))
+    prompts = [architecture.prompt(question) for question in QUESTIONS[:n]]
+    nested = images if architecture.family == "qwen2_vl" else [[image] for image in images]
+    inputs = dict(
+        architecture.processor(text=prompts, images=nested, return_tensors="pt", padding=True)
+    )
+    inputs.pop("labels", None)
+    return inputs

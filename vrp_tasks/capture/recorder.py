@@ -1,0 +1,150 @@
+"""Collects attention rows and hidden states of one generation, reduced as they appear.
+
+A batch of B prompts is decoded as B × ``rows_per_prompt`` rows, the greedy row first in each group.
+Only greedy rows are recorded. What is held: per layer one (B, T) attention row, its running sum, and
+a few (B, d_model) states — nothing of size T × T, nothing of size layers × T × d_model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import nn
+
+from vrp_tasks.capture.attention import attention_row, listening
+from vrp_tasks.errors import CaptureError
+
+_ROW_TOLERANCE = 1e-3  # rows are computed in float32 from keys and queries of any dtype
+
+
+class Recorder:
+    """Records the greedy rows of one `generate` call.
+
+    Parameters
+    ----------
+    decoder : nn.Module
+        Has ``layers``.
+    batch_size : int
+        Number of prompts B.
+    prompt_length : int
+        Padded prompt length T; attention is kept for these columns.
+    """
+
+    def __init__(self, decoder: nn.Module, *, batch_size: int, prompt_length: int) -> None:
+        self.layers = decoder.layers
+        self.prompt_length = prompt_length
+        self.stride = 1
+        self.active = True
+        n_layers = len(self.layers)
+        self._rows: list[torch.Tensor | None] = [None] * n_layers
+        self._states: list[torch.Tensor | None] = [None] * (n_layers + 1)
+        self.row_sum: torch.Tensor | None = None
+        self.row_count: torch.Tensor | None = None
+        self.last_prompt: torch.Tensor | None = None
+        self.last_answer: torch.Tensor | None = None
+        self.answer_sum: torch.Tensor | None = None
+        self.answer_count: torch.Tensor | None = None
+        self.batch_size = batch_size
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Hook the decoder for the duration of the block."""
+        with ExitStack() as stack:
+            stack.enter_context(listening(self))
+            first = self.layers[0].register_forward_pre_hook(self._on_input, with_kwargs=True)
+            stack.callback(first.remove)
+            for index, layer in enumerate(self.layers):
+                handle = layer.register_forward_hook(self._on_output(index))
+                stack.callback(handle.remove)
+            yield
+
+    def on_attention(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        mask: torch.Tensor | None,
+        scaling: float,
+    ) -> None:
+        """Keep the last query's row of every greedy row, mean over heads."""
+        if not self.active:
+            return
+        stride = self.stride
+        if mask is not None:
+            mask = mask[::stride] if mask.shape[0] > 1 else mask
+            mask = mask[:, :, -1, : key.shape[2]]
+        row = attention_row(query[::stride, :, -1], key[::stride], mask, scaling)
+        self.check_row(layer, row)
+        self._rows[layer] = row.mean(dim=1)[:, : self.prompt_length]
+
+    def check_row(self, layer: int, row: torch.Tensor) -> None:
+        """Raise CaptureError unless every row is a distribution over all keys (method §0)."""
+        worst = (row.sum(dim=-1) - 1).abs().max()
+        if not worst <= _ROW_TOLERANCE:
+            raise CaptureError(
+                f"attention rows of layer {layer} sum to 1 ± {float(worst):.2g}; "
+                "the model's weights or inputs are not finite, or its attention was replaced."
+            )
+
+    def _on_input(self, _module: nn.Module, args: tuple, kwargs: dict) -> None:
+        states = args[0] if args else kwargs["hidden_states"]
+        self._states[0] = states[:: self.stride, -1]
+
+    def _on_output(self, index: int) -> object:
+        def hook(_module: nn.Module, _args: tuple, output: object) -> None:
+            states = output[0] if isinstance(output, tuple) else output  # a tuple before 5.0
+            self._states[index + 1] = states[:: self.stride, -1]
+
+        return hook
+
+    def take_prompt(self) -> None:
+        """After the prefill: the last prompt token's states and rows."""
+        self.last_prompt = self._stacked_states()
+        self.row_sum = self._stacked_rows()
+        self.row_count = torch.ones(self.batch_size, device=self.row_sum.device)
+        self.last_answer = torch.zeros_like(self.last_prompt)
+        self.answer_sum = torch.zeros_like(self.last_prompt)
+        self.answer_count = torch.zeros_like(self.row_count)
+
+    def take_step(self, *, is_answer: torch.Tensor, predicts_answer: torch.Tensor) -> None:
+        """After a decoding step.
+
+        Parameters
+        ----------
+        is_answer : bool tensor, shape (B,)
+            The token just fed belongs to the answer: its states count.
+        predicts_answer : bool tensor, shape (B,)
+            The token it predicts belongs to the answer: its attention row counts.
+        """
+        if bool(is_answer.any()):
+            states = self._stacked_states()
+            chosen = is_answer[None, :, None]
+            self.last_answer = torch.where(chosen, states, self.last_answer)
+            self.answer_sum = self.answer_sum + torch.where(chosen, states, 0.0)
+            self.answer_count = self.answer_count + is_answer
+        if bool(predicts_answer.any()):
+            chosen = predicts_answer[None, :, None]
+            self.row_sum = self.row_sum + torch.where(chosen, self._stacked_rows(), 0.0)
+            self.row_count = self.row_count + predicts_answer
+
+    def _stacked_states(self) -> torch.Tensor:
+        """Float32 (n_layers + 1, B, d_model)."""
+        return self._stack(self._states, "hidden state")
+
+    def _stacked_rows(self) -> torch.Tensor:
+        """Float32 (n_layers, B, T)."""
+        return self._stack(self._rows, "attention row")
+
+    def _stack(self, parts: list[torch.Tensor | None], what: str) -> torch.Tensor:
+        silent = [index for index, part in enumerate(parts) if part is None]
+        if silent:
+            raise CaptureError(
+                f"no {what} arrived from decoder layer(s) {silent}: the hook never fired. "
+                "Is the model compiled, or its attention implementation fixed?"
+            )
+        device = parts[0].device
+        stacked = torch.stack([part.to(device).float() for part in parts])
+        parts[:] = [None] * len(parts)
+        return stacked

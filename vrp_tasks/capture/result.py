@@ -1,0 +1,47 @@
+"""What one captured generation returns per prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass
+class Captured:
+    """Raw measurements of one prompt; arrays are float32 unless said otherwise.
+
+    Attributes
+    ----------
+    tokens : list of int
+        The greedy answer, end-of-sequence and padding excluded.
+    sampled_tokens : list of list of int
+        The K sampled answers, likewise.
+    logprobs, entropies : array, shape (n_answer_tokens,)
+        Log-probability of each answer token and entropy (nats) of the distribution it came from,
+        both under the raw model distribution (T = 1, no top-p).
+    first_probabilities : array, shape (2,)
+        The two largest probabilities of the first answer position.
+    maps : array, shape (n_layers, S), or None
+        Attention to the S image tokens per layer, mean over heads and answer-side positions,
+        renormalised to sum to 1.
+    image_mass : array, shape (n_layers,), or None
+        Share of attention on the image before renormalising.
+    grid : (int, int) or None
+        Height and width of the image-token grid.
+    hidden : dict of str to array, shape (n_layers + 1, d_model)
+        ``last_prompt``, ``last_answer``, ``mean_answer``; embeddings first, before the final norm.
+    missing : dict of str to str
+        Why something above is None or absent; keys ``attention``, ``hidden_answer``.
+    """
+
+    tokens: list[int]
+    sampled_tokens: list[list[int]]
+    logprobs: np.ndarray
+    entropies: np.ndarray
+    first_probabilities: np.ndarray
+    maps: np.ndarray | None
+    image_mass: np.ndarray | None
+    grid: tuple[int, int] | None
+    hidden: dict[str, np.ndarray]
+    missing: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,53 @@
+"""What a family file states; all behaviour that families share is here."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+
+class Family(ABC):
+    """One architecture family.
+
+    Attributes
+    ----------
+    model_type : str
+        ``config.model_type`` of its checkpoints.
+    text_types : tuple of str
+        ``model_type`` of the decoders the capture was tested with.
+    boundary_tokens : tuple of str
+        Structural tokens of the prompt: they attend to the image alike whatever is asked.
+    """
+
+    model_type: ClassVar[str]
+    text_types: ClassVar[tuple[str, ...]]
+    boundary_tokens: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def image_grid(
+        self, config: PretrainedConfig, inputs: dict[str, torch.Tensor], index: int
+    ) -> tuple[int, int]:
+        """(height, width) in image tokens of image ``index`` of a batch."""
+
+    def decoder(self, model: PreTrainedModel) -> nn.Module:
+        """The text decoder: has ``layers`` and the final ``norm``."""
+        return model.model.language_model
+
+    def image_tokens(self, config: PretrainedConfig, input_ids: torch.Tensor) -> torch.Tensor:
+        """Bool, shape of ``input_ids``: true at image tokens."""
+        return input_ids == config.image_token_id
+
+    def boundary_ids(self, tokenizer: object) -> list[int]:
+        """Ids of the boundary tokens that this tokenizer has as single tokens."""
+        ids = tokenizer.convert_tokens_to_ids(list(self.boundary_tokens))
+        return [i for i in ids if i is not None and i != tokenizer.unk_token_id]
+
+
+def square_grid(config: PretrainedConfig) -> tuple[int, int]:
+    """Grid of a vision tower with a fixed image size: one token per patch."""
+    side = config.vision_config.image_size // config.vision_config.patch_size
+    return side, side

@@ -1,0 +1,20 @@
+"""PaliGemma: SigLIP patches in front of a Gemma decoder that is a prefix-LM."""
+
+import torch
+from transformers import PretrainedConfig
+
+from vrp_tasks.families.base import Family, square_grid
+
+
+class PaliGemma(Family):
+    """``PaliGemmaForConditionalGeneration``; image and question attend to each other both ways."""
+
+    model_type = "paligemma"
+    text_types = ("gemma",)
+    boundary_tokens = ("<bos>", "<eos>", "\n")
+
+    def image_grid(
+        self, config: PretrainedConfig, inputs: dict[str, torch.Tensor], index: int
+    ) -> tuple[int, int]:
+        """One fixed square grid, 16 × 16 for PaliGemma-224."""
+        return square_grid(config)

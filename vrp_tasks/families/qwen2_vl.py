@@ -1,0 +1,22 @@
+"""Qwen2-VL: images at their own size, so the grid differs from sample to sample."""
+
+import torch
+from transformers import PretrainedConfig
+
+from vrp_tasks.families.base import Family
+
+
+class Qwen2VL(Family):
+    """``Qwen2VLForConditionalGeneration``."""
+
+    model_type = "qwen2_vl"
+    text_types = ("qwen2_vl_text",)
+    boundary_tokens = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "\n", "Ċ")
+
+    def image_grid(
+        self, config: PretrainedConfig, inputs: dict[str, torch.Tensor], index: int
+    ) -> tuple[int, int]:
+        """``image_grid_thw`` counts patches; each token merges ``spatial_merge_size``² of them."""
+        merge = config.vision_config.spatial_merge_size
+        _, height, width = inputs["image_grid_thw"][index].tolist()
+        return height // merge, width // merge
