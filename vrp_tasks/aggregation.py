@@ -1,0 +1,36 @@
+"""Headline metrics in lmms-eval's own table: accuracy, and AUROC per signal with its standard error.
+
+lmms-eval calls one function per metric on rank 0. ``accuracy`` comes first and carries the records;
+all functions read one card, so table, JSON and leaderboard show the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vrp_tasks.scoring import HEADLINES, Item
+from vrp_tasks.session import active_session
+
+
+def accuracy(items: list[Item]) -> float | None:
+    """Mean of ``correct`` over the labelled samples; also scores every signal of the task."""
+    card = active_session().score_task(items[0].task, items)
+    return card.accuracy.value
+
+
+def _auroc(name: str, statistic: str) -> Callable[[list[Item]], float | None]:
+    def aggregate(items: list[Item]) -> float | None:
+        card = active_session().cards[items[0].task]
+        for result in card.signals:
+            if result.name == name and result.invalid is None:
+                return getattr(result.auroc, statistic)
+        return None
+
+    aggregate.__name__ = f"auroc_{name}" + ("_stderr" if statistic == "stderr" else "")
+    aggregate.__doc__ = f"{statistic} of the AUROC of ``{name}``; None where undefined."
+    return aggregate
+
+
+for _name in HEADLINES:
+    globals()[f"auroc_{_name}"] = _auroc(_name, "value")
+    globals()[f"auroc_{_name}_stderr"] = _auroc(_name, "stderr")

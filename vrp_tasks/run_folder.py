@@ -1,0 +1,204 @@
+"""Writes a run folder (`metrics.records`) as the run goes, and takes up an unfinished one.
+
+Each rank writes parts: an array shard and, after it, the JSON lines that refer to it, both put in
+place by a rename. `finish` turns the parts into ``records.parquet`` and writes the manifest last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+from safetensors.numpy import load_file, save_file
+
+from metrics.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
+from vrp_tasks.errors import SetupError
+
+_PARTS = "parts"
+_RUN = "run.json"
+_SUFFIX = "_vrp"
+
+
+class RunFolder:
+    """One run's folder, opened for writing by one rank."""
+
+    def __init__(self, path: Path, *, rank: int) -> None:
+        self.path, self.rank = path, rank
+        self.parts = path / _PARTS
+        self._n_parts = len(list(self.parts.glob(f"{rank}-*.jsonl")))
+        self._shards: dict[str, dict[str, np.ndarray]] = {}
+
+    @classmethod
+    def create(
+        cls, base: Path, *, stamp: str, fingerprint: dict[str, Any], rank: int = 0
+    ) -> RunFolder:
+        """Start a run below ``base``, or go on with an unfinished one of the same fingerprint.
+
+        A folder that another process is writing to is left alone. Raises SetupError if ``base``
+        cannot be written to.
+        """
+        check_writable(base)
+        for path in sorted(base.glob(f"*{_SUFFIX}"), reverse=True):
+            if _unfinished_twin(path, fingerprint) and (lock := _lock(path)) is not None:
+                folder = cls(path, rank=rank)
+                folder._hold = lock
+                return folder
+        path = base / f"{stamp}{_SUFFIX}"
+        for number in range(2, 1000):
+            if not path.exists():
+                break
+            path = base / f"{stamp}-{number}{_SUFFIX}"
+        (path / _PARTS).mkdir(parents=True)
+        folder = cls(path, rank=rank)
+        folder._hold = _lock(path)
+        _write(folder.parts / _RUN, json.dumps(fingerprint, indent=1, sort_keys=True))
+        return folder
+
+    def add(self, payloads: list[dict[str, Any]], arrays: list[dict[str, np.ndarray]]) -> None:
+        """Write one part: the payloads' ``shard`` and ``row`` are filled in.
+
+        Parameters
+        ----------
+        payloads : list of dict
+            JSON-ready captures, one per sample.
+        arrays : list of dict of array
+            Each sample's arrays, without the row axis. A sample may lack any of them.
+        """
+        number, self._n_parts = self._n_parts, self._n_parts + 1
+        shard = f"arrays-{self.rank}-{number}.safetensors"
+        columns = _stack_rows(arrays)
+        if columns:
+            partial = self.path / f"{shard}.partial"
+            save_file(columns, partial)
+            partial.chmod(0o644)
+            partial.replace(self.path / shard)
+        for row, (payload, own) in enumerate(zip(payloads, arrays, strict=True)):
+            payload["shard"], payload["row"] = (shard, row) if own else (None, None)
+        lines = [json.dumps(payload, allow_nan=False) for payload in payloads]
+        _write(self.parts / f"{self.rank}-{number}.jsonl", "\n".join(lines) + "\n")
+
+    def captured(self) -> list[dict[str, Any]]:
+        """Payloads of all parts so far, of every rank."""
+        payloads = []
+        for part in sorted(self.parts.glob("*.jsonl")):
+            payloads += [json.loads(line) for line in part.read_text("utf-8").splitlines()]
+        return payloads
+
+    def rows_of(self, name: str, records: list[SampleRecord]) -> np.ndarray | None:
+        """Array ``name`` of every record, float32 (n, …), or None unless every record has it."""
+        rows = []
+        for record in records:
+            if record.shard is None:
+                return None
+            shard = self._shards.get(record.shard)
+            if shard is None:
+                shard = self._shards[record.shard] = load_file(self.path / record.shard)
+            if name not in shard or not bool(shard[f"{name}.present"][record.row]):
+                return None
+            rows.append(shard[name][record.row].astype(np.float32))
+        return np.stack(rows) if rows else None
+
+    def finish(self, records: list[SampleRecord], manifest: dict[str, Any]) -> Path:
+        """Write records and manifest; the folder is complete when this returns its path."""
+        self._shards.clear()
+        table = pa.Table.from_pylist([record.to_row() for record in records])
+        partial = self.path / f"{RECORDS_FILE}.partial"
+        pq.write_table(table, partial, compression="zstd")
+        partial.replace(self.path / RECORDS_FILE)
+        used = {record.shard for record in records}
+        for shard in self.path.glob("arrays-*.safetensors"):
+            if shard.name not in used:  # captured before a resume under a narrower limit
+                shard.unlink()
+        files = {
+            path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
+            for path in sorted(self.path.iterdir())
+            if path.suffix in (".parquet", ".safetensors")
+        }
+        complete = RunManifest(**manifest, files=files)
+        text = json.dumps(complete.to_json(), indent=1, allow_nan=False, ensure_ascii=False)
+        _write(self.path / MANIFEST_FILE, text + "\n")
+        shutil.rmtree(self.parts)
+        self.release()
+        return self.path
+
+    def release(self) -> None:
+        """Let another process go on with this folder."""
+        hold = getattr(self, "_hold", None)
+        if hold is not None:
+            hold.release()
+            Path(hold.lock_file).unlink(missing_ok=True)
+            self._hold = None
+
+
+def check_writable(folder: Path) -> None:
+    """Raise SetupError unless files can be made in ``folder`` (created if missing)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise SetupError(
+            f"cannot write to the output folder {folder}: {error.strerror or error}. "
+            "Choose another --output_path."
+        ) from error
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unfinished_twin(path: Path, fingerprint: dict[str, Any]) -> bool:
+    run = path / _PARTS / _RUN
+    if (path / MANIFEST_FILE).exists() or not run.exists():
+        return False
+    try:
+        return bool(json.loads(run.read_text("utf-8")) == fingerprint)
+    except json.JSONDecodeError:
+        return False
+
+
+def _lock(path: Path) -> FileLock | None:
+    lock = FileLock(path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    return lock
+
+
+def _stack_rows(arrays: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Columns of a shard; a row that lacks an array holds zeros and ``<name>.present`` false."""
+    columns: dict[str, np.ndarray] = {}
+    for name in sorted({name for own in arrays for name in own}):
+        if name == "map_layers":
+            columns |= _ragged(name, [own.get(name) for own in arrays])
+            continue
+        like = next(own[name] for own in arrays if name in own)
+        rows = [own.get(name, np.zeros_like(like)) for own in arrays]
+        columns[name] = np.stack(rows)
+        columns[f"{name}.present"] = np.array([name in own for own in arrays])
+    return columns
+
+
+def _ragged(name: str, maps: list[np.ndarray | None]) -> dict[str, np.ndarray]:
+    n_layers = next(m.shape[0] for m in maps if m is not None)
+    filled = [np.zeros((n_layers, 0), np.float32) if m is None else m for m in maps]
+    offsets = np.cumsum([0] + [m.shape[1] for m in filled])
+    return {name: np.concatenate(filled, axis=1), "map_offsets": offsets}
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

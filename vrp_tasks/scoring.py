@@ -1,0 +1,136 @@
+"""What a task's ``process_results`` returns: the benchmark's score beside the captured signals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from metrics.errors import UndefinedMetricError
+from metrics.self_consistency import (
+    answer_agreement,
+    discrete_semantic_entropy,
+    majority_share,
+    n_distinct,
+    pairwise_agreement,
+)
+
+THRESHOLD = 0.5  # a soft score of at least this counts as correct (method §1)
+HEADLINES = (
+    "spatial_entropy",
+    "cluster_count",
+    "token_confidence",
+    "logit_entropy",
+    "self_consistency",
+    "answer_agreement",
+    "probe",
+    "kind_only",
+    "answer_only",
+)
+
+_CONSISTENCY: dict[str, Callable[[list[str], str], float]] = {
+    "self_consistency": lambda samples, _: majority_share(samples),
+    "answer_agreement": answer_agreement,
+    "pairwise_agreement": lambda samples, _: pairwise_agreement(samples),
+    "distinct_answers": lambda samples, _: -n_distinct(samples),
+    "semantic_entropy": lambda samples, _: -discrete_semantic_entropy(samples),
+}
+
+
+class Item(dict):
+    """What lmms-eval logs for one sample under one metric; remembers its task for aggregation.
+
+    A dict rather than a number: lmms-eval would print the standard error of the mean *signal*
+    beside an AUROC.
+    """
+
+    task: str
+
+
+def reliability_results(
+    results: list[str],
+    *,
+    task: str,
+    score: Callable[[str], float | None],
+    normalize: Callable[[str], str],
+    doc_id: str,
+    group: str,
+    kind: str,
+    target: str | None,
+) -> dict[str, Item]:
+    """Score an answer and pair it with its signals.
+
+    Parameters
+    ----------
+    results : list of str
+        What lmms-eval passes to ``process_results``: the answer and, from a probed model, the
+        captured payload as JSON.
+    task : str
+        Task name, used when the answer carries no payload.
+    score : callable
+        The benchmark's scorer: answer -> score in [0, 1], or None without a reference.
+    normalize : callable
+        The benchmark's answer normalisation, under which sampled answers are compared.
+    doc_id, group, kind, target
+        Identity of the sample, its image, question kind, and reference answer.
+
+    Returns
+    -------
+    dict of str to Item
+        ``accuracy`` holds the whole record, ``auroc_<signal>`` the signal's value.
+    """
+    answer = results[0]
+    payload = json.loads(results[1]) if len(results) > 1 else _uninstrumented()
+    value = score(answer)
+    signals, missing = dict(payload["signals"]), dict(payload["missing"])
+    samples = payload["samples"]
+    for name, compute in _CONSISTENCY.items():
+        try:
+            if not samples:
+                raise UndefinedMetricError(missing.get("samples", "no answers were sampled"))
+            signals[name] = float(compute([normalize(s) for s in samples], normalize(answer)))
+        except UndefinedMetricError as undefined:
+            signals[name], missing[name] = None, str(undefined)
+    record = Item(
+        task=payload.get("task", task),
+        split=payload.get("split", ""),
+        doc_id=str(payload.get("doc_id", doc_id)),
+        group=group,
+        kind=kind,
+        prompt=payload.get("prompt", ""),
+        answer=answer,
+        target=target,
+        correct=None if value is None else int(value >= THRESHOLD),
+        samples=samples,
+        signals=signals,
+        layers=payload["layers"],
+        missing=missing,
+        grid=payload["grid"],
+        n_answer_tokens=payload["n_answer_tokens"],
+        shard=payload["shard"],
+        row=payload["row"],
+    )
+    if value is not None:  # lmms-eval averages every `score` it finds
+        record["score"] = float(value)
+    record.task = record["task"]
+    out = {"accuracy": record}
+    for name in HEADLINES:
+        item = Item(value=signals.get(name))
+        item.task = record.task
+        out[f"auroc_{name}"] = item
+        out[f"auroc_{name}_stderr"] = item
+    return out
+
+
+def _uninstrumented() -> dict[str, Any]:
+    reason = "the answer came without signals (response cache of another model, or not probed)"
+    return {
+        "signals": {},
+        "layers": {},
+        "missing": {"samples": reason, "capture": reason},
+        "samples": [],
+        "grid": None,
+        "n_answer_tokens": None,
+        "shard": None,
+        "row": None,
+    }

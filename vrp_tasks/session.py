@@ -1,0 +1,323 @@
+"""One evaluation that includes our tasks: checks before it, the run folder during and after it.
+
+`run_evaluation` stands around ``lmms_eval.evaluator.simple_evaluate``. A run without our tasks
+passes straight through.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from loguru import logger
+
+from metrics.card import Card, evaluate_card
+from metrics.errors import UndefinedMetricError
+from metrics.probes import cross_fit_probe
+from metrics.records import SampleRecord
+from metrics.validity import check_signal
+from vrp_tasks.errors import CaptureError, SetupError
+from vrp_tasks.preflight import check_before_loading, check_tasks
+from vrp_tasks.provenance import checkpoint_identity, package_versions
+from vrp_tasks.run_folder import RunFolder
+from vrp_tasks.scoring import THRESHOLD
+
+_PROBE_STATE = "hidden_last_prompt"
+_sessions: list[Session] = []
+
+
+def active_session() -> Session:
+    """The session of the evaluation that is running; CaptureError outside one."""
+    if not _sessions:
+        raise CaptureError("vrp_* tasks only run through lmms_eval's evaluator.")
+    return _sessions[-1]
+
+
+def session_or_none() -> Session | None:
+    """The running session, or None for an evaluation without our tasks."""
+    return _sessions[-1] if _sessions else None
+
+
+def run_evaluation(module: ModuleType, stock: Callable, args: tuple, kwargs: dict) -> Any:
+    """Call ``simple_evaluate`` with our checks around it.
+
+    From the command line a SetupError becomes one line on stderr and exit code 1 (lmms-eval itself
+    would print a traceback and exit with 0).
+    """
+    if "evaluate" in module.__dict__ and not hasattr(module.__dict__["evaluate"], "_vrp_stock"):
+        module.__dict__["evaluate"] = _wrap_evaluate(module.__dict__["evaluate"])
+    asked = inspect.signature(stock).bind(*args, **kwargs).arguments
+    cli = asked.get("cli_args")
+    try:
+        check_before_loading(asked)
+        tracker = asked.get("evaluation_tracker")
+        output = getattr(cli, "output_path", None) or getattr(tracker, "output_path", None)
+        with _output_path(output):
+            return stock(*args, **kwargs)
+    except SetupError as error:
+        if cli is None:
+            raise
+        raise SystemExit(f"vrp-tasks: {error}") from error
+
+
+_outputs: list[str | None] = []
+
+
+@contextmanager
+def _output_path(path: str | None) -> Iterator[None]:
+    _outputs.append(path)
+    try:
+        yield
+    finally:
+        _outputs.pop()
+
+
+def _wrap_evaluate(stock: Callable) -> Callable:
+    def evaluate(lm: object, task_dict: dict, *args: object, **kwargs: object) -> Any:
+        from lmms_eval.evaluator_utils import get_task_list
+
+        tasks = {
+            output.task_name: output.task
+            for output in get_task_list(task_dict)
+            if _is_ours(output.task)
+        }
+        if not tasks:
+            return stock(lm, task_dict, *args, **kwargs)
+        check_tasks(lm, tasks)
+        session = Session(lm, tasks, output=_outputs[-1] if _outputs else None)
+        _sessions.append(session)
+        try:
+            results = stock(lm, task_dict, *args, **kwargs)
+            session.finish()
+        finally:
+            session.close()
+            _sessions.remove(session)
+        return results
+
+    evaluate._vrp_stock = stock  # type: ignore[attr-defined]
+    return evaluate
+
+
+def _is_ours(task: Any) -> bool:
+    metadata = getattr(getattr(task, "config", None), "metadata", None)
+    return isinstance(metadata, dict) and bool(metadata.get("vrp"))
+
+
+class Session:
+    """Tasks, settings and run folder of one evaluation, on one rank.
+
+    Attributes
+    ----------
+    tasks : dict of str to lmms-eval task
+        Our tasks only.
+    cards : dict of str to Card
+        Filled on rank 0 as tasks are aggregated.
+    folder : RunFolder
+        Where captures go.
+    """
+
+    def __init__(self, lm: Any, tasks: dict[str, Any], *, output: str | None) -> None:
+        self.tasks = tasks
+        self.cards: dict[str, Card] = {}
+        self.seconds = 0.0
+        self._records: list[SampleRecord] = []
+        self._invalid: dict[str, str] = {}
+        self._probe: dict[str, dict[str, Any]] = {}
+        self._temporary = None if output else tempfile.TemporaryDirectory(prefix="vrp-")
+        self.model = _describe_model(lm)
+        self.settings = lm.vrp_settings()
+        rank = int(os.environ.get("RANK", 0))
+        self.is_main = rank == 0
+        fingerprint = {
+            "model": self.model,
+            "settings": self.settings,
+            "tasks": {name: str(task.VERSION) for name, task in tasks.items()},
+            "versions": package_versions(),
+        }
+        name = f"{_last_parts(self.model['pretrained'])}"
+        base = Path(output or self._temporary.name) / name
+        stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
+        path = None
+        if self.is_main:
+            self.folder = RunFolder.create(base, stamp=stamp, fingerprint=fingerprint)
+            path = str(self.folder.path)
+        path = _broadcast(path)
+        if not self.is_main:
+            self.folder = RunFolder(Path(path), rank=rank)
+
+    def owns(self, task: str) -> bool:
+        """Whether a request of this task is to be probed."""
+        return task in self.tasks
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Count the block as generation time."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - began
+
+    def score_task(self, task: str, items: list[dict[str, Any]]) -> Card:
+        """Turn gathered items into records and score every signal (rank 0)."""
+        ordered = sorted(items, key=lambda item: _natural(item["doc_id"]))
+        records = [SampleRecord(**{"score": None, **item}) for item in ordered]
+        labelled = [record for record in records if record.correct is not None]
+        scores, why = self._probe_scores(task, labelled)
+        for record in records:
+            record.signals["probe"] = scores.get(record.doc_id)
+            if record.signals["probe"] is None:
+                record.missing["probe"] = why or "the sample has no label"
+        signals = signal_columns(records)
+        invalid = {}
+        for name, values in signals.items():
+            complaint = check_signal(values)
+            if complaint is not None:
+                invalid[name] = complaint
+        self._invalid |= {f"{task}:{name}": reason for name, reason in invalid.items()}
+        self._records += records
+        card = evaluate_card(
+            correct=np.array([np.nan if r.correct is None else r.correct for r in records]),
+            groups=[r.group for r in records],
+            kinds=[r.kind for r in records],
+            signals=signals,
+            answers=[r.answer for r in records],
+            invalid=invalid,
+            rng=np.random.default_rng(0),
+        )
+        self.cards[task] = card
+        return card
+
+    def _probe_scores(
+        self, task: str, records: list[SampleRecord]
+    ) -> tuple[dict[str, float], str | None]:
+        """Out-of-fold probe score per document, or the reason why there is none."""
+        hidden = self.folder.rows_of(_PROBE_STATE, records)
+        if hidden is None:
+            return {}, "not every sample has its hidden state"
+        try:
+            fitted = cross_fit_probe(
+                hidden,
+                np.array([record.correct for record in records]),
+                [record.group for record in records],
+                rng=np.random.default_rng(0),
+            )
+        except UndefinedMetricError as undefined:
+            return {}, str(undefined)
+        by_layer = [float(a) if np.isfinite(a) else None for a in fitted.auroc_by_layer]
+        self._probe[task] = {
+            "state": _PROBE_STATE,
+            "layer_per_fold": [int(layer) for layer in fitted.layer_per_fold],
+            "C_per_fold": [float(c) for c in fitted.C_per_fold],
+            "auroc_by_layer": by_layer,
+        }
+        names = [record.doc_id for record in records]
+        return dict(zip(names, map(float, fitted.scores), strict=True)), None
+
+    def finish(self) -> None:
+        """Write records and manifest (rank 0)."""
+        if not self.is_main:
+            return
+        manifest = {
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "model": self.model,
+            "tasks": {name: self._describe_task(name) for name in self.tasks},
+            "settings": self.settings,
+            "versions": package_versions(),
+            "command": list(sys.argv),
+            "invalid": self._invalid,
+            "probe": self._probe,
+            "cost": {
+                "seconds": round(self.seconds, 3),
+                "n_samples": len(self._records),
+                "peak_memory_bytes": _peak_memory(),
+            },
+        }
+        path = self.folder.finish(self._records, manifest)
+        if self._temporary is None:
+            logger.info(f"Reliability records: {path}")
+
+    def _describe_task(self, name: str) -> dict[str, Any]:
+        task = self.tasks[name]
+        records = [record for record in self._records if record.task == name]
+        config = task.config
+        return {
+            "version": str(task.VERSION),
+            "split": config.test_split or config.validation_split,
+            "n_samples": len(records),
+            "threshold": THRESHOLD,
+            "kinds": sorted({record.kind for record in records}),
+            "generation": {k: v for k, v in (config.generation_kwargs or {}).items()},
+        }
+
+    def close(self) -> None:
+        """Release the folder; without an output path it goes away."""
+        self.folder.release()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+
+def signal_columns(records: list[SampleRecord]) -> dict[str, np.ndarray]:
+    """Signal name -> float64 (n,), NaN where a record has none."""
+    names = sorted({name for record in records for name in record.signals})
+    return {
+        name: np.array(
+            [np.nan if (v := r.signals.get(name)) is None else v for r in records], dtype=float
+        )
+        for name in names
+    }
+
+
+def _describe_model(lm: Any) -> dict[str, Any]:
+    model = lm.model
+    text = model.config.get_text_config()
+    pretrained = getattr(lm, "pretrained", None) or model.config._name_or_path
+    return {
+        "name": Path(str(pretrained)).name,
+        "family": model.config.model_type,
+        "pretrained": _last_parts(str(pretrained), separator="/"),
+        **checkpoint_identity(str(pretrained), getattr(model.config, "_commit_hash", None)),
+        "adapter": f"{type(lm).__module__}.{type(lm).__name__}",
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "device": str(model.device),
+        "attention": "sdpa",
+        "n_layers": text.num_hidden_layers,
+        "d_model": text.hidden_size,
+        "n_parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def _last_parts(pretrained: str, *, separator: str = "__") -> str:
+    """The last two parts of a path or hub id, as lmms-eval names its own result folders."""
+    return separator.join(pretrained.rstrip("/").split("/")[-2:])
+
+
+def _natural(doc_id: str) -> tuple[int, str]:
+    return (int(doc_id), "") if doc_id.isdigit() else (sys.maxsize, doc_id)
+
+
+def _broadcast(value: str | None) -> str:
+    """Rank 0's value on every rank."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        box = [value]
+        torch.distributed.broadcast_object_list(box, src=0)
+        value = box[0]
+    return str(value)
+
+
+def _peak_memory() -> int:
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
