@@ -1,1 +1,1 @@
-"""Training of the shipped tiny checkpoints on the shapes world: ``python -m vrp_tasks.training``."""
+"""Training of the shipped tiny checkpoints: ``python -m vrp_tasks.training``."""

@@ -17,12 +17,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m vrp_tasks.training", description=__doc__)
     parser.add_argument("--family", required=True, choices=sorted(FAMILIES))
     parser.add_argument("--steps", type=int, required=True, help="length of the schedule")
-    parser.add_argument("--work", type=Path, required=True, help="folder of the run's state and log")
+    parser.add_argument(
+        "--work", type=Path, required=True, help="folder of the run's state and log"
+    )
     parser.add_argument("--export", type=Path, help="write the checkpoint folder here at the end")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (1 is the fastest here)")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="CPU threads (1 is the fastest here)"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     recipe = Recipe(

@@ -120,7 +120,8 @@ class Trainer:
 
     def _optimizers(self) -> list[torch.optim.Optimizer]:
         """Muon for the blocks' matrices, AdamW for everything else."""
-        matrices, rest = [], []
+        matrices: list[nn.Parameter] = []
+        rest: list[nn.Parameter] = []
         for name, parameter in self.model.named_parameters():
             in_block = ".layers." in name or ".blocks." in name or "projector" in name
             (matrices if in_block and parameter.ndim == 2 else rest).append(parameter)
@@ -171,7 +172,9 @@ class Trainer:
             asked = [[qs[i] for i in rng.permutation(len(qs))[:3]] for qs in asked]
         images = [as_jpeg(s.image) if rng.random() < 0.5 else s.image for s in scenes]
         self.model.train()
-        batch = _to(self.packer.pack(asked, packed=packed, auxiliary=recipe.auxiliary_weight), self.device)
+        batch = _to(
+            self.packer.pack(asked, packed=packed, auxiliary=recipe.auxiliary_weight), self.device
+        )
         labels = torch.from_numpy(np.stack([dense_labels(s) for s in scenes])).to(self.device)
         features = image_features(self.architecture, images)
         logits, hidden = decode(self.architecture, features, batch)
@@ -198,7 +201,10 @@ class Trainer:
         for start in range(0, n_scenes, 15):
             scenes = [draw_scene(VALIDATION_SEED + i) for i in range(start, start + 15)]
             asked = [ask_for_training(s, np.random.default_rng(s.seed)) for s in scenes]
-            batch = _to(self.packer.pack(asked, packed=not self.packer.prefix_lm, auxiliary=1.0), self.device)
+            batch = _to(
+                self.packer.pack(asked, packed=not self.packer.prefix_lm, auxiliary=1.0),
+                self.device,
+            )
             features = image_features(self.architecture, [s.image for s in scenes])
             logits, _ = decode(self.architecture, features, batch)
             hit = (logits.argmax(-1) == batch.targets).tolist()

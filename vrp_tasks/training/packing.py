@@ -113,7 +113,11 @@ class Packer:
         bidirectional = np.zeros((len(rows), length), dtype=bool)
         axes = self.positions.shape[0]
         positions = np.zeros((axes, len(rows), length), dtype=np.int64)
-        at, targets, weights, kinds, first = [], [], [], [], []
+        at: list[tuple[int, int]] = []
+        targets: list[int] = []
+        weights: list[float] = []
+        kinds: list[str] = []
+        first: list[int] = []
         ids[:, :start], block[:, :start], bidirectional[:, :start] = self.prefix, 0, self.prefix_lm
         positions[:, :, :start] = self.positions[:, None, :start].numpy()
         after = self.positions[:, start].numpy()

@@ -8,7 +8,9 @@ only: they ask where things are, which a model has to know before it can compare
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,6 +24,8 @@ from vrp_tasks.world.scene import (
     combos_by_popularity,
     habitual_partner,
 )
+
+_T = TypeVar("_T")
 
 KINDS = ("existence", "counting", "relation", "attribute")
 NEGATIVES = ("random", "popular", "adversarial")
@@ -86,14 +90,15 @@ def ask_auxiliary(scene: Scene, rng: np.random.Generator) -> Question:
     name = f"{thing.color} {thing.shape}"
     if choice == 0:
         columns, rows = ("left", "center", "right"), ("top", "middle", "bottom")
-        cell = f"{rows[thing.center[1] * 3 // IMAGE_SIZE]} {columns[thing.center[0] * 3 // IMAGE_SIZE]}"
+        column, row = (v * 3 // IMAGE_SIZE for v in thing.center)
+        cell = f"{rows[row]} {columns[column]}"
         return Question("where", "cell", f"Where is the {name}?", cell, (index,))
     if choice == 1:
         return Question("where", "row", f"Which row is the {name} in?", str(y), (index,))
     return Question("where", "column", f"Which column is the {name} in?", str(x), (index,))
 
 
-def _pick(rng: np.random.Generator, options: list) -> object:
+def _pick(rng: np.random.Generator, options: Sequence[_T]) -> _T:
     return options[int(rng.integers(len(options)))]
 
 

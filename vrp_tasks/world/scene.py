@@ -196,7 +196,7 @@ def _vertices(n: int, radius: int, degrees: int) -> list[tuple[int, int]]:
 def _half_planes(
     dx: np.ndarray, dy: np.ndarray, corners: list[tuple[int, int]], stride: int
 ) -> np.ndarray:
-    """How many of the directed lines corner i → corner i + stride have the point on their inside."""
+    """How many directed lines corner i → corner i + stride have the point on their inside."""
     n = len(corners)
     count = np.zeros(np.broadcast_shapes(dx.shape, dy.shape), dtype=np.int64)
     for index in range(n):
