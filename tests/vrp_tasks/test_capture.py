@@ -319,3 +319,11 @@ def test_right_padding_is_refused():
 def test_settings_are_checked(settings, message):
     with pytest.raises(SetupError, match=message):
         CaptureSettings(**settings)
+
+
+def test_the_cache_grows_past_its_room_without_changing_answers(monkeypatch):
+    _, roomy = run("qwen2_vl", max_new_tokens=9)
+    monkeypatch.setattr("vrp_tasks.capture.generate._ROOM", 2)
+    _, tight = run("qwen2_vl", max_new_tokens=9)
+    assert [item.sampled_tokens for item in tight] == [item.sampled_tokens for item in roomy]
+    assert [item.tokens for item in tight] == [item.tokens for item in roomy]

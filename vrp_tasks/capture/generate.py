@@ -17,6 +17,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
+from vrp_tasks.capture.cache import spread_cache
 from vrp_tasks.capture.recorder import Recorder
 from vrp_tasks.capture.result import Captured
 from vrp_tasks.capture.sampling import SampleStreams, draw, warpers
@@ -25,6 +26,7 @@ from vrp_tasks.families import Family
 
 # prepared inputs that have one row per prompt; the batch axis of position ids is their second to last
 _PER_ROW = ("attention_mask", "token_type_ids", "mm_token_type_ids")
+_ROOM = 64  # answer tokens that the repeated cache has room for before it first grows
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,7 @@ class _DecodeState:
         self.eos = torch.empty(0, dtype=torch.long) if eos is None else eos.flatten()
         self.eos = self.eos.to(input_ids.device)
         self.pad = int(pad) if pad is not None else 0
+        self.room = min(config.max_length - self.prompt_length, _ROOM)
         self.alive = torch.ones(len(self.ids), dtype=torch.bool, device=input_ids.device)
         self.newest = torch.zeros_like(self.alive)
         self.lengths = torch.zeros_like(self.alive, dtype=torch.long)
@@ -196,7 +199,7 @@ class _DecodeState:
         positions = self.kwargs.get("position_ids")
         if positions is not None:
             self.kwargs["position_ids"] = positions.repeat_interleave(self.rows, dim=-2)
-        self.kwargs["past_key_values"].batch_repeat_interleave(self.rows)
+        spread_cache(self.kwargs["past_key_values"], rows=self.rows, room=self.room)
 
     def choose(
         self, outputs: object, processor: LogitsProcessorList, criteria: StoppingCriteriaList

@@ -1,0 +1,268 @@
+"""The mixin that turns a stock lmms-eval adapter into a probed one.
+
+The stock adapter prepares prompts and images and parses the output. For tasks of ours its call of
+``model.generate``, which arrives with every tensor prepared, is served by `probed_generate`;
+requests of other tasks go to the stock code untouched.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+import torch
+from loguru import logger
+from tqdm import tqdm
+
+from vrp_tasks.capture import Captured, probed_generate
+from vrp_tasks.capture.attention import capturing_attention
+from vrp_tasks.errors import CaptureError
+from vrp_tasks.families import family_of
+from vrp_tasks.preflight import settings_from
+from vrp_tasks.session import Session, session_or_none
+from vrp_tasks.signals import capture_arrays, capture_payload
+
+_SLICE = 64  # requests between two writes to the run folder
+
+
+class ProbedAdapter:
+    """Mixin in front of a stock adapter class.
+
+    Model arguments beside the stock ones: ``k``, ``sample_temperature``, ``sample_top_p``,
+    ``sample_seed`` (see `CaptureSettings`) and ``hidden_dtype`` (float16, float32 or none).
+    """
+
+    family_type: ClassVar[str]
+    device_map_unset: ClassVar[Any] = None  # the stock default that does not run on one device
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._capture, self._hidden_dtype = settings_from(kwargs)
+        super().__init__(**_with_device(kwargs))
+        self.pretrained = kwargs.get("pretrained", self.default_checkpoint())
+
+    @classmethod
+    def default_checkpoint(cls) -> str:
+        """The stock adapter's default for ``pretrained``."""
+        for base in cls.__mro__:
+            if not issubclass(base, ProbedAdapter) and "__init__" in vars(base):
+                return inspect.signature(base).parameters["pretrained"].default
+        raise TypeError(f"{cls.__name__} has no stock adapter behind it")
+
+    def vrp_settings(self) -> dict[str, Any]:
+        """Capture settings, for the manifest."""
+        sampling = {"top_k": None, "repetition_penalty": None}  # never applied to the samples
+        return {**asdict(self._capture), **sampling, "hidden_dtype": self._hidden_dtype}
+
+    def generate_until(self, requests: list[Any]) -> list[Any]:
+        """Probe the requests of our tasks; hand all others to the stock adapter."""
+        session = session_or_none()
+        mine = [] if session is None else [i for i, r in enumerate(requests) if _probed(session, r)]
+        if not mine:
+            return super().generate_until(requests)
+        results: list[Any] = [None] * len(requests)
+        rest = sorted(set(range(len(requests))) - set(mine))
+        if rest:
+            others = super().generate_until([requests[i] for i in rest])
+            for index, result in zip(rest, others, strict=True):
+                results[index] = result
+        # the stock adapters take a whole batch to be of its first request's task
+        for task in dict.fromkeys(requests[i].task_name for i in mine):
+            own = [i for i in mine if requests[i].task_name == task]
+            answers = self._probe(session, [requests[i] for i in own])
+            for index, result in zip(own, answers, strict=True):
+                results[index] = result
+        return results
+
+    def _probe(self, session: Session, requests: list[Any]) -> list[list[str]]:
+        """Answers with payloads of one task's requests, written to the run folder as they come."""
+        done = {(p["task"], p["split"], p["doc_id"]): p for p in session.folder.captured()}
+        results: dict[int, dict[str, Any]] = {}
+        for index, request in enumerate(requests):
+            payload = done.get(_identity(request))
+            if payload is not None and payload["prompt"] == request.args[0]:
+                results[index] = payload
+        task = requests[0].task_name
+        if results:
+            logger.info(f"{task}: resuming, {len(results)} of {len(requests)} samples are there.")
+        order = self._stock_order(requests, [i for i in range(len(requests)) if i not in results])
+        step = max(1, _SLICE // self.batch_size) * self.batch_size
+        bar = tqdm(
+            total=len(requests), initial=len(results), desc=f"{task} + signals",
+            disable=not session.is_main,
+        )
+        with self._probing(), session.timed():
+            for start in range(0, len(order), step):
+                chosen = order[start : start + step]
+                payloads = self._probe_slice(session, [requests[i] for i in chosen], bar)
+                results |= dict(zip(chosen, payloads, strict=True))
+        bar.close()
+        return [
+            [results[i]["answer"], json.dumps(results[i], allow_nan=False)]
+            for i in range(len(requests))
+        ]
+
+    def _stock_order(self, requests: list[Any], indices: list[int]) -> list[int]:
+        """The order in which the stock adapter would batch, so that batches have its members."""
+        if self.batch_size == 1:
+            return indices
+        prompts = {i: requests[i].args[0] for i in indices}
+        return sorted(indices, key=lambda i: (-len(self.tokenizer.encode(prompts[i])), prompts[i]))
+
+    def _probe_slice(self, session: Session, requests: list[Any], bar: tqdm) -> list[dict]:
+        """Run the stock adapter on some requests of one task and pair its texts with captures."""
+        seen: list[Any] = []
+        caught: list[Captured] = []
+        failure: list[BaseException] = []
+        task, split = requests[0].args[4], requests[0].args[5]
+
+        def generate(**options: Any) -> torch.Tensor:
+            try:
+                inputs = {k: v for k, v in options.items() if isinstance(v, torch.Tensor)}
+                rest = {k: v for k, v in options.items() if k not in inputs}
+                rows = len(inputs["input_ids"])
+                names = [f"{task}/{split}/{d}" for d in seen[len(caught) : len(caught) + rows]]
+                sequences, captured = probed_generate(
+                    self.model, family_of(self.model.config), inputs,
+                    identities=names, settings=self._capture, **rest,
+                )
+            except Exception as error:
+                failure.append(error)  # llava_hf turns any error into an empty answer
+                raise
+            caught.extend(captured)
+            bar.update(rows)
+            return sequences
+
+        clones = [_clone(request) for request in requests]
+        with self._recording_docs(task, split, seen), _patched_generate(self.model, generate):
+            texts = super().generate_until(clones)
+        if failure:
+            raise failure[0]
+        if sorted(map(str, seen)) != sorted(str(r.doc_id) for r in requests) or len(seen) != len(
+            caught
+        ):
+            raise CaptureError(
+                f"{task}: {len(requests)} requests led to {len(caught)} captures of "
+                f"{len(seen)} documents; answers and signals cannot be paired."
+            )
+        by_doc = dict(zip(map(str, seen), caught, strict=True))
+        pairs = [(r, t, by_doc[str(r.doc_id)]) for r, t in zip(requests, texts, strict=True)]
+        payloads, arrays = [], []
+        for request, text, captured in pairs:
+            own, missing = capture_arrays(captured, hidden_dtype=self._hidden_dtype)
+            payload = {
+                "task": task,
+                "split": split,
+                "doc_id": str(request.doc_id),
+                "prompt": request.args[0],
+                "answer": text if isinstance(text, str) else text.text,
+                "samples": self._texts(captured.sampled_tokens),
+                **capture_payload(captured),
+            }
+            payload["missing"] |= missing
+            payloads.append(payload)
+            arrays.append(own)
+        session.folder.add(payloads, arrays)
+        return payloads
+
+    def _texts(self, tokens: list[list[int]]) -> list[str]:
+        return [t.strip() for t in self.tokenizer.batch_decode(tokens, skip_special_tokens=True)]
+
+    @contextmanager
+    def _probing(self) -> Iterator[None]:
+        """Capture on, padding left, the stock progress bar (one per slice) off."""
+        with ExitStack() as stack:
+            stack.enter_context(capturing_attention(self.model))
+            stack.enter_context(torch.inference_mode())
+            for tokenizer in self._tokenizers():
+                stack.callback(setattr, tokenizer, "padding_side", tokenizer.padding_side)
+                tokenizer.padding_side = "left"
+            for module in self._stock_modules():
+                stack.callback(setattr, module, "tqdm", module.tqdm)
+                module.tqdm = functools.partial(module.tqdm, disable=True)
+            yield
+
+    def _tokenizers(self) -> list[Any]:
+        processors = [getattr(self, n, None) for n in ("processor", "_processor", "_image_processor")]
+        found = [self.tokenizer, *(getattr(p, "tokenizer", None) for p in processors)]
+        return [t for t in {id(t): t for t in found if t is not None}.values()]
+
+    def _stock_modules(self) -> list[Any]:
+        modules = [sys.modules[base.__module__] for base in type(self).__mro__]
+        return [m for m in modules if hasattr(m, "tqdm") and not m.__name__.startswith(__package__)]
+
+    @contextmanager
+    def _recording_docs(self, task: str, split: str, seen: list[Any]) -> Iterator[None]:
+        """Note which document the stock adapter looks at, in its own order."""
+        before = self.task_dict[task]
+        self.task_dict[task] = {split: _RecordingDocs(before[split], seen)}
+        try:
+            yield
+        finally:
+            self.task_dict[task] = before
+
+
+class _RecordingDocs:
+    def __init__(self, docs: Any, seen: list[Any]) -> None:
+        self._docs, self._seen = docs, seen
+
+    def __getitem__(self, index: Any) -> Any:
+        self._seen.append(index)
+        return self._docs[index]
+
+    def __len__(self) -> int:
+        return len(self._docs)
+
+
+@contextmanager
+def _patched_generate(model: Any, generate: Any) -> Iterator[None]:
+    """Serve ``model.generate``; inside it the model's own one is called again."""
+    stock = model.generate
+
+    def dispatch(*args: Any, **options: Any) -> Any:
+        if args or "custom_generate" in options:
+            return stock(*args, **options)
+        return generate(**options)
+
+    model.generate = dispatch
+    try:
+        yield
+    finally:
+        del model.generate
+
+
+def _probed(session: Session, request: Any) -> bool:
+    return session.owns(request.task_name) and not request.metadata.get("__padding_only__")
+
+
+def _identity(request: Any) -> tuple[str, str, str]:
+    return request.args[4], request.args[5], str(request.doc_id)
+
+
+def _clone(request: Any) -> Any:
+    """A copy whose generation settings the stock adapter may pop from as it likes."""
+    clone = copy.copy(request)
+    clone.arguments = tuple(
+        copy.deepcopy(part) if isinstance(part, dict) else part for part in request.args
+    )
+    return clone
+
+
+def _with_device(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Fill in device and device map where the stock defaults fail: no GPU, or a single one."""
+    kwargs = dict(kwargs)
+    if not torch.cuda.is_available():
+        kwargs.setdefault("device", "cpu")
+    device = str(kwargs.get("device", "cuda:0"))
+    if not kwargs.get("device_map"):
+        one_process = int(os.environ.get("WORLD_SIZE", 1)) == 1
+        if device.startswith("cpu") or one_process:
+            kwargs["device_map"] = device
+    return kwargs

@@ -1,0 +1,150 @@
+"""What can be wrong, found before a model is loaded, or before the first sample at the latest."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, PretrainedConfig
+
+from vrp_tasks.capture import CaptureSettings
+from vrp_tasks.errors import SetupError
+from vrp_tasks.families import FAMILIES, Family, family_of
+from vrp_tasks.registration import ADAPTERS
+from vrp_tasks.run_folder import check_writable
+
+PREFIX = "vrp_"
+
+
+def check_before_loading(asked: dict[str, Any]) -> None:
+    """Check model id, checkpoint, settings and output folder if tasks of ours are asked for.
+
+    Parameters
+    ----------
+    asked : dict
+        Arguments of ``simple_evaluate``.
+
+    Raises
+    ------
+    SetupError
+        With one line that says what was wrong and what to do.
+    """
+    names = [task for task in asked.get("tasks") or [] if isinstance(task, str)]
+    ours = [name for name in names if name.startswith(PREFIX)]
+    model = asked.get("model")
+    if not ours or not isinstance(model, str):
+        return
+    adapter = ADAPTERS.get(model)
+    if adapter is None:
+        raise SetupError(
+            f"--model {model} cannot be probed, and {ours[0]} needs a probed model. "
+            f"Models that can: {', '.join(sorted(ADAPTERS))}."
+        )
+    from lmms_eval.utils import simple_parse_args_string
+
+    given = asked.get("model_args") or {}
+    arguments = simple_parse_args_string(given) if isinstance(given, str) else dict(given)
+    module, name = str(adapter[0]).rsplit(".", 1)
+    adapter_class = getattr(importlib.import_module(module), name)
+    settings_from(arguments)
+    pretrained = arguments.get("pretrained", adapter_class.default_checkpoint())
+    check_checkpoint(str(pretrained), adapter_class.family_type, model=model)
+    cli, tracker = asked.get("cli_args"), asked.get("evaluation_tracker")
+    output = getattr(cli, "output_path", None) or getattr(tracker, "output_path", None)
+    if output:
+        check_writable(Path(output))
+
+
+def settings_from(arguments: dict[str, Any]) -> tuple[CaptureSettings, str]:
+    """Take our settings out of model arguments.
+
+    Returns
+    -------
+    settings : CaptureSettings
+    hidden_dtype : {"float16", "float32", "none"}
+    """
+    defaults = CaptureSettings()
+    hidden_dtype = str(arguments.pop("hidden_dtype", "float16")).lower()
+    if hidden_dtype not in ("float16", "float32", "none"):
+        raise SetupError(
+            f"model argument hidden_dtype must be float16, float32 or none, got {hidden_dtype!r}."
+        )
+    values: dict[str, Any] = {}
+    for argument, field, kind in (
+        ("k", "k", int),
+        ("sample_temperature", "temperature", float),
+        ("sample_top_p", "top_p", float),
+        ("sample_seed", "seed", int),
+    ):
+        raw = arguments.pop(argument, getattr(defaults, field))
+        try:
+            values[field] = kind(raw)
+        except (TypeError, ValueError):
+            raise SetupError(
+                f"model argument {argument} must be a number, got {raw!r}."
+            ) from None
+    return CaptureSettings(**values), hidden_dtype
+
+
+def check_checkpoint(pretrained: str, model_type: str, *, model: str) -> PretrainedConfig:
+    """Read a checkpoint's config and see that this adapter can probe it."""
+    looks_like_path = pretrained.startswith((".", "/", "~")) or pretrained.count("/") > 1
+    if looks_like_path and not Path(pretrained).is_dir():
+        raise SetupError(
+            f"pretrained={pretrained} is not a folder. Check the path, or give a hub id."
+        )
+    try:
+        config = AutoConfig.from_pretrained(pretrained)
+    except (OSError, ValueError, KeyError) as error:
+        raise SetupError(
+            f"pretrained={pretrained}: no readable checkpoint config there "
+            f"({str(error).splitlines()[0]}). Check the path or hub id."
+        ) from error
+    if config.model_type != model_type:
+        raise SetupError(
+            f"pretrained={pretrained} is a {config.model_type!r} checkpoint, --model {model} "
+            f"takes {model_type!r}. {_suggestion(config.model_type)}"
+        )
+    check_decoder(config)
+    return config
+
+
+def check_decoder(config: PretrainedConfig) -> Family:
+    """The family of a config whose decoder the capture is tested with."""
+    family = family_of(config)
+    text_type = config.get_text_config().model_type
+    if text_type not in family.text_types:
+        raise SetupError(
+            f"a {config.model_type} checkpoint with a {text_type!r} decoder cannot be probed. "
+            f"Decoders that can: {', '.join(family.text_types)}."
+        )
+    return family
+
+
+def _suggestion(model_type: str) -> str:
+    ids = {"llava": "llava_hf", "qwen2_vl": "qwen2_vl", "paligemma": "paligemma"}
+    if model_type in ids:
+        return f"Use --model {ids[model_type]}."
+    return f"Types that can be probed: {', '.join(sorted(FAMILIES))}."
+
+
+def check_tasks(lm: Any, tasks: dict[str, Any]) -> None:
+    """Check, with model and data loaded, that every task of ours can be probed on this model."""
+    from vrp_tasks.adapters.base import ProbedAdapter
+
+    first = next(iter(tasks))
+    if not isinstance(lm, ProbedAdapter):
+        raise SetupError(
+            f"{type(lm).__name__} cannot be probed, and {first} needs a probed model. "
+            f"Models that can: {', '.join(sorted(ADAPTERS))}."
+        )
+    check_decoder(lm.model.config)
+    for name, task in tasks.items():
+        if not task.doc_to_visual(task.task_docs[0]):
+            raise SetupError(
+                f"task {name} has no image in its first document, so there is nothing to probe. "
+                "Check its doc_to_visual."
+            )
+
+
