@@ -149,7 +149,9 @@ class _PatchingFinder(importlib.abc.MetaPathFinder):
         """The regular spec, its loader made to patch; None for every other module."""
         if fullname not in _PATCHES:
             return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        others = [finder for finder in sys.meta_path if finder is not self]
+        specs = (finder.find_spec(fullname, path, target) for finder in others)
+        spec = next((found for found in specs if found is not None), None)
         if spec is None or spec.loader is None:
             return None
         execute = spec.loader.exec_module
