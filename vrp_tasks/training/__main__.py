@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from vrp_tasks.training.architectures import FAMILIES
+from vrp_tasks.training.export import export
 from vrp_tasks.training.loop import Recipe, Trainer
 
 
@@ -40,8 +41,6 @@ def main() -> None:
         sys.stdout.write(f"{row}\n")
         sys.stdout.flush()
     if arguments.export:
-        from vrp_tasks.training.export import export
-
         export(trainer, arguments.export)
 
 

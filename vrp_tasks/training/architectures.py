@@ -79,16 +79,19 @@ class Architecture:
 
     def prompt(self, question: str) -> str:
         """The text that lmms-eval's adapter of this family gives to the processor."""
-        if self.family == "paligemma":
-            return f"<image>{question}"
-        content = [{"type": "image"}, {"type": "text", "text": question}]
-        messages: list[dict] = [{"role": "user", "content": content}]
-        if self.family == "qwen2_vl":
-            system = {"role": "system", "content": "You are a helpful assistant."}
-            messages = [system, *messages]
-        return self.processor.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
+        return prompt_text(self.family, self.processor, question)
+
+
+def prompt_text(family: str, processor: ProcessorMixin, question: str) -> str:
+    """The text that lmms-eval's adapter of a family gives to the processor for one image."""
+    if family == "paligemma":
+        return f"<image>{question}"
+    content = [{"type": "image"}, {"type": "text", "text": question}]
+    messages: list[dict] = [{"role": "user", "content": content}]
+    if family == "qwen2_vl":
+        system = {"role": "system", "content": "You are a helpful assistant."}
+        messages = [system, *messages]
+    return processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
 
 def build_architecture(family: str, *, seed: int) -> Architecture:
