@@ -1,0 +1,1 @@
+"""Reads run folders and tells how well each signal knows right answers from wrong ones."""

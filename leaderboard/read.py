@@ -1,0 +1,207 @@
+"""From paths to run folders: found, checked against their manifest, read strictly.
+
+Nothing is repaired and nothing is guessed: a run that breaks the format becomes a `Problem` with
+the field and the reason, and the other runs are read all the same. Only JSON and Parquet are
+opened, never a pickle; array shards are checked by their hash and not loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from leaderboard.schema import check_columns, check_manifest, check_no_nulls
+from metrics.errors import RecordError
+from metrics.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
+
+UNFINISHED_FILE = Path("parts") / "run.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One complete run: its folder, its manifest and its records in stored order."""
+
+    path: Path
+    manifest: RunManifest
+    records: tuple[SampleRecord, ...]
+
+    @property
+    def model(self) -> str:
+        """Name of the model as tables show it."""
+        return str(self.manifest.model["name"])
+
+    def of_task(self, task: str) -> list[SampleRecord]:
+        """Records of one task, in stored order."""
+        return [record for record in self.records if record.task == task]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A folder that is not in the tables, and why."""
+
+    path: Path
+    status: Literal["incomplete", "damaged", "absent"]
+    reason: str
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"{self.path}: {self.status}: {self.reason}"
+
+
+def find_run_folders(paths: Sequence[Path]) -> list[Path]:
+    """Folders at or below ``paths`` that hold a run, complete or not; each once, sorted.
+
+    Hidden folders and links to folders are passed over; a run folder is not searched further.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        for folder, below, _ in os.walk(path):
+            here = Path(folder)
+            if (here / MANIFEST_FILE).is_file() or (here / UNFINISHED_FILE).is_file():
+                found.setdefault(here.resolve(), here)
+                below.clear()
+            below[:] = sorted(name for name in below if not name.startswith("."))
+    return sorted(found.values())
+
+
+def read_runs(paths: Iterable[Path]) -> Iterator[Run | Problem]:
+    """Read every run folder at or below ``paths``, one at a time.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Run folders, or folders that hold some at any depth.
+
+    Yields
+    ------
+    Run or Problem
+        A Problem for a path that does not exist, an unfinished run and a damaged one.
+    """
+    paths = list(paths)
+    for path in paths:
+        if not path.exists():
+            yield Problem(path, "absent", "no such file or folder")
+    for folder in find_run_folders(paths):
+        if not (folder / MANIFEST_FILE).is_file():
+            reason = f"no {MANIFEST_FILE}: the run has not ended, or was stopped before its end"
+            yield Problem(folder, "incomplete", reason)
+            continue
+        try:
+            yield read_run(folder)
+        except (RecordError, OSError, pa.ArrowException) as error:
+            yield Problem(folder, "damaged", " ".join(str(error).split()))
+
+
+def read_run(folder: Path) -> Run:
+    """Read one complete run folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds a manifest and the files it names.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    RecordError
+        If the manifest or a record breaks the format, or a file is not the one that was written.
+    """
+    manifest = _read_manifest(folder / MANIFEST_FILE)
+    check_manifest(manifest)
+    _check_files(folder, manifest.files)
+    table = pq.read_table(folder / RECORDS_FILE)
+    check_columns(table.schema)
+    check_no_nulls(table)
+    try:
+        records = tuple(SampleRecord.from_row(row) for row in table.to_pylist())
+    except (TypeError, KeyError) as error:
+        raise RecordError(f"{RECORDS_FILE} cannot be read as records: {error}.") from error
+    _check_records(records, manifest)
+    return Run(folder, manifest, records)
+
+
+def _read_manifest(path: Path) -> RunManifest:
+    def refuse(constant: str) -> None:
+        raise RecordError(f"{MANIFEST_FILE} holds {constant}; a missing value must be null.")
+
+    try:
+        data = json.loads(path.read_text("utf-8"), parse_constant=refuse)
+        json.dumps(data, ensure_ascii=False).encode()  # half of a surrogate pair: not writable
+    except (json.JSONDecodeError, UnicodeError) as error:
+        raise RecordError(f"{MANIFEST_FILE} is not JSON: {error}.") from error
+    return RunManifest.from_json(data)
+
+
+def _check_files(folder: Path, files: dict[str, dict[str, Any]]) -> None:
+    if RECORDS_FILE not in files:
+        raise RecordError(f"manifest field files does not name {RECORDS_FILE}.")
+    for name, entry in files.items():
+        if Path(name).name != name:
+            raise RecordError(f"manifest field files names {name!r}, which is no plain file name.")
+        path = folder / name
+        if not path.is_file():
+            raise RecordError(f"the file {name}, which the manifest names, is missing.")
+        if "bytes" in entry and path.stat().st_size != entry["bytes"]:
+            raise RecordError(
+                f"{name} has {path.stat().st_size} bytes; the manifest says {entry['bytes']}."
+            )
+        digest = _sha256_of(path)
+        if digest != entry.get("sha256"):
+            raise RecordError(
+                f"{name} has sha256 {digest[:12]}…; the manifest says "
+                f"{str(entry.get('sha256'))[:12]}…: the file was changed after the run."
+            )
+
+
+def _sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _check_records(records: Sequence[SampleRecord], manifest: RunManifest) -> None:
+    if not records:
+        raise RecordError(f"{RECORDS_FILE} holds no record.")
+    counts = Counter(record.task for record in records)
+    for task, count in counts.items():
+        if task not in manifest.tasks:
+            raise RecordError(f"records name the task {task!r}, which the manifest lacks.")
+        expected = manifest.tasks[task].get("n_samples")
+        if expected is not None and expected != count:
+            raise RecordError(
+                f"task {task!r} has {count} records; the manifest field n_samples says {expected}."
+            )
+    identity, times = Counter(record.identity for record in records).most_common(1)[0]
+    if times > 1:
+        raise RecordError(f"the sample {identity} stands in the records {times} times.")
+    for record in records:
+        _check_record(record, manifest.tasks[record.task].get("threshold"))
+
+
+def _check_record(record: SampleRecord, threshold: float | None) -> None:
+    for name, values in record.layers.items():
+        if values is not None and not all(v is not None and math.isfinite(v) for v in values):
+            raise RecordError(f"layers.{name} must be finite ({record.identity}).")
+    if record.correct is not None and record.score is None:
+        raise RecordError(f"correct is {record.correct} without a score ({record.identity}).")
+    if record.score is not None and threshold is not None and record.correct is not None:
+        if record.correct != int(record.score >= threshold):
+            raise RecordError(
+                f"correct is {record.correct} where score {record.score} and threshold {threshold} "
+                f"give {int(record.score >= threshold)} ({record.identity})."
+            )

@@ -1,0 +1,134 @@
+"""What a stored column and a manifest field may hold, checked before any row is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+
+import pyarrow as pa
+import pyarrow.types as pt
+
+from metrics.errors import RecordError
+from metrics.records import LAYER_PREFIX, SIGNAL_PREFIX, RunManifest
+from metrics.signals import BY_NAME
+
+Check = Callable[[pa.DataType], bool]
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pt.is_string(kind) or pt.is_large_string(kind) or pt.is_dictionary(kind))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pt.is_floating(kind) or pt.is_integer(kind))
+
+
+def _is_list_of(item: Check) -> Check:
+    def check(kind: pa.DataType) -> bool:
+        is_list = pt.is_list(kind) or pt.is_large_list(kind) or pt.is_fixed_size_list(kind)
+        return bool(is_list and (pt.is_null(kind.value_type) or item(kind.value_type)))
+
+    return check
+
+
+def _is_missing_entry(kind: pa.DataType) -> bool:
+    return bool(pt.is_struct(kind)) and {"name", "reason"} <= {f.name for f in kind}
+
+
+REQUIRED = ("task", "split", "doc_id", "group", "kind", "prompt", "answer")
+COLUMNS: dict[str, tuple[str, Check]] = {
+    **{name: ("text", _is_text) for name in (*REQUIRED, "target", "shard")},
+    "score": ("a number", _is_number),
+    "correct": ("an integer", pt.is_integer),
+    "samples": ("a list of text", _is_list_of(_is_text)),
+    "missing": ("a list of (name, reason)", _is_list_of(_is_missing_entry)),
+    "grid": ("a list of integers", _is_list_of(pt.is_integer)),
+    "n_answer_tokens": ("an integer", pt.is_integer),
+    "row": ("an integer", pt.is_integer),
+}
+
+
+def check_columns(schema: pa.Schema) -> None:
+    """Check names and types of the stored columns; an all-null column may have the null type.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+        Of ``records.parquet``.
+
+    Raises
+    ------
+    RecordError
+        If a column is missing, unknown or of another type; names the column.
+    """
+    absent = [name for name in COLUMNS if name not in schema.names]
+    if absent:
+        raise RecordError(f"records lack the column(s) {', '.join(absent)}.")
+    for field in schema:
+        expected, check = _expected(field.name)
+        if pt.is_null(field.type) and field.name not in REQUIRED:
+            continue
+        if not check(field.type):
+            raise RecordError(f"column {field.name} must hold {expected}, got {field.type}.")
+
+
+def check_no_nulls(table: pa.Table) -> None:
+    """Check that every sample has its identity, question and answer.
+
+    Raises
+    ------
+    RecordError
+        If a required column holds a null; names the column.
+    """
+    for name in (*REQUIRED, "samples"):
+        if table[name].null_count:
+            raise RecordError(
+                f"column {name} must not be null, got {table[name].null_count} of {len(table)}."
+            )
+
+
+def _expected(name: str) -> tuple[str, Check]:
+    if name in COLUMNS:
+        return COLUMNS[name]
+    if name.startswith(LAYER_PREFIX):
+        return "a list of numbers", _is_list_of(_is_number)
+    if not name.startswith(SIGNAL_PREFIX):
+        raise RecordError(f"records have the unknown column {name}.")
+    signal = name.removeprefix(SIGNAL_PREFIX)
+    if signal not in BY_NAME:
+        close = get_close_matches(signal, BY_NAME, n=1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise RecordError(f"column {name} is no declared signal (metrics.signals).{hint}")
+    return "a number", _is_number
+
+
+def check_manifest(manifest: RunManifest) -> None:
+    """Check the fields of a manifest that the tables rest on.
+
+    Raises
+    ------
+    RecordError
+        If a field is missing or of another type; names the field.
+    """
+    for name in ("model", "tasks", "settings", "versions", "invalid", "probe", "cost", "files"):
+        if not isinstance(getattr(manifest, name), dict):
+            raise RecordError(f"manifest field {name} must be an object.")
+    if not isinstance(manifest.model.get("name"), str) or not manifest.model["name"].strip():
+        raise RecordError(
+            f"manifest field model.name must be text, got {manifest.model.get('name')!r}."
+        )
+    for field in ("tasks", "files", "probe"):
+        for key, entry in getattr(manifest, field).items():
+            if not isinstance(entry, dict):
+                raise RecordError(f"manifest field {field}.{key} must be an object.")
+    for key, reason in manifest.invalid.items():
+        if not isinstance(reason, str):
+            raise RecordError(f"manifest field invalid.{key} must be text, got {reason!r}.")
+    for task, entry in manifest.tasks.items():
+        threshold = entry.get("threshold")
+        if threshold is not None and not isinstance(threshold, (int, float)):
+            raise RecordError(f"manifest field tasks.{task}.threshold must be a number.")
+    for key in ("seconds", "n_samples", "peak_memory_bytes"):
+        value = manifest.cost.get(key)
+        if value is not None and not isinstance(value, (int, float)):
+            raise RecordError(f"manifest field cost.{key} must be a number, got {value!r}.")
