@@ -116,7 +116,7 @@ def limits(results: dict[str, dict[str, Tally]]) -> str:
         if seen - blank < _LEAST_GAIN:
             lines.append(
                 f"- **{kind} questions are hardly answered from the image**: {seen:.1%} against "
-                f"{blank:.1%} with the image blanked. Errors there are guesses."
+                f"{blank:.1%} with the image blanked."
             )
     if not lines:
         return "Every kind gains at least 10 points from the image."
