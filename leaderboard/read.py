@@ -199,9 +199,11 @@ def _check_record(record: SampleRecord, threshold: float | None) -> None:
             raise RecordError(f"layers.{name} must be finite ({record.identity}).")
     if record.correct is not None and record.score is None:
         raise RecordError(f"correct is {record.correct} without a score ({record.identity}).")
-    if record.score is not None and threshold is not None and record.correct is not None:
-        if record.correct != int(record.score >= threshold):
-            raise RecordError(
-                f"correct is {record.correct} where score {record.score} and threshold {threshold} "
-                f"give {int(record.score >= threshold)} ({record.identity})."
-            )
+    if record.score is None or threshold is None or record.correct is None:
+        return
+    expected = int(record.score >= threshold)
+    if record.correct != expected:
+        raise RecordError(
+            f"correct is {record.correct} where score {record.score} and threshold {threshold} "
+            f"give {expected} ({record.identity})."
+        )

@@ -111,24 +111,22 @@ def check_manifest(manifest: RunManifest) -> None:
         If a field is missing or of another type; names the field.
     """
     for name in ("model", "tasks", "settings", "versions", "invalid", "probe", "cost", "files"):
-        if not isinstance(getattr(manifest, name), dict):
-            raise RecordError(f"manifest field {name} must be an object.")
-    if not isinstance(manifest.model.get("name"), str) or not manifest.model["name"].strip():
-        raise RecordError(
-            f"manifest field model.name must be text, got {manifest.model.get('name')!r}."
-        )
+        _require(getattr(manifest, name), name, dict, "an object")
+    _require(manifest.command, "command", list, "a list")
+    _require(manifest.model.get("name"), "model.name", str, "text")
     for field in ("tasks", "files", "probe"):
         for key, entry in getattr(manifest, field).items():
-            if not isinstance(entry, dict):
-                raise RecordError(f"manifest field {field}.{key} must be an object.")
+            _require(entry, f"{field}.{key}", dict, "an object")
     for key, reason in manifest.invalid.items():
-        if not isinstance(reason, str):
-            raise RecordError(f"manifest field invalid.{key} must be text, got {reason!r}.")
-    for task, entry in manifest.tasks.items():
-        threshold = entry.get("threshold")
-        if threshold is not None and not isinstance(threshold, (int, float)):
-            raise RecordError(f"manifest field tasks.{task}.threshold must be a number.")
+        _require(reason, f"invalid.{key}", str, "text")
+    optional = {f"tasks.{task}.threshold": e.get("threshold") for task, e in manifest.tasks.items()}
     for key in ("seconds", "n_samples", "peak_memory_bytes"):
-        value = manifest.cost.get(key)
-        if value is not None and not isinstance(value, (int, float)):
-            raise RecordError(f"manifest field cost.{key} must be a number, got {value!r}.")
+        optional[f"cost.{key}"] = manifest.cost.get(key)
+    for name, value in optional.items():
+        if value is not None:
+            _require(value, name, (int, float), "a number")
+
+
+def _require(value: object, name: str, kind: type | tuple[type, ...], legal: str) -> None:
+    if not isinstance(value, kind) or value == "":
+        raise RecordError(f"manifest field {name} must be {legal}, got {value!r}.")

@@ -41,7 +41,7 @@ _LATEX = {
 
 
 def clean(text: object, *, limit: int = MAX_TEXT) -> str:
-    """One line of visible characters, at most ``limit`` of them.
+    r"""One line of visible characters, at most ``limit`` of them.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def clean(text: object, *, limit: int = MAX_TEXT) -> str:
 
     Examples
     --------
-    >>> clean("a\\nb" + chr(0x202E) + "c")
+    >>> clean("a\nb" + chr(0x202E) + "c")
     'a b⟨U+202E⟩c'
     """
     raw = str(text)
@@ -74,23 +74,23 @@ def _visible(char: str) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Escape what GitHub's Markdown or HTML would interpret.
+    r"""Escape what GitHub's Markdown or HTML would interpret.
 
     Examples
     --------
     >>> escape_markdown("<b>|x_1|</b>")
-    '&lt;b&gt;\\\\|x\\\\_1\\\\|&lt;/b&gt;'
+    '&lt;b&gt;\\|x\\_1\\|&lt;/b&gt;'
     """
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKDOWN.sub(r"\\\1", text)
 
 
 def escape_latex(text: str) -> str:
-    """Escape what LaTeX would interpret; the signs of our own tables become math.
+    r"""Escape what LaTeX would interpret; the signs of our own tables become math.
 
     Examples
     --------
     >>> escape_latex("50 % of a_b")
-    '50 \\\\% of a\\\\_b'
+    '50 \\% of a\\_b'
     """
     return "".join(_LATEX.get(char, char) for char in text)

@@ -1,0 +1,184 @@
+"""From one run to its cards: one `metrics.card.Card` per task."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from leaderboard.profiles import LayerProfile, layer_profiles
+from leaderboard.read import Problem, Run
+from leaderboard.samples import Showcase, pick_samples
+from metrics.card import Card, evaluate_card
+from metrics.records import RunManifest, SampleRecord
+
+DEFAULT_RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What one run says about one task."""
+
+    task: str
+    kinds: tuple[str, ...]
+    card: Card
+    profiles: tuple[LayerProfile, ...] = ()
+    showcase: Showcase | None = None
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether question kinds are mixed, so that a within-kind AUROC stands beside the plain."""
+        return len(self.kinds) > 1
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run, reduced to what tables and report show; its records are let go."""
+
+    label: str
+    path: Path
+    manifest: RunManifest
+    tasks: tuple[TaskResult, ...]
+
+
+@dataclass(frozen=True)
+class Board:
+    """All results of one build, and the folders that are not in them."""
+
+    runs: tuple[RunResult, ...]
+    problems: tuple[Problem, ...] = ()
+    n_resamples: int = DEFAULT_RESAMPLES
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of all tasks, in order of first appearance."""
+        return tuple(dict.fromkeys(result.task for run in self.runs for result in run.tasks))
+
+    def of_task(self, task: str) -> list[tuple[RunResult, TaskResult]]:
+        """Every run's result on one task."""
+        return [(run, result) for run in self.runs for result in run.tasks if result.task == task]
+
+
+def build_board(runs: Iterable[Run | Problem], *, n_resamples: int = DEFAULT_RESAMPLES) -> Board:
+    """Evaluate runs one after another, holding the records of one at a time.
+
+    Parameters
+    ----------
+    runs : iterable of Run or Problem
+        As `leaderboard.read.read_runs` yields them.
+    n_resamples : int, default 2000
+        Bootstrap resamples of each interval.
+
+    Returns
+    -------
+    Board
+        Runs in the order given, labelled so that no two labels are equal.
+    """
+    results: list[RunResult] = []
+    problems: list[Problem] = []
+    for run in runs:
+        if isinstance(run, Problem):
+            problems.append(run)
+        else:
+            results.append(evaluate_run(run, n_resamples=n_resamples))
+    return Board(tuple(_with_unique_labels(results)), tuple(problems), n_resamples)
+
+
+def evaluate_run(run: Run, *, n_resamples: int = DEFAULT_RESAMPLES) -> RunResult:
+    """Evaluate every task of one run; the same run always gives the same numbers.
+
+    Parameters
+    ----------
+    run : Run
+        A complete run.
+    n_resamples : int, default 2000
+        Bootstrap resamples of each interval.
+
+    Returns
+    -------
+    RunResult
+    """
+    tasks = dict.fromkeys(record.task for record in run.records)
+    results = [_evaluate_task(run, task, n_resamples=n_resamples) for task in tasks]
+    return RunResult(run.model, run.path, run.manifest, tuple(results))
+
+
+def evaluate_records(
+    records: Sequence[SampleRecord], *, invalid: dict[str, str], n_resamples: int
+) -> Card:
+    """Card of the records of one task.
+
+    Parameters
+    ----------
+    records : sequence of SampleRecord
+        All of one task.
+    invalid : dict of str
+        Signal -> why the validity gate rejected it.
+    n_resamples : int
+        Bootstrap resamples of each interval.
+
+    Returns
+    -------
+    Card
+    """
+    return evaluate_card(
+        correct=_column([record.correct for record in records]),
+        groups=[record.group for record in records],
+        kinds=[record.kind for record in records],
+        signals=signal_columns(records),
+        invalid=invalid,
+        answers=[record.answer for record in records],
+        rng=rng_for(records[0].task),
+        n_resamples=n_resamples,
+    )
+
+
+def signal_columns(records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:
+    """Each signal's values over the records, NaN where missing."""
+    names = dict.fromkeys(name for record in records for name in record.signals)
+    return {name: _column([record.signals.get(name) for record in records]) for name in names}
+
+
+def rng_for(task: str) -> np.random.Generator:
+    """Generator of one task's resamples: the same for every run, so that figures repeat."""
+    return np.random.default_rng(list(hashlib.sha256(task.encode()).digest()[:8]))
+
+
+def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
+    records = run.of_task(task)
+    prefix = f"{task}:"
+    invalid = {
+        key.removeprefix(prefix): reason
+        for key, reason in run.manifest.invalid.items()
+        if key.startswith(prefix)
+    }
+    return TaskResult(
+        task=task,
+        kinds=tuple(sorted({record.kind for record in records})),
+        card=evaluate_records(records, invalid=invalid, n_resamples=n_resamples),
+        profiles=layer_profiles(records),
+        showcase=pick_samples(records),
+    )
+
+
+def _column(values: Sequence[float | None]) -> np.ndarray:
+    return np.array([np.nan if value is None else value for value in values], dtype=float)
+
+
+def _with_unique_labels(results: list[RunResult]) -> list[RunResult]:
+    """Add the folder's name, then a number, to labels that would be equal."""
+    seen: dict[str, int] = {}
+    labels = [result.label for result in results]
+    unique = []
+    for result in results:
+        label = result.label
+        if labels.count(label) > 1:
+            label = f"{label} ({result.path.name})"
+        seen[label] = seen.get(label, 0) + 1
+        if seen[label] > 1:
+            label = f"{label} #{seen[label]}"
+        unique.append(RunResult(label, result.path, result.manifest, result.tasks))
+    return unique

@@ -1,0 +1,106 @@
+"""Table cells: one quantity each, with its interval, its count and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from leaderboard.text import MAX_NAME, clean
+from metrics.bootstrap import Estimate
+from metrics.card import Card, SignalResult
+
+UNDEFINED = "–"
+WARNING_MARK = "!"
+MAX_REASON = 80
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one table cell shows.
+
+    Attributes
+    ----------
+    lines
+        Clean text, not yet escaped for any format.
+    sort
+        Number that the column sorts by, or None.
+    notes
+        Footnotes of the cell; the table numbers them.
+    state
+        How the cell is drawn.
+    """
+
+    lines: tuple[str, ...]
+    sort: float | None = None
+    notes: tuple[str, ...] = ()
+    state: Literal["value", "warning", "undefined", "invalid"] = "value"
+
+
+def text_cell(*lines: object, limit: int = MAX_NAME) -> Cell:
+    """Cell of plain text, cleaned."""
+    return Cell(tuple(clean(line, limit=limit) for line in lines))
+
+
+def format_estimate(estimate: Estimate) -> str:
+    """``value [low, high]`` with three decimals, or an en dash."""
+    if estimate.value is None:
+        return UNDEFINED
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.3f}"
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def estimate_cell(estimate: Estimate) -> Cell:
+    """Cell of one estimate; its reason becomes a footnote."""
+    reason = _reason(estimate)
+    state: Literal["value", "undefined"] = "undefined" if estimate.value is None else "value"
+    return Cell((format_estimate(estimate),), estimate.value, reason, state)
+
+
+def signal_cell(result: SignalResult, *, mixed: bool, named: bool = False) -> Cell:
+    """Cell of one signal of one model: AUROC, within-kind AUROC where kinds are mixed.
+
+    Parameters
+    ----------
+    result : SignalResult
+        Of the signal.
+    mixed : bool
+        Whether the benchmark mixes question kinds.
+    named : bool, default False
+        Put the signal's name on top.
+
+    Returns
+    -------
+    Cell
+    """
+    head = (clean(result.label, limit=MAX_NAME),) if named else ()
+    if result.invalid is not None:
+        return Cell((*head, "INVALID", clean(result.invalid, limit=MAX_REASON)), state="invalid")
+    notes = list(_reason(result.auroc))
+    first = format_estimate(result.auroc)
+    if result.warning and result.auroc.value is not None:
+        first += f" {WARNING_MARK}"
+        notes.append(clean(result.warning))
+    lines = [*head, first]
+    if mixed and result.auroc.value is not None:
+        lines.append(f"in kind {format_estimate(result.within_kind_auroc)}")
+        notes += _reason(result.within_kind_auroc, "in kind: ")
+    if result.n_missing:
+        lines.append(f"n {result.n}/{result.n + result.n_missing}")
+    return Cell(tuple(lines), result.auroc.value, tuple(notes), _state(result))
+
+
+def count_cell(card: Card) -> Cell:
+    """Labelled samples, images and errors."""
+    return Cell((f"{card.n} / {card.n_groups} / {card.n_errors}",), float(card.n))
+
+
+def _state(result: SignalResult) -> Literal["value", "warning", "undefined"]:
+    if result.auroc.value is None:
+        return "undefined"
+    return "warning" if result.warning else "value"
+
+
+def _reason(estimate: Estimate, prefix: str = "") -> tuple[str, ...]:
+    """Footnote of an estimate without value, or with a value and no interval."""
+    return () if estimate.reason is None else (clean(prefix + estimate.reason),)

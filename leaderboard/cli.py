@@ -1,0 +1,143 @@
+"""The command line: parses arguments, prints, writes files; figures come from elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from leaderboard.aggregate import DEFAULT_RESAMPLES, Board, build_board
+from leaderboard.export import to_csv, to_json
+from leaderboard.formats import to_latex, to_markdown, to_terminal
+from leaderboard.html import to_html
+from leaderboard.read import read_runs
+from leaderboard.tables import OVERVIEW, Table, all_tables, run_table, transposed
+from leaderboard.text import clean, escape_markdown
+
+NOTHING_READ = 2
+MAX_COLUMNS = 4
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0, or 2 when no run could be read or the output could not be written.
+    """
+    arguments = _parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 still gets its table
+    try:
+        return int(arguments.run(arguments))
+    except BrokenPipeError:
+        # What reads our output has seen enough: the interpreter must not flush into the pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _fail(f"cannot write {error.filename}: {error.strerror}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vrp-leaderboard", description="How well does each signal tell right from wrong?"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    build = commands.add_parser("build", help="tables and a report of all runs below the paths")
+    build.add_argument("paths", nargs="+", type=Path, metavar="RUNS", help="folders with runs")
+    build.add_argument("-o", "--output", type=Path, help="where to write (default: first path)")
+    build.add_argument("--published", action="store_true", help="add the papers' figures")
+    build.set_defaults(run=_build)
+    show = commands.add_parser("show", help="one run's card")
+    show.add_argument("paths", nargs=1, type=Path, metavar="RUN", help="a run folder")
+    show.set_defaults(run=_show)
+    for command in (build, show):
+        command.add_argument(
+            "--resamples", type=_resamples, default=DEFAULT_RESAMPLES, metavar="N",
+            help="bootstrap resamples per interval (default: %(default)s)",
+        )  # fmt: skip
+    return parser
+
+
+def _resamples(text: str) -> int:
+    number = int(text)
+    if number < 2:
+        raise argparse.ArgumentTypeError(f"must be at least 2, got {number}")
+    return number
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    board = _read(arguments)
+    if not board.runs:
+        return _nothing_read(board, arguments.paths)
+    output: Path = arguments.output or _folder_of(arguments.paths[0])
+    output.mkdir(parents=True, exist_ok=True)
+    tables = all_tables(board, published=arguments.published)
+    problems = [clean(problem) for problem in board.problems]
+    markdown = "# Leaderboard\n\n" + "\n".join(to_markdown(table) for table in tables)
+    if problems:
+        markdown += "\n## Not in the tables\n\n"
+        markdown += "".join(f"- {escape_markdown(problem)}\n" for problem in problems)
+    contents = {
+        "leaderboard.md": markdown,
+        "leaderboard.csv": to_csv(board),
+        "leaderboard.json": to_json(board, published=arguments.published),
+        "leaderboard.tex": "\n".join(to_latex(table) for table in tables),
+        "report.html": to_html(board, published=arguments.published),
+    }
+    for name, text in contents.items():
+        (output / name).write_text(text, encoding="utf-8", newline="\n")
+    _print("\n\n\n".join(to_terminal(_narrow(table)) for table in tables))
+    for problem in problems:
+        _print(f"not in the tables: {problem}")
+    _print(f"\n{output / 'report.html'}")
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    board = _read(arguments)
+    if not board.runs:
+        return _nothing_read(board, arguments.paths)
+    _print("\n\n".join(to_terminal(run_table(run, r)) for run in board.runs for r in run.tasks))
+    return 0
+
+
+def _read(arguments: argparse.Namespace) -> Board:
+    return build_board(read_runs(arguments.paths), n_resamples=arguments.resamples)
+
+
+def _narrow(table: Table) -> Table:
+    """The overview turned on its side as long as its runs fit beside each other."""
+    few = table.key == OVERVIEW and len(table.blocks[0].rows) <= MAX_COLUMNS
+    return transposed(table) if few else table
+
+
+def _folder_of(path: Path) -> Path:
+    return path if path.is_dir() else path.parent
+
+
+def _nothing_read(board: Board, paths: Sequence[Path]) -> int:
+    """Say in one line why there is nothing to show."""
+    if not board.problems:
+        where = ", ".join(str(path) for path in paths)
+        return _fail(f"no run folder (with a manifest.json) at or below {where}")
+    more = f" (and {len(board.problems) - 1} more)" if len(board.problems) > 1 else ""
+    return _fail(f"no run could be read: {clean(board.problems[0])}{more}")
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"vrp-leaderboard: {message}\n")
+    return NOTHING_READ
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")

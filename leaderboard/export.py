@@ -1,0 +1,131 @@
+"""Results for machines: long CSV and nested JSON. Values are not rounded, text is not escaped."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from leaderboard.aggregate import Board, RunResult, TaskResult
+from leaderboard.published import FIGURES, MODELS, POOLED, SOURCE
+from metrics.bootstrap import Estimate
+from metrics.card import SignalResult
+
+FORMAT_VERSION = 1
+CSV_COLUMNS = (
+    "run", "model", "task", "signal", "statistic", "value", "low", "high", "stderr",
+    "n", "n_groups", "n_errors", "reason",
+)  # fmt: skip
+STATISTICS = ("auroc", "within_kind_auroc", "error_average_precision")
+
+
+def to_csv(board: Board) -> str:
+    """One row per run, task, signal and statistic; empty cells are missing values.
+
+    Parameters
+    ----------
+    board : Board
+        All results.
+
+    Returns
+    -------
+    str
+        Columns `CSV_COLUMNS`. Numbers have all their digits. A signal that the validity gate
+        rejected has no value and the reason "INVALID: …".
+    """
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for run in board.runs:
+        for result in run.tasks:
+            writer.writerows(_rows(run, result))
+    return text.getvalue()
+
+
+def to_json(board: Board, *, published: bool = False) -> str:
+    """Every run with its manifest and cards, and the folders that were not read.
+
+    Parameters
+    ----------
+    board : Board
+        All results.
+    published : bool, default False
+        Add the published figures.
+
+    Returns
+    -------
+    str
+        JSON without NaN: a missing value is null, its reason stands beside it.
+    """
+    data: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "n_resamples": board.n_resamples,
+        "runs": [_run_as_json(run) for run in board.runs],
+        "problems": [
+            {"path": str(p.path), "status": p.status, "reason": p.reason} for p in board.problems
+        ],
+    }
+    if published:
+        data["published"] = {
+            "source": SOURCE,
+            "pooled": POOLED,
+            "figures": [
+                {"quantity": f.quantity, **dict(zip(MODELS, f.values, strict=True))}
+                for f in FIGURES
+            ],
+        }
+    return json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _rows(run: RunResult, result: TaskResult) -> Iterator[dict[str, Any]]:
+    card = result.card
+    head = {"run": run.label, "model": run.manifest.model["name"], "task": result.task}
+    whole = {"n": card.n, "n_groups": card.n_groups, "n_errors": card.n_errors}
+    yield head | whole | {"signal": "", "statistic": "accuracy"} | _numbers(card.accuracy)
+    for signal in card.signals:
+        counts = {"n": signal.n, "n_groups": signal.n_groups, "n_errors": signal.n_errors}
+        for name in STATISTICS:
+            row = head | counts | {"signal": signal.name, "statistic": name}
+            yield row | _statistic(signal, name)
+
+
+def _statistic(signal: SignalResult, name: str) -> dict[str, Any]:
+    numbers = _numbers(getattr(signal, name))
+    if signal.invalid is not None:
+        return dict.fromkeys(numbers, "") | {"reason": f"INVALID: {signal.invalid}"}
+    return numbers
+
+
+def _numbers(estimate: Estimate) -> dict[str, Any]:
+    values = {name: getattr(estimate, name) for name in ("value", "low", "high", "stderr")}
+    shown = {name: "" if value is None else repr(float(value)) for name, value in values.items()}
+    return shown | {"reason": estimate.reason or ""}
+
+
+def _run_as_json(run: RunResult) -> dict[str, Any]:
+    return {
+        "run": run.label,
+        "path": str(run.path),
+        "manifest": run.manifest.to_json(),
+        "tasks": {
+            result.task: {"kinds": result.kinds, "card": _plain(result.card)}
+            for result in run.tasks
+        },
+    }
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 -- any field of a card
+    """Dataclasses, tuples, paths and numpy scalars as JSON types."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Path):
+        return str(value)
+    return value.item() if hasattr(value, "item") else value

@@ -1,0 +1,51 @@
+"use strict";
+// Sorting keeps each block apart: deployable, oracle and control rows are never ranked together.
+for (const table of document.querySelectorAll("table[data-sortable]")) {
+  const heads = [...table.tHead.rows[0].cells];
+  const original = new Map([...table.tBodies].map((body) => [body, [...body.rows]]));
+  heads.forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = head.textContent;
+    head.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const now = head.getAttribute("aria-sort");
+      const next = now === null ? "descending" : now === "descending" ? "ascending" : null;
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      if (next !== null) head.setAttribute("aria-sort", next);
+      original.forEach((rows, body) => body.append(...ordered(rows, column, next)));
+    });
+  });
+}
+
+function ordered(rows, column, direction) {
+  if (direction === null) return rows;
+  const sign = direction === "ascending" ? 1 : -1;
+  const heading = rows.filter((row) => row.classList.contains("block"));
+  const others = rows.filter((row) => !row.classList.contains("block"));
+  const known = others.filter((row) => key(row, column) !== null);
+  const unknown = others.filter((row) => key(row, column) === null);
+  known.sort((a, b) => sign * compare(key(a, column), key(b, column)));
+  return [...heading, ...known, ...unknown];
+}
+
+function key(row, column) {
+  const cell = row.cells[column];
+  if (cell === undefined || cell.classList.contains("undefined") || cell.classList.contains("invalid")) return null;
+  return cell.dataset.sort === undefined ? cell.textContent.trim() : Number(cell.dataset.sort);
+}
+
+function compare(a, b) {
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  return String(b).localeCompare(String(a));
+}
+
+for (const input of document.querySelectorAll("input[data-filter]")) {
+  const table = document.getElementById(input.dataset.filter);
+  input.addEventListener("input", () => {
+    const wanted = input.value.trim().toLowerCase();
+    for (const body of table.tBodies) {
+      for (const row of body.rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+    }
+  });
+}

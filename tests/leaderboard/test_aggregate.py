@@ -1,0 +1,89 @@
+import numpy as np
+
+from leaderboard.aggregate import build_board, evaluate_run, rng_for
+from leaderboard.profiles import layer_profiles
+from leaderboard.read import Problem, read_run, read_runs
+from leaderboard.samples import pick_samples
+from metrics.card import evaluate_card
+from tests.leaderboard.golden import make_records, write_run
+
+FAST = 50
+
+
+def test_figures_are_those_of_evaluate_card(tmp_path):
+    records = make_records()
+    run = read_run(write_run(tmp_path / "run", records))
+    (result,) = evaluate_run(run, n_resamples=FAST).tasks
+    names = list(records[0].signals)
+    expected = evaluate_card(
+        correct=np.array([r.correct for r in records], dtype=float),
+        groups=[r.group for r in records],
+        kinds=[r.kind for r in records],
+        signals={name: np.array([r.signals[name] for r in records]) for name in names},
+        invalid={},
+        answers=[r.answer for r in records],
+        rng=rng_for("shapes"),
+        n_resamples=FAST,
+    )
+    assert result.card == expected
+    assert result.is_mixed
+
+
+def test_the_same_run_gives_the_same_figures_wherever_it_lies(tmp_path):
+    first = evaluate_run(read_run(write_run(tmp_path / "a")), n_resamples=FAST)
+    second = evaluate_run(read_run(write_run(tmp_path / "b" / "c")), n_resamples=FAST)
+    assert first.tasks == second.tasks
+
+
+def test_only_this_tasks_signals_are_invalid(tmp_path):
+    records = make_records(80) + make_records(80, task="other")
+    reason = "constant over the run"
+    run = read_run(write_run(tmp_path / "run", records, invalid={"other:probe": reason}))
+    shapes, other = evaluate_run(run, n_resamples=FAST).tasks
+    assert {s.name: s.invalid for s in shapes.card.signals}["probe"] is None
+    assert {s.name: s.invalid for s in other.card.signals}["probe"] == reason
+
+
+def test_one_class_is_undefined_with_a_reason(tmp_path):
+    run = read_run(write_run(tmp_path / "run", make_records(all_correct=True)))
+    (result,) = evaluate_run(run, n_resamples=FAST).tasks
+    assert result.card.n_errors == 0
+    for signal in result.card.signals:
+        assert signal.auroc.value is None
+        assert signal.auroc.reason or signal.invalid
+
+
+def test_equal_model_names_are_told_apart_and_problems_kept(tmp_path):
+    for name in ("a", "b"):
+        write_run(tmp_path / name, make_records(40))
+    write_run(tmp_path / "deep" / "a", make_records(40))
+    (tmp_path / "x" / "parts").mkdir(parents=True)
+    (tmp_path / "x" / "parts" / "run.json").write_text("{}")
+    board = build_board(read_runs([tmp_path]), n_resamples=FAST)
+    assert [run.label for run in board.runs] == [
+        "tiny-llava (a)",
+        "tiny-llava (b)",
+        "tiny-llava (a) #2",
+    ]
+    assert [type(problem) for problem in board.problems] == [Problem]
+    assert board.tasks == ("shapes",)
+
+
+def test_profiles_are_means_per_class_over_the_log_of_the_grid():
+    records = make_records(40)
+    profile = layer_profiles(records)[0]
+    rows = np.array([r.layers["spatial_entropy"] for r in records if r.correct]) / np.log(64)
+    np.testing.assert_allclose(profile.right.values, rows.mean(axis=0), rtol=1e-12)
+    assert profile.right.n + profile.wrong.n == 40
+    assert layer_profiles(make_records(40, all_correct=True))[0].wrong is None
+
+
+def test_samples_are_the_confident_errors_and_the_doubted_right_answers():
+    records = make_records(80)
+    showcase = pick_samples(records, n_shown=3)
+    value = {r.identity: r.signals["token_confidence"] for r in records}
+    wrong = sorted((r.identity for r in records if not r.correct), key=value.get, reverse=True)
+    right = sorted((r.identity for r in records if r.correct), key=value.get)
+    assert showcase.signal == "token_confidence"
+    assert [e.identity for e in showcase.confident_errors] == wrong[:3]
+    assert [e.identity for e in showcase.doubted_right] == right[:3]

@@ -1,0 +1,112 @@
+import subprocess
+import sys
+
+import pytest
+
+from leaderboard.cli import main
+from tests.leaderboard.golden import make_records, write_run
+
+FAST = ["--resamples", "50"]
+
+
+def test_build_prints_the_tables_and_ends_with_the_path_of_the_report(tmp_path, capsys):
+    write_run(tmp_path / "run")
+    assert main(["build", str(tmp_path), *FAST]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Overview"
+    assert "Signals on shapes" in lines
+    assert lines[-1] == str(tmp_path / "report.html")
+    written = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    assert written == {
+        "leaderboard.md", "leaderboard.csv", "leaderboard.json", "leaderboard.tex", "report.html",
+    }  # fmt: skip
+
+
+def test_build_twice_gives_the_same_bytes(tmp_path, capsys):
+    write_run(tmp_path / "runs" / "a")
+    contents = []
+    for name in ("first", "second"):
+        main(["build", str(tmp_path / "runs"), "-o", str(tmp_path / name), *FAST])
+        files = sorted((tmp_path / name).iterdir())
+        contents.append([(path.name, path.read_bytes()) for path in files])
+    assert contents[0] == contents[1]
+
+
+def test_build_lists_what_it_left_out_and_still_ends_well(tmp_path, capsys):
+    write_run(tmp_path / "good")
+    write_run(tmp_path / "bad", schema_version=99)
+    assert main(["build", str(tmp_path), *FAST]) == 0
+    out = capsys.readouterr().out
+    assert f"not in the tables: {tmp_path / 'bad'}: damaged: manifest has schema_version 99" in out
+    assert "schema\\_version 99" in (tmp_path / "leaderboard.md").read_text("utf-8")
+
+
+def test_one_class_prints_undefined_with_the_reason(tmp_path, capsys):
+    write_run(tmp_path / "run", make_records(all_correct=True))
+    assert main(["build", str(tmp_path), *FAST]) == 0
+    out = capsys.readouterr().out
+    assert "token confidence" in out
+    assert "– (1)" in out
+    assert "(1) " in out
+
+
+def test_published_figures_are_shown_on_request(tmp_path, capsys):
+    write_run(tmp_path / "run")
+    main(["build", str(tmp_path), *FAST])
+    assert "Published figures" not in capsys.readouterr().out
+    main(["build", str(tmp_path), "--published", *FAST])
+    assert "Published figures (not measured here)" in capsys.readouterr().out
+
+
+def test_show_prints_one_card(tmp_path, capsys):
+    write_run(tmp_path / "run")
+    assert main(["show", str(tmp_path / "run"), *FAST]) == 0
+    assert capsys.readouterr().out.startswith("tiny-llava on shapes: n 160, 40 images")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "no run folder (with a manifest.json) at or below"),
+        (lambda folder: folder.rmdir(), "no run could be read: "),
+        (lambda folder: write_run(folder / "run", schema_version=9), "damaged: manifest has"),
+    ],
+)
+def test_nothing_readable_exits_2_with_one_line(tmp_path, capsys, make, message):
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    make(folder)
+    assert main(["build", str(folder)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("vrp-leaderboard: ")
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_an_output_that_cannot_be_written_is_said_in_one_line(tmp_path, capsys):
+    write_run(tmp_path / "run")
+    (tmp_path / "file").write_text("")
+    assert main(["build", str(tmp_path), "-o", str(tmp_path / "file"), *FAST]) == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["1", "x"])
+def test_too_few_resamples_are_refused(tmp_path, capsys, text):
+    with pytest.raises(SystemExit) as stop:
+        main(["build", str(tmp_path), "--resamples", text])
+    assert stop.value.code == 2
+    assert "--resamples" in capsys.readouterr().err
+
+
+def test_the_package_runs_as_a_module_without_torch():
+    code = (
+        "import sys, leaderboard.cli; "
+        "bad = {'torch', 'transformers', 'lmms_eval', 'vrp_tasks'} & set(sys.modules); "
+        "sys.exit(str(bad) if bad else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "leaderboard", "--help"], check=True, capture_output=True, text=True
+    )
+    assert "build" in done.stdout

@@ -1,0 +1,74 @@
+import csv
+import io
+import json
+
+import pytest
+
+from leaderboard.aggregate import build_board
+from leaderboard.export import CSV_COLUMNS, to_csv, to_json
+from leaderboard.read import Problem, read_runs
+from tests.leaderboard.cards import SIGNALS, make_board, signal
+from tests.leaderboard.golden import write_run
+
+
+def read_back(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_csv_has_one_row_per_statistic_and_all_digits():
+    rows = read_back(to_csv(make_board("m")))
+    assert tuple(rows[0]) == CSV_COLUMNS
+    assert len(rows) == 1 + 3 * len(SIGNALS)
+    assert rows[0] == {
+        "run": "m", "model": "tiny-llava", "task": "shapes", "signal": "", "statistic": "accuracy",
+        "value": "0.7", "low": repr(0.7 - 0.05), "high": "0.75", "stderr": "0.025",
+        "n": "200", "n_groups": "50", "n_errors": "60", "reason": "",
+    }  # fmt: skip
+
+
+def test_csv_keeps_missing_values_empty_with_their_reason():
+    rows = {(r["signal"], r["statistic"]): r for r in read_back(to_csv(make_board("m")))}
+    invalid = rows["spatial_entropy", "auroc"]
+    assert (invalid["value"], invalid["reason"]) == ("", "INVALID: constant over the run")
+    undefined = rows["answer_only", "within_kind_auroc"]
+    assert (undefined["value"], undefined["reason"]) == ("", "one class only: no wrong answer")
+    assert rows["self_consistency", "auroc"]["n"] == "190"
+
+
+@pytest.mark.parametrize("name", ['a "quoted", name', "two\nlines", "=1+1", "ümläut ‮"])
+def test_csv_gives_back_any_name(name):
+    assert {row["run"] for row in read_back(to_csv(make_board(name)))} == {name}
+
+
+def test_json_has_null_and_reason_where_a_figure_is_undefined():
+    board = make_board("m")
+    board = type(board)(board.runs, (Problem(board.runs[0].path, "damaged", "why"),))
+    data = json.loads(to_json(board))
+    card = data["runs"][0]["tasks"]["shapes"]["card"]
+    assert card["accuracy"]["value"] == 0.7
+    assert card["signals"][0]["invalid"] == "constant over the run"
+    assert card["signals"][0]["auroc"]["value"] is None
+    assert data["problems"] == [{"path": "out/m", "status": "damaged", "reason": "why"}]
+    assert "published" not in data
+    assert json.loads(to_json(board, published=True))["published"]["figures"][0] == {
+        "quantity": "accuracy",
+        "LLaVA-1.5-7B": "67.6 %",
+        "PaliGemma-3B": "78.6 %",
+        "Qwen2-VL-7B": "28.8 %",
+    }
+
+
+def test_json_refuses_nan():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        to_json(make_board("m", signals=(signal("probe", float("nan")),)))
+
+
+def test_csv_and_json_of_a_real_run_agree(tmp_path):
+    write_run(tmp_path / "run")
+    board = build_board(read_runs([tmp_path]), n_resamples=50)
+    card = json.loads(to_json(board))["runs"][0]["tasks"]["shapes"]["card"]
+    by_name = {signal["name"]: signal for signal in card["signals"]}
+    for row in read_back(to_csv(board))[1:]:
+        stored = by_name[row["signal"]][row["statistic"]]
+        for field in ("value", "low", "high", "stderr"):
+            assert row[field] == ("" if stored[field] is None else repr(stored[field]))
