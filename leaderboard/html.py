@@ -51,7 +51,7 @@ class Section:
 
     task: str
     table: HtmlTable
-    forest: Forest
+    forest: Forest | None
     profiles: tuple[Profile, ...]
     cards: tuple[HtmlTable, ...]
     showcases: tuple[tuple[str, Showcase], ...]
@@ -115,7 +115,9 @@ def _section(board: Board, task: str, table: Table, number: int) -> Section:
         (run.label, result.showcase) for run, result in pairs if result.showcase is not None
     )
     signals = _html_table(table, f"signals-{number}")
-    return Section(task, signals, forest(board, task), profiles, cards, showcases)
+    plot = forest(board, task)
+    shown = plot if any(row.marks for row in plot.rows) else None
+    return Section(task, signals, shown, profiles, cards, showcases)
 
 
 def _html_table(table: Table, table_id: str) -> HtmlTable:

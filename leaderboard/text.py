@@ -14,7 +14,7 @@ MAX_TEXT = 2000
 
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs"})
 _JOINERS = frozenset("\u200c\u200d")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#|~$!])")
+_MARKDOWN = re.compile(r"([\\`*_\[\]#|~$])")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",

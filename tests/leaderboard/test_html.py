@@ -1,6 +1,8 @@
 import base64
 import hashlib
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -11,6 +13,7 @@ from leaderboard.html import to_html
 from leaderboard.read import read_runs
 from tests.leaderboard.golden import make_records, write_run
 
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 VOID = {"meta", "input", "br"}
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}\u202eevil"
 
@@ -69,11 +72,24 @@ def test_the_report_is_well_formed_and_self_contained(board):
     checker = check(html)
     assert checker.tags.count("script") == 1
     assert "http" not in "".join(checker.text)
-    # one forest per benchmark, two profiles per run
-    assert checker.tags.count("svg") == 2 + 2 * 3
+    # a forest where a figure is defined, two profiles per run
+    assert checker.tags.count("svg") == 1 + 2 * 3
     text = "".join(checker.text)
     for part in ("Overview", "Not in the tables", "schema_version 99", "Published figures"):
         assert part in text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
+def test_the_report_runs_in_a_browser_without_complaint(board, tmp_path):
+    page = tmp_path / "report.html"
+    page.write_text(to_html(board), encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
+    options += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
+    done = subprocess.run(
+        [CHROMIUM, *options], check=True, capture_output=True, text=True, timeout=120
+    )
+    assert "CONSOLE" not in done.stderr
+    assert done.stdout.count('<th scope="col"><button') == done.stdout.count('<th scope="col">')
 
 
 def test_every_link_leads_somewhere(board):

@@ -32,14 +32,14 @@ def test_signals_table_head_and_facts():
 
 def test_signals_table_keeps_the_blocks_apart_and_the_declared_order():
     assert body(to_markdown(signals_table(make_board("m"), "shapes")))[2:] == [
-        r"| *deployable \(needs no label\)* |  |",
-        r"| −H\_s \(attention\) | INVALID<br>constant over the run |",
+        r"| *deployable (needs no label)* |  |",
+        r"| −H\_s (attention) | INVALID<br>constant over the run |",
         r"| token confidence | 0.750 \[0.700, 0.800\]<br>in kind 0.625 \[0.575, 0.675\] |",
         r"| first-token margin | 0.700 \[0.650, 0.750\]<br>in kind 0.600 \[0.550, 0.650\] |",
         r"| self-consistency S\_SC | 0.900 \[0.850, 0.950\]<br>in kind 0.800 \[0.750, 0.850\]"
         "<br>n 190/200 |",
-        r"| *control \(a bar, not a signal\)* |  |",
-        r"| answer only | 0.600 \[0.550, 0.650\]<br>in kind – \(1\) |",
+        r"| *control (a bar, not a signal)* |  |",
+        r"| answer only | 0.600 \[0.550, 0.650\]<br>in kind – (1) |",
     ]
 
 
@@ -69,12 +69,12 @@ def test_undefined_figures_share_a_footnote_and_few_errors_are_marked():
     )
     text = to_markdown(signals_table(make_board("m", signals=signals, kinds=("all",)), "shapes"))
     assert body(text)[3:] == [
-        r"| −H\_s \(attention\) | – \(1\) |",
-        r"| token confidence | – \(1\) |",
-        r"| hidden-state probe \(L2\) | 0.800 \[0.750, 0.850\] \! \(2\) |",
+        r"| −H\_s (attention) | – (1) |",
+        r"| token confidence | – (1) |",
+        r"| hidden-state probe (L2) | 0.800 \[0.750, 0.850\] ! (2) |",
     ]
-    assert r"\(1\) one class only: no wrong answer" in text
-    assert r"\(2\) fewer than 30 errors \(12\)" in text
+    assert r"(1) one class only: no wrong answer" in text
+    assert r"(2) fewer than 30 errors (12)" in text
 
 
 def test_a_signal_that_one_run_lacks_says_so():
@@ -82,8 +82,8 @@ def test_a_signal_that_one_run_lacks_says_so():
     other = make_board("n", signals=(signal("probe", 0.8, 0.7),))
     joint = type(board)(board.runs + other.runs)
     text = to_markdown(signals_table(joint, "shapes"))
-    assert r"| hidden-state probe \(L2\) | – \(1\) | 0.800" in text
-    assert r"\(1\) not recorded in this run" in text
+    assert r"| hidden-state probe (L2) | – (1) | 0.800" in text
+    assert r"(1) not recorded in this run" in text
 
 
 def test_overview_row():
@@ -98,7 +98,7 @@ def test_overview_row():
         "<br>+ 1 more in its interval",
         r"0.900 \[0.850, 0.950\]<br>in kind 0.800 \[0.750, 0.850\]<br>n 190/200",
         "INVALID<br>constant over the run",
-        r"– \(1\)",
+        r"– (1)",
         "4 s/answer<br>1 GiB",
     ]
 
