@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vrp_tasks.scoring import HEADLINES, Item
-from vrp_tasks.session import active_session
+from vrp_tasks.session_state import active_session
 
 
 def accuracy(items: list[Item]) -> float | None:
     """Mean of ``correct`` over the labelled samples; also scores every signal of the task."""
     card = active_session().score_task(items[0].task, items)
     return card.accuracy.value
+
+
+def accuracy_stderr(items: list[Item]) -> float | None:
+    """Bootstrap standard error of the accuracy, over images."""
+    return active_session().cards[items[0].task].accuracy.stderr
 
 
 def _auroc(name: str, statistic: str) -> Callable[[list[Item]], float | None]:

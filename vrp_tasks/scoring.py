@@ -15,6 +15,8 @@ from metrics.self_consistency import (
     pairwise_agreement,
 )
 
+from vrp_tasks.session_state import active_session
+
 THRESHOLD = 0.5  # a soft score of at least this counts as correct (method §1)
 HEADLINES = (
     "spatial_entropy",
@@ -110,16 +112,24 @@ def reliability_results(
         shard=payload["shard"],
         row=payload["row"],
     )
+    if payload["shard"] and payload["run"] != active_session().folder.path.name:
+        record |= {"shard": None, "row": None}
+        missing["hidden"] = "the answer came from the response cache of an earlier run"
     if value is not None:  # lmms-eval averages every `score` it finds
         record["score"] = float(value)
     record.task = record["task"]
-    out = {"accuracy": record}
+    out = {"accuracy": record, "accuracy_stderr": _item(record.task, record["correct"])}
     for name in HEADLINES:
-        item = Item(value=signals.get(name))
-        item.task = record.task
+        item = _item(record.task, signals.get(name))
         out[f"auroc_{name}"] = item
         out[f"auroc_{name}_stderr"] = item
     return out
+
+
+def _item(task: str, value: float | None) -> Item:
+    item = Item(value=value)
+    item.task = task
+    return item
 
 
 def _uninstrumented() -> dict[str, Any]:

@@ -28,26 +28,14 @@ from metrics.errors import UndefinedMetricError
 from metrics.probes import cross_fit_probe
 from metrics.records import SampleRecord
 from metrics.validity import check_signal
-from vrp_tasks.errors import CaptureError, SetupError
+from vrp_tasks.errors import SetupError
 from vrp_tasks.preflight import check_before_loading, check_tasks
 from vrp_tasks.provenance import checkpoint_identity, package_versions
 from vrp_tasks.run_folder import RunFolder
 from vrp_tasks.scoring import THRESHOLD
+from vrp_tasks.session_state import sessions
 
 _PROBE_STATE = "hidden_last_prompt"
-_sessions: list[Session] = []
-
-
-def active_session() -> Session:
-    """The session of the evaluation that is running; CaptureError outside one."""
-    if not _sessions:
-        raise CaptureError("vrp_* tasks only run through lmms_eval's evaluator.")
-    return _sessions[-1]
-
-
-def session_or_none() -> Session | None:
-    """The running session, or None for an evaluation without our tasks."""
-    return _sessions[-1] if _sessions else None
 
 
 def run_evaluation(module: ModuleType, stock: Callable, args: tuple, kwargs: dict) -> Any:
@@ -97,13 +85,13 @@ def _wrap_evaluate(stock: Callable) -> Callable:
             return stock(lm, task_dict, *args, **kwargs)
         check_tasks(lm, tasks)
         session = Session(lm, tasks, output=_outputs[-1] if _outputs else None)
-        _sessions.append(session)
+        sessions.append(session)
         try:
             results = stock(lm, task_dict, *args, **kwargs)
             session.finish()
         finally:
             session.close()
-            _sessions.remove(session)
+            sessions.remove(session)
         return results
 
     evaluate._vrp_stock = stock  # type: ignore[attr-defined]

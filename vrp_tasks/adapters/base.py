@@ -8,7 +8,6 @@ requests of other tasks go to the stock code untouched.
 from __future__ import annotations
 
 import copy
-import functools
 import inspect
 import json
 import os
@@ -27,7 +26,8 @@ from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.errors import CaptureError
 from vrp_tasks.families import family_of
 from vrp_tasks.preflight import settings_from
-from vrp_tasks.session import Session, session_or_none
+from vrp_tasks.session import Session
+from vrp_tasks.session_state import session_or_none
 from vrp_tasks.signals import capture_arrays, capture_payload
 
 _SLICE = 64  # requests between two writes to the run folder
@@ -161,6 +161,7 @@ class ProbedAdapter:
                 "task": task,
                 "split": split,
                 "doc_id": str(request.doc_id),
+                "run": session.folder.path.name,
                 "prompt": request.args[0],
                 "answer": text if isinstance(text, str) else text.text,
                 "samples": self._texts(captured.sampled_tokens),
@@ -186,7 +187,7 @@ class ProbedAdapter:
                 tokenizer.padding_side = "left"
             for module in self._stock_modules():
                 stack.callback(setattr, module, "tqdm", module.tqdm)
-                module.tqdm = functools.partial(module.tqdm, disable=True)
+                module.tqdm = _silent(module.tqdm)
             yield
 
     def _tokenizers(self) -> list[Any]:
@@ -236,6 +237,10 @@ def _patched_generate(model: Any, generate: Any) -> Iterator[None]:
         yield
     finally:
         del model.generate
+
+
+def _silent(tqdm_class: Any) -> Any:
+    return lambda *args, **options: tqdm_class(*args, **{**options, "disable": True})
 
 
 def _probed(session: Session, request: Any) -> bool:

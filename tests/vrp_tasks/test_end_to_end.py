@@ -1,0 +1,331 @@
+"""The main job through lmms-eval's evaluator: same answers as stock, complete records, clear errors."""
+
+import json
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from transformers import GenerationMixin
+
+from metrics.records import SampleRecord
+from metrics.signals import SIGNALS
+from vrp_tasks.errors import CaptureError, SetupError
+from vrp_tasks.registration import TASKS_FOLDER
+
+CHECKPOINTS = Path(__file__).parents[2] / "vrp_tasks" / "checkpoints"
+MODELS = {
+    "llava_hf": "vrp-tiny-llava",
+    "paligemma": "vrp-tiny-paligemma",
+    "qwen2_vl": "vrp-tiny-qwen2-vl",
+}
+PLAIN_TASK = """
+task: plain_shapes
+dataset_path: json
+dataset_kwargs: {data_files: {test: seed.json}}
+process_docs: !function vrp_tasks.tasks.shapes.docs.all_kinds
+test_split: test
+output_type: generate_until
+doc_to_visual: !function vrp_tasks.tasks.shapes.docs.doc_to_visual
+doc_to_text: "{{question}}"
+doc_to_target: "{{answer}}"
+generation_kwargs: {max_new_tokens: 8, temperature: 0, top_p: 1.0, num_beams: 1, do_sample: false}
+metric_list:
+  - metric: exact_match
+    aggregation: mean
+    higher_is_better: true
+metadata: {version: 1.0}
+"""
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="module")
+def plain_tasks(tmp_path_factory):
+    """A folder with a task of the same questions that is not ours."""
+    folder = tmp_path_factory.mktemp("plain")
+    (folder / "plain_shapes.yaml").write_text(PLAIN_TASK)
+    (folder / "seed.json").write_text('[{"id": "seed"}]\n')
+    return folder
+
+
+def evaluate(model, tasks, include, *, limit=16, output=None, model_args="", lm=None, **options):
+    import lmms_eval.evaluator as evaluator
+    from lmms_eval.tasks import TaskManager
+
+    arguments = f"pretrained={CHECKPOINTS / MODELS[model]}" + (f",{model_args}" if model_args else "")
+    return evaluator.simple_evaluate(
+        model=lm or model,
+        model_args=arguments,
+        tasks=tasks,
+        limit=limit,
+        batch_size=options.pop("batch_size", 1),
+        bootstrap_iters=0,
+        task_manager=TaskManager(include_path=str(include), include_defaults=False),
+        cli_args=Namespace(output_path=str(output), process_with_media=False) if output else None,
+        **options,
+    )
+
+
+def run_ours(model, output, **options):
+    results = evaluate(model, ["vrp_shapes"], TASKS_FOLDER, output=output, **options)
+    folders = sorted(Path(output).glob("*/*_vrp/manifest.json"))
+    assert len(folders) == 1
+    return results, read(folders[0].parent)
+
+
+def read(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    rows = pq.read_table(folder / "records.parquet").to_pylist()
+    return folder, manifest, [SampleRecord.from_row(row) for row in rows]
+
+
+def stock_adapter(model):
+    if model == "paligemma":
+        from vrp_tasks.adapters.paligemma import PaliGemma as stock
+    elif model == "qwen2_vl":
+        from lmms_eval.models.simple.qwen2_vl import Qwen2_VL as stock
+    else:
+        from lmms_eval.models.chat.llava_hf import LlavaHf as stock
+    return stock
+
+
+@pytest.fixture
+def generated(monkeypatch):
+    """Token sequences that any `generate` call returns, without their prompts."""
+    sequences = []
+    stock = GenerationMixin.generate
+
+    def recording(self, *args, **kwargs):
+        out = stock(self, *args, **kwargs)
+        sequences.extend(out[:, kwargs["input_ids"].shape[1] :].tolist())
+        return out
+
+    monkeypatch.setattr(GenerationMixin, "generate", recording)
+    return sequences
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_answers_are_those_of_the_stock_adapter_token_for_token(
+    model, tmp_path, plain_tasks, generated
+):
+    _, (_, _, records) = run_ours(model, tmp_path)
+    ours, generated[:] = sorted(generated), []
+    lm = stock_adapter(model)(
+        pretrained=str(CHECKPOINTS / MODELS[model]), device="cpu", device_map="cpu"
+    )
+    plain = evaluate(model, ["plain_shapes"], plain_tasks, lm=lm)
+    assert sorted(generated) == ours
+    texts = {str(s["doc_id"]): s["filtered_resps"][0] for s in plain["samples"]["plain_shapes"]}
+    assert {r.doc_id: r.answer for r in records} == texts
+    assert len(texts) == 16
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_run_is_complete_and_every_signal_is_there(model, tmp_path):
+    results, (folder, manifest, records) = run_ours(model, tmp_path, limit=40)
+    assert [r.doc_id for r in records] == [str(i) for i in range(40)]
+    assert len({r.group for r in records}) == 5
+    for record in records:
+        assert record.score in (0.0, 1.0)
+        assert len(record.samples) == 10
+        assert record.grid == [8, 8]
+        assert len(record.layers["spatial_entropy"]) == manifest["model"]["n_layers"] == 6
+        assert 0 < min(record.layers["image_attention_mass"]) < 1
+        assert set(record.signals) == {s.name for s in SIGNALS if s.access == "deployable"}
+        assert record.signals["self_consistency"] in {i / 10 for i in range(1, 11)}
+    table = results["results"]["vrp_shapes"]
+    assert table["accuracy,none"] == np.mean([r.correct for r in records])
+    assert manifest["tasks"]["vrp_shapes"]["n_samples"] == 40
+    assert manifest["settings"]["k"] == 10
+    assert len(manifest["model"]["weights_sha256"]) == 64
+    assert (folder / records[0].shard).exists()
+    logged = results["samples"]["vrp_shapes"][0]["accuracy"]
+    assert logged["answer"] == records[0].answer
+    assert logged["signals"]["token_confidence"] == records[0].signals["token_confidence"]
+
+
+def test_batches_give_the_same_answers_and_samples(tmp_path):
+    _, (_, _, single) = run_ours("qwen2_vl", tmp_path / "one")
+    _, (_, _, pairs) = run_ours("qwen2_vl", tmp_path / "two", batch_size=2)
+    assert [r.answer for r in pairs] == [r.answer for r in single]
+    assert [r.samples for r in pairs] == [r.samples for r in single]
+
+
+def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
+    from vrp_tasks.adapters import base
+    from vrp_tasks.run_folder import RunFolder
+
+    _, (_, _, whole) = run_ours("qwen2_vl", tmp_path / "whole")
+    monkeypatch.setattr(base, "_SLICE", 5)
+    add, calls = RunFolder.add, []
+
+    def stop_in_the_third_part(self, payloads, arrays):
+        calls.append(len(payloads))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        add(self, payloads, arrays)
+
+    monkeypatch.setattr(RunFolder, "add", stop_in_the_third_part)
+    with pytest.raises(KeyboardInterrupt):
+        run_ours("qwen2_vl", tmp_path / "stopped")
+    calls.clear()
+    monkeypatch.setattr(RunFolder, "add", lambda *a: (calls.append(len(a[1])), add(*a)))
+    _, (_, _, resumed) = run_ours("qwen2_vl", tmp_path / "stopped")
+    assert sum(calls) == 16 - 10
+    for ours, theirs in zip(resumed, whole, strict=True):
+        assert (ours.answer, ours.samples) == (theirs.answer, theirs.samples)
+        assert ours.signals == pytest.approx(theirs.signals, nan_ok=True)
+
+
+def test_the_response_cache_brings_signals_back(tmp_path):
+    cache = tmp_path / "cache"
+    _, (_, _, first) = run_ours("qwen2_vl", tmp_path / "a", use_cache=str(cache))
+    _, (_, _, second) = run_ours("qwen2_vl", tmp_path / "b", use_cache=str(cache))
+    assert [r.samples for r in second] == [r.samples for r in first]
+    assert all(r.shard is None and "response cache" in r.missing["hidden"] for r in second)
+    assert second[0].signals["logit_entropy"] == first[0].signals["logit_entropy"]
+    assert second[0].signals["probe"] is None
+
+
+def test_nothing_is_left_without_an_output_path(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    results = evaluate("qwen2_vl", ["vrp_shapes"], TASKS_FOLDER, limit=8)
+    assert results["results"]["vrp_shapes"]["accuracy,none"] is not None
+    assert not list(tmp_path.glob("vrp-*"))
+
+
+def test_a_failure_while_generating_stops_the_run_instead_of_giving_empty_answers(
+    tmp_path, monkeypatch
+):
+    from vrp_tasks.adapters import base
+
+    def fail(*_args, **_kwargs):
+        raise CaptureError("broken on purpose")
+
+    monkeypatch.setattr(base, "probed_generate", fail)
+    with pytest.raises(CaptureError, match="broken on purpose"):
+        run_ours("llava_hf", tmp_path)  # the stock adapter swallows errors and answers ""
+
+
+def cli(tmp_path, *, model="qwen2_vl", arguments=None, output=None):
+    import lmms_eval.evaluator as evaluator
+
+    arguments = arguments or f"pretrained={CHECKPOINTS / 'vrp-tiny-qwen2-vl'}"
+    with pytest.raises(SystemExit) as stopped:
+        evaluator.simple_evaluate(
+            model=model,
+            model_args=arguments,
+            tasks=["vrp_shapes"],
+            cli_args=Namespace(output_path=str(output or tmp_path)),
+        )
+    return str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"arguments": "pretrained=./nowhere"}, "pretrained=./nowhere is not a folder"),
+        ({"arguments": "pretrained=nobody/nothing"}, "no readable checkpoint config there"),
+        (
+            {"arguments": f"pretrained={CHECKPOINTS / 'vrp-tiny-llava'}"},
+            "is a 'llava' checkpoint, --model qwen2_vl takes 'qwen2_vl'. Use --model llava_hf.",
+        ),
+        ({"model": "instructblip"}, "--model instructblip cannot be probed"),
+        ({"arguments": "pretrained=x,k=1"}, "k must be at least 2 .*got 1"),
+        ({"arguments": "pretrained=x,k=many"}, "model argument k must be a number, got 'many'"),
+        ({"arguments": "pretrained=x,hidden_dtype=int8"}, "float16, float32 or none, got 'int8'"),
+        ({"output": "/dev/null/out"}, "cannot write to the output folder /dev/null/out"),
+    ],
+)
+def test_bad_input_is_one_clear_line_before_the_model_is_loaded(
+    options, message, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(torch.nn.Module, "__init__", lambda *_: pytest.fail("a model was built"))
+    import re
+
+    said = cli(tmp_path, **options)
+    assert said.startswith("vrp-tasks: ")
+    assert "\n" not in said
+    assert re.search(message, said) or message in said
+
+
+def test_a_task_without_images_is_refused_before_the_first_sample(tmp_path, plain_tasks):
+    text = PLAIN_TASK.replace("plain_shapes", "vrp_blind").replace(
+        "{version: 1.0}", "{version: 1.0, vrp: true}"
+    )
+    text = text.replace("vrp_tasks.tasks.shapes.docs.doc_to_visual", "blind.no_image")
+    (tmp_path / "seed.json").write_text('[{"id": "seed"}]\n')
+    (tmp_path / "blind.py").write_text("def no_image(doc):\n    return []\n")
+    (tmp_path / "vrp_blind.yaml").write_text(text)
+    with pytest.raises(SetupError, match="task vrp_blind has no image in its first document"):
+        evaluate("qwen2_vl", ["vrp_blind"], tmp_path)
+
+
+RUN = """
+import sys
+from importlib import metadata
+if {hide}:
+    found = metadata.entry_points
+    def without(**kwargs):
+        return [e for e in found(**kwargs) if e.name != "vrp_tasks"]
+    import lmms_eval.models.registry_v2 as registry
+    registry.entry_points = without
+    registry.ModelRegistryV2._select_entry_points = staticmethod(lambda group: without(group=group))
+from lmms_eval.__main__ import cli_evaluate
+sys.argv = ["lmms-eval"] + {arguments!r}
+cli_evaluate()
+"""
+
+
+def test_a_task_that_is_not_ours_gives_byte_identical_samples(tmp_path, plain_tasks):
+    samples = {}
+    for hide in (False, True):
+        out = tmp_path / str(hide)
+        arguments = [
+            *("--model", "qwen2_vl", "--device", "cpu", "--batch_size", "1", "--limit", "12"),
+            *("--model_args", f"pretrained={CHECKPOINTS / 'vrp-tiny-qwen2-vl'},device_map=cpu"),
+            *("--tasks", "plain_shapes", "--include_path", str(plain_tasks)),
+            *("--output_path", str(out), "--log_samples"),
+        ]
+        code = RUN.format(hide=hide, arguments=arguments)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False
+        )
+        files = list(out.rglob("*_samples_*.jsonl"))
+        assert files, done.stderr[-2000:]
+        backend = json.loads(next(out.rglob("*_results.json")).read_text())["config"]
+        assert ("vrp_tasks" in backend["model_backend"]) is not hide
+        samples[hide] = files[0].read_bytes()
+        assert not list(out.rglob("manifest.json"))
+    assert samples[True] == samples[False]
+
+
+@pytest.mark.slow
+def test_two_ranks_write_one_run(tmp_path):
+    done = subprocess.run(
+        [
+            *(str(Path(sys.executable).parent / "torchrun"), "--nproc_per_node", "2"),
+            *("--master_port", "29611", "-m", "lmms_eval", "--model", "qwen2_vl"),
+            *("--model_args", f"pretrained={CHECKPOINTS / 'vrp-tiny-qwen2-vl'},device_map=cpu"),
+            *("--tasks", "vrp_shapes", "--limit", "9", "--batch_size", "1"),
+            *("--output_path", str(tmp_path)),
+        ],
+        capture_output=True, text=True, timeout=600, check=False,
+    )
+    manifests = list(tmp_path.rglob("manifest.json"))
+    assert len(manifests) == 1, done.stderr[-3000:]
+    _, manifest, records = read(manifests[0].parent)
+    assert [r.doc_id for r in records] == [str(i) for i in range(9)]
+    assert {r.shard.split("-")[1] for r in records} == {"0", "1"}
+    assert set(manifest["files"]) >= {"arrays-0-0.safetensors", "arrays-1-0.safetensors"}
+    _, (_, _, alone) = run_ours("qwen2_vl", tmp_path / "alone", limit=9)
+    assert [r.samples for r in records] == [r.samples for r in alone]
