@@ -36,11 +36,12 @@ Percent of answers equal to the truth after strip and lower; greedy, from this f
 same questions about an empty canvas. *Other image*: about the next scene's image. *No image*: the
 most frequent answer to the question in training scenes.
 
-Test split of `vrp_shapes` ({n_test} scenes):
+Test split of `vrp_shapes` ({n_test} scenes of four to eight objects; training scenes have three to
+six):
 
 {test_table}
 
-Held-out scenes ({n_held_out} scenes, seeds from {held_out_seed:,}):
+Held-out scenes ({n_held_out} scenes as crowded, seeds from {held_out_seed:,}):
 
 {held_out_table}
 

@@ -27,7 +27,12 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from vrp_tasks.errors import SetupError
 from vrp_tasks.training.architectures import FAMILIES, prompt_text
 from vrp_tasks.world import KINDS, draw_scene
-from vrp_tasks.world.dataset import N_TEST_IMAGES, TEST_SEED, questions_about
+from vrp_tasks.world.dataset import (
+    N_TEST_IMAGES,
+    TEST_SEED,
+    evaluation_scene,
+    questions_about,
+)
 from vrp_tasks.world.questions import Question
 from vrp_tasks.world.scene import COLORS, SHAPES, empty_canvas
 
@@ -138,7 +143,7 @@ def evaluate(
     """
     if n_scenes < 2:
         raise ValueError(f"evaluate: `n_scenes` must be at least 2, got {n_scenes}.")
-    scenes = [draw_scene(first_seed + i) for i in range(n_scenes)]
+    scenes = [evaluation_scene(first_seed + i) for i in range(n_scenes)]
     asked = [(i, q) for i, scene in enumerate(scenes) for q in questions_about(scene, i)]
     questions = [question for _, question in asked]
     texts = [question.text for question in questions]
