@@ -21,7 +21,7 @@ from vrp_tasks.training.export import export, save_checkpoint
 from vrp_tasks.training.loop import Recipe, Trainer, ask_for_training, dense_labels
 from vrp_tasks.training.packing import Packer, decode, image_features
 from vrp_tasks.world import KINDS, draw_scene
-from vrp_tasks.world.dataset import questions_about
+from vrp_tasks.world.dataset import TEST_SEED, evaluation_scene, questions_about
 from vrp_tasks.world.scene import COLORS, SHAPES
 
 SHIPPED = sorted((Path(vrp_tasks.__file__).parent / "checkpoints").glob("*/config.json"))
@@ -248,7 +248,7 @@ def test_shipped_checkpoints(config):
     assert checkpoint.model.config.get_text_config().num_hidden_layers >= 6
     assert (folder / "model.safetensors").stat().st_size <= 8_000_000
     assert "| all | " in (folder / "README.md").read_text()
-    scenes = [draw_scene(10_000_000 + i) for i in range(12)]
+    scenes = [evaluation_scene(TEST_SEED + i) for i in range(12)]
     asked = [(q, s.image) for i, s in enumerate(scenes) for q in questions_about(s, i)]
     questions, images = (list(column) for column in zip(*asked, strict=True))
     answers = generate_answers(checkpoint, [q.text for q in questions], images)

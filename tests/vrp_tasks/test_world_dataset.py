@@ -76,6 +76,7 @@ def test_size_and_balance(rows):
     assert len({row["image_id"] for row in rows}) == 320
     assert len(rows) >= 2000
     assert len({row["id"] for row in rows}) == len(rows)
+    assert {len(row["objects"]) for row in rows} == {4, 5, 6, 7, 8}
     for kind in ("existence", "relation"):
         counted = Counter(row["answer"] for row in rows if row["kind"] == kind)
         assert counted["yes"] == counted["no"]
@@ -170,8 +171,9 @@ def test_processes_that_start_together_leave_one_file(tmp_path):
 
 
 def test_a_different_split_is_refused_and_leaves_nothing(tmp_path, monkeypatch):
+    published = split.TEST_DIGEST[:12]
     monkeypatch.setattr(split, "TEST_DIGEST", "0" * 64)
-    with pytest.raises(SetupError, match=f"has digest {'9bfd485cb263'}, the published one 0000"):
+    with pytest.raises(SetupError, match=f"has digest {published}, the published one 0000"):
         split.build_test_split(tmp_path)
     assert not list(tmp_path.iterdir())
 

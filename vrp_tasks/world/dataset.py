@@ -1,9 +1,9 @@
 """The fixed test split of ``vrp_shapes``: generated at first use, cached, the same everywhere.
 
 320 scenes of four to eight objects (training scenes have three to six: the test is harder on
-purpose, so that small models err) with up to eight questions each, in image order, so that a limit on rows takes whole
-images (but for the last). The split is a function of this package alone: a digest over every row
-is part of the code, and a split that does not match it is not used.
+purpose, so that small models err) with up to eight questions each. They come in image order, so
+that a limit on rows takes whole images (but for the last). The split is a function of this package
+alone: a digest over every row is part of the code, and a split that does not match it is not used.
 """
 
 from __future__ import annotations
