@@ -11,6 +11,7 @@ import torch
 from vrp_tasks.training.architectures import FAMILIES
 from vrp_tasks.training.export import export
 from vrp_tasks.training.loop import Recipe, Trainer
+from vrp_tasks.world import KINDS
 
 
 def main() -> None:
@@ -24,6 +25,9 @@ def main() -> None:
     parser.add_argument("--export", type=Path, help="write the checkpoint folder here at the end")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--exact-from", type=float, default=Recipe.exact_from)
+    parser.add_argument("--focus", default="", choices=["", *KINDS], help="kind asked twice as often")
+    parser.add_argument("--continues", default="", help="work folder of a run to start from")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument(
         "--threads", type=int, default=1, help="CPU threads (1 is the fastest here)"
@@ -35,6 +39,9 @@ def main() -> None:
         steps=arguments.steps,
         learning_rate=arguments.learning_rate,
         seed=arguments.seed,
+        exact_from=arguments.exact_from,
+        focus=arguments.focus,
+        continues=arguments.continues,
     )
     trainer = Trainer(recipe, arguments.work, device=arguments.device)
     for row in trainer.run():

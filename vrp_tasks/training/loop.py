@@ -35,7 +35,11 @@ _MIN_COVER = 0.15  # share of a cell that an object must cover to own it
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything a training run depends on."""
+    """Everything a training run depends on.
+
+    ``focus`` is a question kind that is asked about twice as often; ``continues`` is the work folder
+    of a finished run whose weights this one starts from (its optimiser state is not taken over).
+    """
 
     family: str
     steps: int
@@ -47,6 +51,8 @@ class Recipe:
     exact_from: float = 0.6
     seed: int = 0
     evaluate_every: int = 250
+    focus: str = ""
+    continues: str = ""
 
 
 class DenseHeads(nn.Module):
@@ -84,12 +90,26 @@ def dense_labels(scene: Scene) -> np.ndarray:
     return labels.reshape(-1, 5)
 
 
-def ask_for_training(scene: Scene, rng: np.random.Generator) -> list[Question]:
-    """Six benchmark questions and three auxiliary ones."""
-    plan = ("existence", "existence", "counting", "relation", "relation", "attribute")
+def ask_for_training(
+    scene: Scene, rng: np.random.Generator, *, focus: str = ""
+) -> list[Question]:
+    """Six benchmark questions, two more of the kind in focus, and three auxiliary ones."""
+    plan = ["existence", "existence", "counting", "relation", "relation", "attribute"]
+    plan += [focus] * 2 if focus else []
     start = int(rng.integers(6))
     asked = [ask(scene, kind, rng, variant=start + i) for i, kind in enumerate(plan)]
     return [q for q in asked if q is not None] + [ask_auxiliary(scene, rng) for _ in range(3)]
+
+
+def _three_of(
+    questions: list[Question], rng: np.random.Generator, *, focus: str
+) -> list[Question]:
+    """Three questions in random order, two of them of the kind in focus where there are two."""
+    order = [questions[i] for i in rng.permutation(len(questions))]
+    if focus:
+        wanted = [q for q in order if q.kind == focus][:2]
+        order = wanted + [q for q in order if q.kind != focus]
+    return order[:3]
 
 
 def as_jpeg(image: np.ndarray) -> np.ndarray:
@@ -117,6 +137,8 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "state.pt").exists():
             self._resume()
+        elif recipe.continues:
+            self._take_weights(Path(recipe.continues))
 
     def _optimizers(self) -> list[torch.optim.Optimizer]:
         """Muon for the blocks' matrices, AdamW for everything else."""
@@ -166,10 +188,10 @@ class Trainer:
         rng = np.random.default_rng([recipe.seed, self.step])
         seeds = rng.integers(0, VALIDATION_SEED, size=recipe.images_per_step)
         scenes = [draw_scene(int(seed)) for seed in seeds]
-        asked = [ask_for_training(scene, rng) for scene in scenes]
+        asked = [ask_for_training(scene, rng, focus=recipe.focus) for scene in scenes]
         packed = not (self.packer.prefix_lm and self.step >= recipe.exact_from * recipe.steps)
         if not packed:  # sequences are per question: fewer questions for about the same cost
-            asked = [[qs[i] for i in rng.permutation(len(qs))[:3]] for qs in asked]
+            asked = [_three_of(qs, rng, focus=recipe.focus) for qs in asked]
         images = [as_jpeg(s.image) if rng.random() < 0.5 else s.image for s in scenes]
         self.model.train()
         batch = _to(
@@ -228,19 +250,29 @@ class Trainer:
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")
 
+    def _take_weights(self, folder: Path) -> None:
+        """Start from the weights of a finished run; its time counts as this model's."""
+        state = torch.load(folder / "state.pt", map_location=self.device, weights_only=True)
+        self._load_weights(state)
+        self.seconds = state["seconds"]
+
     def _resume(self) -> None:
         state = torch.load(self.folder / "state.pt", map_location=self.device, weights_only=True)
-        if state["recipe"] != asdict(self.recipe):
+        known = asdict(Recipe(family=self.recipe.family, steps=self.recipe.steps))
+        if {**known, **state["recipe"]} != asdict(self.recipe):
             raise ValueError(
                 f"{self.folder} holds a run with another recipe ({state['recipe']}). "
                 "Choose another folder, or repeat that recipe to go on with it."
             )
         self.step, self.seconds = state["step"], state["seconds"]
+        self._load_weights(state)
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+
+    def _load_weights(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
         self.projected.load_state_dict(state["projected"])
         self.decoded.load_state_dict(state["decoded"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
 
 
 def _to(batch: Batch, device: str) -> Batch:
