@@ -10,13 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from leaderboard.aggregate import DEFAULT_RESAMPLES, Board, build_board
+from leaderboard.compare import IncomparableError, compare_runs
 from leaderboard.export import to_csv, to_json
 from leaderboard.formats import to_latex, to_markdown, to_terminal
 from leaderboard.html import to_html
-from leaderboard.read import read_runs
+from leaderboard.read import read_run, read_runs
+from leaderboard.release import comparison_as_json, comparison_as_junit, gates_table, summary
 from leaderboard.tables import OVERVIEW, Table, all_tables, run_table, transposed
 from leaderboard.text import clean, escape_markdown
+from leaderboard.verdicts import ToleranceError, read_tolerances
+from metrics.errors import RecordError
 
+REGRESSED = 1
 NOTHING_READ = 2
 MAX_COLUMNS = 4
 
@@ -32,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, or 2 when no run could be read or the output could not be written.
+        0; 1 when ``compare`` found a regression; 2 when nothing could be read, compared or written.
     """
     arguments = _parser().parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -60,12 +65,33 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="one run's card")
     show.add_argument("paths", nargs=1, type=Path, metavar="RUN", help="a run folder")
     show.set_defaults(run=_show)
+    _add_compare(commands)
     for command in (build, show):
         command.add_argument(
             "--resamples", type=_resamples, default=DEFAULT_RESAMPLES, metavar="N",
             help="bootstrap resamples per interval (default: %(default)s)",
         )  # fmt: skip
     return parser
+
+
+def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="release check of two runs",
+        description="Exit code 0: no regression; 1: a gate has regressed; 2: cannot compare.",
+    )
+    compare.add_argument("old", type=Path, metavar="OLD", help="run folder of what stands")
+    compare.add_argument(
+        "new", type=Path, metavar="NEW", help="run folder of what would replace it"
+    )
+    compare.add_argument("--tolerances", type=Path, help="TOML file with the margins")
+    compare.add_argument(
+        "--allow-different", action="store_true", help="compare runs that were made differently"
+    )
+    compare.add_argument(
+        "-o", "--output", type=Path, help="write compare.json, compare.md and compare.xml here"
+    )
+    compare.set_defaults(run=_compare)
 
 
 def _resamples(text: str) -> int:
@@ -109,6 +135,30 @@ def _show(arguments: argparse.Namespace) -> int:
         return _nothing_read(board, arguments.paths)
     _print("\n\n".join(to_terminal(run_table(run, r)) for run in board.runs for r in run.tasks))
     return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    try:
+        tolerances = read_tolerances(arguments.tolerances)
+        old, new = read_run(arguments.old), read_run(arguments.new)
+        comparison = compare_runs(old, new, tolerances, allow_different=arguments.allow_different)
+    except (RecordError, ToleranceError, IncomparableError, OSError) as error:
+        return _fail(f"cannot compare: {clean(error)}")
+    tables = [gates_table(comparison, task) for task in comparison.tasks]
+    if arguments.output:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        markdown = "# Release check\n\n" + escape_markdown(summary(comparison)) + "\n\n"
+        markdown += "\n".join(to_markdown(table) for table in tables)
+        contents = {
+            "compare.md": markdown,
+            "compare.json": comparison_as_json(comparison),
+            "compare.xml": comparison_as_junit(comparison),
+        }
+        for name, text in contents.items():
+            (arguments.output / name).write_text(text, encoding="utf-8", newline="\n")
+    _print("\n\n\n".join(to_terminal(table) for table in tables))
+    _print(f"\n{summary(comparison)}")
+    return REGRESSED if comparison.has_regressed else 0
 
 
 def _read(arguments: argparse.Namespace) -> Board:

@@ -1,0 +1,205 @@
+import json
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from leaderboard.cli import main
+from leaderboard.compare import IncomparableError, compare_runs
+from leaderboard.read import Run
+from leaderboard.verdicts import (
+    Difference,
+    ToleranceError,
+    Tolerances,
+    holm,
+    judge,
+    read_tolerances,
+)
+from tests.leaderboard.golden import make_manifest, make_records, write_run
+
+ACCURACY = Tolerances({"accuracy": 0.02}, n_resamples=200)
+BOTH = Tolerances({"accuracy": 0.02, "auroc.token_confidence": 0.03}, n_resamples=200)
+
+
+def run_of(records, tmp_path, **changes):
+    return Run(tmp_path, make_manifest(records, **changes), tuple(records))
+
+
+def with_labels(records, correct):
+    return [
+        replace(r, correct=int(c), score=float(c)) for r, c in zip(records, correct, strict=True)
+    ]
+
+
+def damaged(records, share, seed=0):
+    """The same answers with a share of the right ones turned wrong, and noise for a signal."""
+    rng = np.random.default_rng(seed)
+    labels = [r.correct and int(rng.random() >= share) for r in records]
+    return [
+        replace(r, signals=r.signals | {"token_confidence": float(rng.normal())})
+        for r in with_labels(records, labels)
+    ]
+
+
+def test_a_run_against_itself_is_unchanged(tmp_path):
+    run = run_of(make_records(200), tmp_path)
+    comparison = compare_runs(run, run, BOTH)
+    assert [gate.verdict for _, gate in comparison.gates] == ["unchanged within margin"] * 2
+    assert [gate.difference.value for _, gate in comparison.gates] == [0.0, 0.0]
+    assert not comparison.has_regressed
+
+
+def test_a_damaged_run_has_regressed_in_each_gate_and_the_reverse_has_improved(tmp_path):
+    records = make_records(600, kinds=("all",))
+    old, new = run_of(records, tmp_path), run_of(damaged(records, 0.2), tmp_path)
+    verdicts = {g.difference.gate: g.verdict for _, g in compare_runs(old, new, BOTH).gates}
+    assert verdicts == {"accuracy": "regressed", "auroc.token_confidence": "regressed"}
+    back = compare_runs(new, old, BOTH)
+    assert {gate.verdict for _, gate in back.gates} == {"improved"}
+
+
+def test_the_accuracy_difference_is_the_mean_of_the_paired_differences(tmp_path):
+    records = make_records(100)
+    worse = damaged(records, 0.3)
+    (_, gate), *_ = compare_runs(run_of(records, tmp_path), run_of(worse, tmp_path), ACCURACY).gates
+    paired = [b.correct - a.correct for a, b in zip(records, worse, strict=True)]
+    assert gate.difference.value == pytest.approx(sum(paired) / 100)
+    by_image = np.array(paired).reshape(25, 4).mean(axis=1)
+    assert gate.difference.stderr == pytest.approx(by_image.std(ddof=1) / 5, rel=0.25)
+
+
+def test_ties_are_seldom_flagged_and_planted_drops_are_found(tmp_path):
+    """60 pairs each: two models of equal accuracy, and one 12 points worse, on 400 samples.
+
+    The standard error of the difference is about sqrt(2 · 0.7 · 0.3 / 400) = 0.032, so that a
+    drop of 0.12 is 3.7 of them: found with a chance of 0.96.
+    """
+    rng = np.random.default_rng(1)
+    records = make_records(400)
+    flagged = found = 0
+    for _ in range(60):
+        old = run_of(with_labels(records, rng.random(400) < 0.7), tmp_path)
+        same = run_of(with_labels(records, rng.random(400) < 0.7), tmp_path)
+        worse = run_of(with_labels(records, rng.random(400) < 0.58), tmp_path)
+        flagged += compare_runs(old, same, ACCURACY).gates[0][1].verdict in (
+            "regressed",
+            "improved",
+        )
+        found += compare_runs(old, worse, ACCURACY).has_regressed
+    assert flagged <= 7  # binomial(60, 0.05): more has a chance of 0.01
+    assert found >= 53
+
+
+def test_a_small_run_cannot_tell_and_says_what_it_could_have_seen(tmp_path):
+    rng = np.random.default_rng(0)
+    records = make_records(60)
+    old, new = (run_of(with_labels(records, rng.random(60) < 0.7), tmp_path) for _ in range(2))
+    gate = compare_runs(old, new, ACCURACY).gates[0][1]
+    assert gate.verdict == "cannot tell"
+    # (1.960 + 0.842) standard errors for one gate at 5 % and 80 % power
+    assert gate.detectable == pytest.approx(2.8016 * gate.difference.stderr, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"settings": {"k": 5, "temperature": 0.7, "top_p": 0.9, "seed": 0}}, r"k \(10 and 5\)"),
+        ({"tasks": {"shapes": {"version": 2, "split": "test", "threshold": 0.5}}}, "version"),
+        ({"tasks": {"shapes": {"version": 1, "split": "test", "threshold": 0.3}}}, "threshold"),
+        ({"tasks": {"other": {}}}, "no task in common"),
+        ({"invalid": {"shapes:token_confidence": "constant"}}, r"INVALID in the new run"),
+    ],
+)
+def test_runs_that_were_made_differently_are_refused(tmp_path, change, message):
+    records = make_records(40)
+    with pytest.raises(IncomparableError, match=message):
+        compare_runs(run_of(records, tmp_path), run_of(records, tmp_path, **change), BOTH)
+
+
+@pytest.mark.parametrize("field", ["prompt", "target", "kind"])
+def test_samples_that_differ_are_refused_and_let_pass_on_request(tmp_path, field):
+    records = make_records(40)
+    changed = [replace(records[0], **{field: "another"}), *records[1:]]
+    old, new = run_of(records, tmp_path), run_of(changed, tmp_path)
+    with pytest.raises(IncomparableError, match=rf"shapes's {field} of 1 sample\(s\) \(0\)"):
+        compare_runs(old, new, ACCURACY)
+    comparison = compare_runs(old, new, ACCURACY, allow_different=True)
+    assert len(comparison.differing) == 1
+
+
+def test_runs_on_fewer_samples_are_refused(tmp_path):
+    records = make_records(40)
+    with pytest.raises(IncomparableError, match=r"samples \(40 and 36, 36 labelled in both\)"):
+        compare_runs(run_of(records, tmp_path), run_of(records[:36], tmp_path), ACCURACY)
+
+
+def test_one_class_cannot_be_told(tmp_path):
+    run = run_of(make_records(40, all_correct=True), tmp_path)
+    gate = compare_runs(run, run, BOTH).gates[1][1]
+    assert gate.verdict == "cannot tell"
+    assert gate.difference.reason
+    assert gate.difference.value is None
+
+
+def test_holm_steps_down():
+    # sorted: 0.01 · 3, 0.03 · 2, 0.04 · 1, each at least as large as the one before
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "new", "stderr", "verdict"),
+    [
+        (-0.12, -0.04, 0.62, 0.02, "regressed"),
+        (0.04, 0.12, 0.78, 0.02, "improved"),
+        (-0.015, 0.005, 0.695, 0.005, "unchanged within margin"),
+        (-0.019, -0.001, 0.69, 0.0045, "unchanged within margin"),  # below zero, within the margin
+        (-0.10, 0.02, 0.66, 0.03, "cannot tell"),
+    ],
+)
+def test_verdicts(low, high, new, stderr, verdict):
+    difference = Difference("accuracy", 0.7, new, low, high, stderr)
+    assert judge([difference], ACCURACY)[0].verdict == verdict
+
+
+def test_the_documented_defaults_are_read():
+    tolerances = read_tolerances()
+    assert tolerances.alpha == 0.05
+    assert tolerances.margins["accuracy"] == 0.02
+    assert tolerances.margins["auroc.self_consistency"] == 0.03
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("=", "is not TOML"),
+        ("margin = 1", "unknown key margin"),
+        ("alpha = 2.0\n[margins]\naccuracy = 0.1", "alpha must be between 0 and 1, got 2.0"),
+        ("n_resamples = 1\n[margins]\naccuracy = 0.1", "n_resamples must be .* got 1"),
+        ("alpha = 0.05", "name no gate"),
+        ("[margins]\naccuracy = -1", r"accuracy must be in \[0, 1\], got -1"),
+        ("[margins.auroc]\nprob = 0.1", "auroc.prob is neither accuracy nor a declared signal"),
+    ],
+)
+def test_each_fault_of_a_tolerance_file_is_named(tmp_path, text, message):
+    (tmp_path / "t.toml").write_text(text)
+    with pytest.raises(ToleranceError, match=message):
+        read_tolerances(tmp_path / "t.toml")
+
+
+def test_exit_codes_and_outputs(tmp_path, capsys):
+    records = make_records(400)
+    old = write_run(tmp_path / "old", records)
+    new = write_run(tmp_path / "new", damaged(records, 0.3))
+    (tmp_path / "t.toml").write_text("n_resamples = 100\n[margins]\naccuracy = 0.02\n")
+    options = ["--tolerances", str(tmp_path / "t.toml")]
+    assert main(["compare", str(old), str(old), *options]) == 0
+    out = tmp_path / "report"
+    assert main(["compare", str(old), str(new), *options, "-o", str(out)]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "1 regressed: shapes/accuracy"
+    assert json.loads((out / "compare.json").read_text())["has_regressed"] is True
+    suite = ElementTree.fromstring((out / "compare.xml").read_text())
+    assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
+    assert "| accuracy |" in (out / "compare.md").read_text("utf-8")
+    assert main(["compare", str(old), str(tmp_path / "none"), *options]) == 2
+    assert "cannot compare" in capsys.readouterr().err
