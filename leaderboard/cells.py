@@ -92,7 +92,9 @@ def signal_cell(result: SignalResult, *, mixed: bool, named: bool = False) -> Ce
 
 def count_cell(card: Card) -> Cell:
     """Labelled samples, images and errors."""
-    return Cell((f"{card.n} / {card.n_groups} / {card.n_errors}",), float(card.n))
+    lines = [f"{card.n} / {card.n_groups} / {card.n_errors}"]
+    lines += [f"and {card.n_unlabelled} unlabelled"] if card.n_unlabelled else []
+    return Cell(tuple(lines), float(card.n))
 
 
 def _state(result: SignalResult) -> Literal["value", "warning", "undefined"]:

@@ -26,7 +26,7 @@ ACCESS_TITLES = {
 HEADLINE_FAMILIES = ("consistency", "attention", "probe")
 READING = (
     "AUROC of “correct”, 95 % interval by bootstrap over images ({n_resamples} resamples); 0.5 is "
-    "chance, higher is better."
+    "chance, higher is better. Accuracy: Wilson interval at the effective sample size."
 )
 IN_KIND = (
     "“in kind”: pairs of right and wrong answers to the same kind of question only; the figure "

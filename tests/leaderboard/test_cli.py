@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -48,6 +49,16 @@ def test_one_class_prints_undefined_with_the_reason(tmp_path, capsys):
     assert "token confidence" in out
     assert "– (1)" in out
     assert "(1) " in out
+
+
+def test_a_split_without_answers_has_counts_and_no_figures(tmp_path, capsys):
+    records = [replace(r, score=None, correct=None, target=None) for r in make_records(40)]
+    write_run(tmp_path / "run", records)
+    assert main(["build", str(tmp_path), *FAST]) == 0
+    out = capsys.readouterr().out
+    assert "0 / 0 / 0" in out
+    assert "and 40 unlabelled" in out
+    assert "no labelled samples" in out
 
 
 def test_published_figures_are_shown_on_request(tmp_path, capsys):
