@@ -28,7 +28,7 @@ LAYER_PREFIX = "layers."
 
 # name in a shard -> shape of one row
 ARRAYS = {
-    "hidden_last_prompt": "(n_layers + 1, d_model): state of the last prompt token, embeddings first",
+    "hidden_last_prompt": "(n_layers + 1, d_model): state of the last prompt token; layer 0 embeds",
     "hidden_last_answer": "(n_layers + 1, d_model): state of the last answer token",
     "hidden_mean_answer": "(n_layers + 1, d_model): mean state over the answer tokens",
     "map_layers": "(n_layers, height * width): attention to the image per layer, sums to 1; ragged "
@@ -95,7 +95,9 @@ class SampleRecord:
         if self.score is not None and not 0 <= self.score <= 1:
             raise RecordError(f"score must be in [0, 1], got {self.score} ({self.identity}).")
         if self.correct not in (None, 0, 1):
-            raise RecordError(f"correct must be 0, 1 or null, got {self.correct} ({self.identity}).")
+            raise RecordError(
+                f"correct must be 0, 1 or null, got {self.correct} ({self.identity})."
+            )
         for name, value in self.signals.items():
             if value is None and name not in self.missing:
                 raise RecordError(f"signal {name} is null without a reason ({self.identity}).")
@@ -195,7 +197,8 @@ class RunManifest:
             )
         known = cls.__dataclass_fields__
         absent = sorted(
-            name for name in ("created", "model", "tasks", "settings", "versions", "command")
+            name
+            for name in ("created", "model", "tasks", "settings", "versions", "command")
             if name not in data
         )
         if absent:

@@ -29,22 +29,67 @@ class Signal:
 
 
 SIGNALS: tuple[Signal, ...] = (
-    Signal("spatial_entropy", "−H_s (attention)", "attention", "deployable", "method §2, paper eq. 3", True),
-    Signal("spatial_entropy_normalized", "−H_s / ln S", "attention", "deployable", "method §2 (ours)"),
-    Signal("cluster_count", "−C_k (attention)", "attention", "deployable", "method §2, paper eq. 2"),
+    Signal(
+        "spatial_entropy",
+        "−H_s (attention)",
+        "attention",
+        "deployable",
+        "method §2, paper eq. 3",
+        True,
+    ),
+    Signal(
+        "spatial_entropy_normalized", "−H_s / ln S", "attention", "deployable", "method §2 (ours)"
+    ),
+    Signal(
+        "cluster_count", "−C_k (attention)", "attention", "deployable", "method §2, paper eq. 2"
+    ),
     Signal("entropy_evolution", "−ΔH_s total", "attention", "deployable", "method §2"),
-    Signal("image_attention_mass", "image attention mass", "attention", "deployable", "method §2 (ours)"),
-    Signal("token_confidence", "token confidence", "confidence", "deployable", "method §3, paper eq. 7", True),
+    Signal(
+        "image_attention_mass",
+        "image attention mass",
+        "attention",
+        "deployable",
+        "method §2 (ours)",
+    ),
+    Signal(
+        "token_confidence",
+        "token confidence",
+        "confidence",
+        "deployable",
+        "method §3, paper eq. 7",
+        True,
+    ),
     Signal("min_token_confidence", "min token confidence", "confidence", "deployable", "method §3"),
-    Signal("first_token_probability", "first-token probability", "confidence", "deployable", "method §3"),
+    Signal(
+        "first_token_probability",
+        "first-token probability",
+        "confidence",
+        "deployable",
+        "method §3",
+    ),
     Signal("first_token_margin", "first-token margin", "confidence", "deployable", "method §3"),
     Signal("first_token_entropy", "−entropy, first token", "confidence", "deployable", "method §3"),
     Signal("logit_entropy", "−logit entropy", "confidence", "deployable", "method §3"),
-    Signal("self_consistency", "self-consistency S_SC", "consistency", "deployable", "method §3, paper eq. 5", True),
-    Signal("answer_agreement", "agreement with the answer", "consistency", "deployable", "method §3 (ours)"),
+    Signal(
+        "self_consistency",
+        "self-consistency S_SC",
+        "consistency",
+        "deployable",
+        "method §3, paper eq. 5",
+        True,
+    ),
+    Signal(
+        "answer_agreement",
+        "agreement with the answer",
+        "consistency",
+        "deployable",
+        "method §3 (ours)",
+    ),
     Signal("pairwise_agreement", "pairwise agreement", "consistency", "deployable", "method §3"),
     Signal("distinct_answers", "−distinct answers", "consistency", "deployable", "method §3"),
-    Signal("semantic_entropy", "−discrete semantic entropy", "consistency", "deployable", "method §3"),
+    Signal(
+        "semantic_entropy", "−discrete semantic entropy", "consistency", "deployable", "method §3"
+    ),
     Signal("probe", "hidden-state probe (L2)", "probe", "deployable", "method §4", True),
 )
 
