@@ -77,14 +77,18 @@ def build_board(runs: Iterable[Run | Problem], *, n_resamples: int = DEFAULT_RES
     Board
         Runs in the order given, labelled so that no two labels are equal.
     """
-    results: list[RunResult] = []
-    problems: list[Problem] = []
-    for run in runs:
-        if isinstance(run, Problem):
-            problems.append(run)
-        else:
-            results.append(evaluate_run(run, n_resamples=n_resamples))
-    return Board(tuple(_with_unique_labels(results)), tuple(problems), n_resamples)
+    return assemble(
+        (r if isinstance(r, Problem) else evaluate_run(r, n_resamples=n_resamples) for r in runs),
+        n_resamples=n_resamples,
+    )
+
+
+def assemble(results: Iterable[RunResult | Problem], *, n_resamples: int) -> Board:
+    """Put results together, in the order given, labelled so that no two labels are equal."""
+    everything = list(results)
+    runs = [result for result in everything if isinstance(result, RunResult)]
+    problems = tuple(result for result in everything if isinstance(result, Problem))
+    return Board(tuple(_with_unique_labels(runs)), problems, n_resamples)
 
 
 def evaluate_run(run: Run, *, n_resamples: int = DEFAULT_RESAMPLES) -> RunResult:

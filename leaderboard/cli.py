@@ -9,16 +9,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from leaderboard.aggregate import DEFAULT_RESAMPLES, Board, build_board
+from leaderboard.aggregate import DEFAULT_RESAMPLES, Board
 from leaderboard.compare import IncomparableError, compare_runs
 from leaderboard.export import to_csv, to_json
 from leaderboard.formats import to_latex, to_markdown, to_terminal
 from leaderboard.html import to_html
-from leaderboard.read import read_run, read_runs
+from leaderboard.read import read_run
 from leaderboard.release import comparison_as_json, comparison_as_junit, gates_table, summary
 from leaderboard.tables import OVERVIEW, Table, all_tables, run_table, transposed
 from leaderboard.text import clean, escape_markdown
 from leaderboard.verdicts import ToleranceError, read_tolerances
+from leaderboard.workers import evaluate_paths
 from metrics.errors import RecordError
 
 REGRESSED = 1
@@ -162,7 +163,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _read(arguments: argparse.Namespace) -> Board:
-    return build_board(read_runs(arguments.paths), n_resamples=arguments.resamples)
+    return evaluate_paths(arguments.paths, n_resamples=arguments.resamples)
 
 
 def _narrow(table: Table) -> Table:

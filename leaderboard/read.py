@@ -88,18 +88,25 @@ def read_runs(paths: Iterable[Path]) -> Iterator[Run | Problem]:
         A Problem for a path that does not exist, an unfinished run and a damaged one.
     """
     paths = list(paths)
-    for path in paths:
-        if not path.exists():
-            yield Problem(path, "absent", "no such file or folder")
+    yield from absent_paths(paths)
     for folder in find_run_folders(paths):
-        if not (folder / MANIFEST_FILE).is_file():
-            reason = f"no {MANIFEST_FILE}: the run has not ended, or was stopped before its end"
-            yield Problem(folder, "incomplete", reason)
-            continue
-        try:
-            yield read_run(folder)
-        except (RecordError, OSError, pa.ArrowException) as error:
-            yield Problem(folder, "damaged", " ".join(str(error).split()))
+        yield read_or_explain(folder)
+
+
+def absent_paths(paths: Iterable[Path]) -> list[Problem]:
+    """A problem for each path that does not exist."""
+    return [Problem(p, "absent", "no such file or folder") for p in paths if not p.exists()]
+
+
+def read_or_explain(folder: Path) -> Run | Problem:
+    """Read one run folder, or say why it cannot be read."""
+    if not (folder / MANIFEST_FILE).is_file():
+        reason = f"no {MANIFEST_FILE}: the run has not ended, or was stopped before its end"
+        return Problem(folder, "incomplete", reason)
+    try:
+        return read_run(folder)
+    except (RecordError, OSError, pa.ArrowException) as error:
+        return Problem(folder, "damaged", " ".join(str(error).split()))
 
 
 def read_run(folder: Path) -> Run:

@@ -4,6 +4,7 @@ from leaderboard.aggregate import build_board, evaluate_run, rng_for
 from leaderboard.profiles import layer_profiles
 from leaderboard.read import Problem, read_run, read_runs
 from leaderboard.samples import pick_samples
+from leaderboard.workers import evaluate_paths
 from metrics.card import evaluate_card
 from tests.leaderboard.golden import make_records, write_run
 
@@ -67,6 +68,16 @@ def test_equal_model_names_are_told_apart_and_problems_kept(tmp_path):
     ]
     assert [type(problem) for problem in board.problems] == [Problem]
     assert board.tasks == ("shapes",)
+
+
+def test_workers_give_the_figures_of_one_process_in_the_order_of_the_folders(tmp_path):
+    for seed in range(3):
+        write_run(tmp_path / str(seed), make_records(40, seed=seed), model={"name": f"m{seed}"})
+    write_run(tmp_path / "x", schema_version=99)
+    paths = [tmp_path, tmp_path / "absent"]
+    assert evaluate_paths(paths, n_resamples=FAST, n_workers=2) == build_board(
+        read_runs(paths), n_resamples=FAST
+    )
 
 
 def test_profiles_are_means_per_class_over_the_log_of_the_grid():
