@@ -161,6 +161,7 @@ class Session:
     def score_task(self, task: str, items: list[dict[str, Any]]) -> Card:
         """Turn gathered items into records and score every signal (rank 0)."""
         ordered = sorted(items, key=lambda item: _natural(item["doc_id"]))
+        _fill_in(ordered)
         records = [SampleRecord(**{"score": None, **item}) for item in ordered]
         labelled = [record for record in records if record.correct is not None]
         scores, why = self._probe_scores(task, labelled)
@@ -255,6 +256,16 @@ class Session:
         self.folder.release()
         if self._temporary is not None:
             self._temporary.cleanup()
+
+
+def _fill_in(items: list[dict[str, Any]]) -> None:
+    """Give every sample the same columns: what some were answered without is null with a reason."""
+    for part in ("signals", "layers"):
+        names = {name for item in items for name in item[part]}
+        for item in items:
+            for name in names - set(item[part]):
+                item[part][name] = None
+                item["missing"].setdefault(name, item["missing"].get("capture", "not captured"))
 
 
 def signal_columns(records: list[SampleRecord]) -> dict[str, np.ndarray]:

@@ -123,7 +123,7 @@ def test_answers_are_those_of_the_stock_adapter_token_for_token(
     )
     plain = evaluate(model, ["plain_shapes"], plain_tasks, lm=lm)
     assert sorted(generated) == ours
-    texts = {str(s["doc_id"]): s["filtered_resps"][0] for s in plain["samples"]["plain_shapes"]}
+    texts = {str(s["doc_id"]): s["filtered_resps"][0].strip() for s in plain["samples"]["plain_shapes"]}
     assert {r.doc_id: r.answer for r in records} == texts
     assert len(texts) == 16
 
