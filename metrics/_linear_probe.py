@@ -67,10 +67,11 @@ def logistic_path(z: States, y: BoolArray, cs: tuple[float, ...]) -> list[tuple[
     """
     model = LogisticRegression(max_iter=300, warm_start=True)
     fitted = []
+    wide = z.astype(np.float64)  # in float32 the solver stops early
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for c in cs:
-            model.set_params(C=c).fit(z, y)
+            model.set_params(C=c).fit(wide, y)
             fitted.append((model.coef_[0].astype(np.float64), float(model.intercept_[0])))
     return fitted
 

@@ -36,8 +36,8 @@ def category_only_scores(
 
     with :math:`k_c, n_c` the correct and all answers of category :math:`c` in the training folds,
     :math:`p` their accuracy, :math:`\lambda = 2`, and :math:`F` the distribution of :math:`a` over
-    all samples: the score is the mid-rank of the category when categories are put in order of
-    their training accuracy. Unseen categories count as average. Higher means more likely correct.
+    all samples of seen categories: the score is the mid-rank of the category when categories are put in order of
+    their training accuracy. Categories unseen in training get 0.5. Higher means more likely correct.
     Range: :math:`(0, 1)`.
 
     Ranks and label-blind folds, because both alternatives are biased on pure noise (mean AUROC of
@@ -95,7 +95,10 @@ def category_only_scores(
     scores = np.empty(label.size)
     for train, test in training_folds(label, fold):
         accuracy = _smoothed_accuracy(category[train], label[train], frequency.size)
-        scores[test] = _standing(accuracy, frequency)[category[test]]
+        seen = np.bincount(category[train], minlength=frequency.size) > 0
+        standing = np.full(frequency.size, 0.5)
+        standing[seen] = _standing(accuracy[seen], frequency[seen])
+        scores[test] = standing[category[test]]
     return scores
 
 

@@ -67,7 +67,10 @@ def wilson_interval(
     centre = p + z * z / (2 * m)
     half = z * math.sqrt(p * (1 - p) / m + z * z / (4 * m * m))
     scale = 1 + z * z / m
-    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+    # exact at the ends, where rounding would leave the estimate outside its interval
+    low = 0.0 if successes == 0 else (centre - half) / scale
+    high = 1.0 if successes == n else (centre + half) / scale
+    return low, high
 
 
 def effective_sample_size(y: ArrayLike, groups: Labels) -> float:

@@ -1,0 +1,160 @@
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from metrics.answers import normalize_answer
+from metrics.bootstrap import auroc_estimate, cluster_weights
+from metrics.card import evaluate_card
+from metrics.discrimination import auroc, error_average_precision, within_kind_auroc
+from metrics.proportions import effective_sample_size, wilson_interval
+from tests.metrics.planted import planted_run
+
+
+def _card(run, **changes):
+    arguments = {
+        "correct": run.correct, "groups": run.groups, "kinds": run.kinds, "signals": run.signals,
+        "rng": np.random.default_rng(0), "n_resamples": 200,
+    } | changes  # fmt: skip
+    return evaluate_card(**arguments)
+
+
+@pytest.fixture(scope="module")
+def run():
+    return planted_run(np.random.default_rng(9), n_images=80)
+
+
+def test_figures_are_those_of_the_single_functions(run):
+    card = _card(run)
+    names = [result.name for result in card.signals]
+    assert names == ["token_confidence", "self_consistency", "probe", "kind_only"]
+    weights = cluster_weights(run.groups, n_resamples=200, rng=np.random.default_rng(0))
+    for result in card.signals[:3]:
+        score = run.signals[result.name]
+        assert result.auroc == auroc_estimate(run.correct, score, weights=weights)
+        assert result.auroc.value == auroc(run.correct, score)
+        assert result.within_kind_auroc.value == within_kind_auroc(run.correct, score, run.kinds)
+        precision = error_average_precision(run.correct, score)
+        assert result.error_average_precision.value == precision
+        assert (result.n, result.n_groups, result.n_missing) == (320, 80, 0)
+        assert result.warning is None
+    assert card.n_errors == (run.correct == 0).sum()
+    assert card.error_rate == card.n_errors / 320
+    assert card.signals[2].label == "hidden-state probe (L2)"
+
+
+def test_accuracy_is_wilson_with_the_effective_size(run):
+    effective = effective_sample_size(run.correct, run.groups)
+    low, high = wilson_interval(run.correct.sum(), 320, effective_n=effective)
+    found = _card(run).accuracy
+    assert (found.value, found.low, found.high) == (run.correct.mean(), low, high)
+
+
+def test_unlabelled_samples_are_left_out_and_counted(run):
+    correct = run.correct.copy()
+    correct[:20] = np.nan
+    kept = {name: values[20:] for name, values in run.signals.items()}
+    card = _card(run, correct=correct)
+    assert (card.n, card.n_unlabelled) == (300, 20)
+    alone = _card(
+        run, correct=correct[20:], groups=run.groups[20:], kinds=run.kinds[20:], signals=kept
+    )
+    assert card.signals == alone.signals
+
+
+def test_missing_values_are_counted_per_signal(run):
+    values = run.signals["probe"].copy()
+    values[:7] = np.nan
+    card = _card(run, signals={"probe": values, "token_confidence": run.signals["probe"]})
+    probe, whole = card.signals[:2]
+    assert (probe.n, probe.n_missing, whole.n_missing) == (313, 7, 0)
+    assert probe.auroc.value == auroc(run.correct[7:], values[7:])
+    assert probe.n_errors == (run.correct[7:] == 0).sum()
+
+
+def test_broken_signals_are_invalid_and_never_half(run):
+    flat = np.full(320, 6.356)
+    card = _card(
+        run,
+        signals={"spatial_entropy": flat, "probe": run.signals["probe"]},
+        invalid={"probe": "vrp_shapes: rows do not sum to 1", "cluster_count": "no hook fired"},
+    )
+    by_name = {result.name: result for result in card.signals}
+    assert by_name["spatial_entropy"].invalid.startswith("constant over the run: 6.356")
+    assert by_name["probe"].invalid == "vrp_shapes: rows do not sum to 1"
+    assert by_name["cluster_count"].invalid == "no hook fired"
+    for name in ("spatial_entropy", "probe", "cluster_count"):
+        assert by_name[name].auroc.value is None
+        assert by_name[name].auroc.reason == by_name[name].invalid
+        assert by_name[name].n_missing == 320
+
+
+def test_one_class_is_undefined_with_a_reason(run):
+    card = _card(run, correct=np.ones(320), answers=["yes", "no"] * 160)
+    for result in card.signals:
+        assert result.auroc.value is None
+        assert "320 answers are correct" in result.auroc.reason
+        assert result.invalid is None
+        assert result.warning == "0 wrong answers only: no verdict below 30"
+    assert card.accuracy.value == 1
+    assert card.accuracy.low < 0.96  # 80 images, not 320 samples
+
+
+def test_few_errors_warn():
+    rng = np.random.default_rng(1)
+    correct = np.r_[np.zeros(29), np.ones(171)]
+    card = evaluate_card(
+        correct=correct, groups=[str(i) for i in range(200)], kinds=["all"] * 200,
+        signals={"mine": rng.normal(size=200)}, rng=rng, n_resamples=100,
+    )  # fmt: skip
+    (mine,) = card.signals
+    assert mine.warning == "29 wrong answers only: no verdict below 30"
+    assert (mine.family, mine.access, mine.label) == ("other", "deployable", "mine")
+    assert mine.within_kind_auroc.reason == "one question kind only"
+
+
+def test_controls(run):
+    answers = [("Yes.", "yes", "No")[i % 3] for i in range(320)]
+    correct = np.array([normalize_answer(a) == "yes" for a in answers], float)
+    correct[::10] = 1 - correct[::10]
+    card = _card(
+        run, correct=correct, answers=answers, controls={"probe_shuffled": run.signals["probe"]}
+    )
+    shuffled, answer, kind = card.signals[-3:]
+    assert [c.name for c in (shuffled, answer, kind)] == [
+        "probe_shuffled", "answer_only", "kind_only",
+    ]  # fmt: skip
+    assert {c.access for c in (shuffled, answer, kind)} == {"control"}
+    assert {c.family for c in (shuffled, answer, kind)} == {"control"}
+    assert answer.auroc.value > 0.85  # "Yes." and "yes" are one answer
+    assert kind.within_kind_auroc.value is None
+
+
+def test_nothing_labelled(run):
+    card = _card(run, correct=np.full(320, np.nan), answers=["yes"] * 320)
+    assert (card.n, card.error_rate, card.accuracy.value) == (0, None, None)
+    assert all(result.auroc.value is None for result in card.signals)
+    assert all(result.auroc.reason for result in card.signals)
+
+
+def test_a_card_is_plain_data(run):
+    plain = asdict(_card(run))
+    allowed = (str, int, float, type(None))
+
+    def walk(value):
+        if isinstance(value, dict):
+            return all(walk(v) for v in value.values())
+        if isinstance(value, (tuple, list)):
+            return all(walk(v) for v in value)
+        return type(value) in allowed and value == value
+
+    assert walk(plain)
+
+
+def test_refusals(run):
+    with pytest.raises(ValueError, match="`groups` must be of length 320"):
+        _card(run, groups=["a"])
+    with pytest.raises(ValueError, match=r"`correct` must be .* got 0.5"):
+        _card(run, correct=np.full(320, 0.5))
+    with pytest.raises(ValueError, match=r"`signals\[probe\]` must be of length 320.*length 2"):
+        _card(run, signals={"probe": [1.0, 2.0]})

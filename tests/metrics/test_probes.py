@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+
+from metrics._linear_probe import Basis, logistic_path
+from metrics.discrimination import auroc
+from metrics.errors import UndefinedMetricError
+from metrics.probes import _cross_fit_layer, cross_fit_probe
+from tests.metrics.planted import planted_states
+
+
+def _data(seed=0, n=200, **options):
+    rng = np.random.default_rng(seed)
+    correct = rng.random(n) < 0.6
+    return rng, correct, planted_states(rng, correct, **options)
+
+
+def test_no_group_is_on_both_sides():
+    rng, correct, hidden = _data()
+    groups = rng.integers(0, 60, 200)
+    found = cross_fit_probe(hidden, correct, groups, rng=rng)
+    assert all(len(set(found.fold[groups == g])) == 1 for g in np.unique(groups))
+    assert sorted(set(found.fold)) == [0, 1, 2, 3, 4]
+    assert np.isfinite(found.scores).all()
+
+
+def test_own_label_never_reaches_own_score():
+    # turning round the labels of the held-out fold leaves its scores as they were
+    rng, correct, hidden = _data(n=120)
+    fold = np.arange(120) % 4
+    splits = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(4)]
+    inner = [rng.permutation(np.arange(90) % 3) for _ in splits]
+    x = hidden[:, 3].astype(np.float32)
+    turned = np.where(fold == 0, ~correct, correct)
+    one, two = (
+        _cross_fit_layer(x, label, splits, inner, (0.01, 0.1), None).scores
+        for label in (correct, turned)
+    )
+    assert (one[fold == 0] == two[fold == 0]).all()
+    assert (one[fold != 0] != two[fold != 0]).any()
+
+
+def test_constant_layers_are_left_out():
+    rng, correct, hidden = _data(layer=1, n_layers=3)
+    hidden[:, 0] = 0.25
+    hidden[:, 2, 1:] = 7.0
+    found = cross_fit_probe(hidden.astype(np.float16), correct, np.arange(200), rng=rng)
+    assert np.isnan(found.auroc_by_layer).tolist() == [True, False, False]
+    assert set(found.layer_per_fold) == {1}
+    with pytest.raises(UndefinedMetricError, match="do not vary at any layer"):
+        cross_fit_probe(np.ones((200, 2, 3)), correct, np.arange(200), rng=rng)
+
+
+def test_the_seed_decides_everything():
+    _, correct, hidden = _data()
+    one, two = (
+        cross_fit_probe(hidden, correct, np.arange(200), rng=np.random.default_rng(3))
+        for _ in range(2)
+    )
+    assert (one.scores == two.scores).all()
+
+
+def test_scale_and_offset_of_a_dimension_do_not_matter():
+    _, correct, hidden = _data(d=6)
+    one = cross_fit_probe(hidden, correct, np.arange(200), rng=np.random.default_rng(3))
+    other = hidden * np.array([1, 2, 4, 8, 0.5, 0.25]) + 3
+    two = cross_fit_probe(other, correct, np.arange(200), rng=np.random.default_rng(3))
+    assert two.scores == pytest.approx(one.scores, abs=5e-3)
+
+
+def test_folds_are_comparable():
+    # every fold has its own intercept and spread; after standardisation the pooled AUROC is no
+    # worse than the mean of the folds' own
+    rng, correct, hidden = _data(n=400, auroc=0.8)
+    found = cross_fit_probe(hidden, correct, np.arange(400), rng=rng)
+    own = [auroc(correct[found.fold == f], found.scores[found.fold == f]) for f in range(5)]
+    assert auroc(correct, found.scores) == pytest.approx(np.mean(own), abs=0.02)
+    assert found.scores.mean() == pytest.approx(0, abs=0.15)
+    assert found.scores.std() == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize(("n", "d"), [(40, 90), (90, 40)])
+def test_rotation_changes_no_decision(n, d):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(n, d)).astype(np.float32), rng.random(n) < 0.5
+    plain = Basis.fit(x, None if n > d else d)
+    rotated = Basis.fit(x, None if n < d else d - 1)
+    if n > d:
+        assert rotated.axes.shape == (d, d - 1)
+        return
+    assert rotated.axes is not None
+    decisions = []
+    for basis in (Basis(plain.mean, plain.inverse_scale, None), rotated):
+        ((coef, intercept),) = logistic_path(basis.transform(x), y, (0.01,))
+        decisions.append(basis.transform(x) @ coef + intercept)
+        back = Basis(plain.mean, plain.inverse_scale, None).transform(x) @ basis.to_input(coef)
+        assert back + intercept == pytest.approx(decisions[-1], abs=1e-4)
+    assert decisions[1] == pytest.approx(decisions[0], abs=5e-3)
+
+
+def test_truncation_keeps_the_leading_axes():
+    rng, correct, hidden = _data(d=40, dimension=0)
+    hidden[:, :, 0] *= 3
+    hidden[:, :, 20:] = hidden[:, :, :1] + 0.1 * hidden[:, :, 20:]  # one strong common direction
+    found = cross_fit_probe(hidden, correct, np.arange(200), rng=rng, max_components=4)
+    assert auroc(correct, found.scores) > 0.7
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"correct": np.r_[np.zeros(12), np.ones(88)]}, UndefinedMetricError,
+         "12 wrong answers of 100, 20 are needed"),
+        ({"correct": np.zeros(100)}, UndefinedMetricError, "0 correct answers of 100"),
+        ({"groups": np.arange(100) % 4}, UndefinedMetricError,
+         "correct answers in 2 groups only, 5 folds"),
+        ({"hidden": np.zeros((100, 3))}, ValueError, r"\(100, n_layers \+ 1, d_model\), got shape"),
+        ({"hidden": np.full((100, 2, 3), np.nan)}, ValueError, "300 non-finite of 300 at layer 0"),
+        ({"Cs": (0.0, 1.0)}, ValueError, r"positive numbers, got \[0.0, 1.0\]"),
+        ({"n_folds": 1}, ValueError, "`n_folds` must be >= 2, got 1"),
+        ({"n_inner": 1}, ValueError, "`n_inner` must be >= 2, got 1"),
+        ({"correct": np.full(100, 0.5)}, ValueError, "0 or 1 everywhere, got 0.5"),
+    ],
+)  # fmt: skip
+def test_refusals(change, error, match):
+    arguments = {
+        "hidden": np.random.default_rng(0).normal(size=(100, 2, 3)),
+        "correct": np.arange(100) % 2,
+        "groups": np.arange(100),
+        "rng": np.random.default_rng(0),
+    }
+    arguments |= change
+    with pytest.raises(error, match=match):
+        cross_fit_probe(
+            arguments.pop("hidden"), arguments.pop("correct"), arguments.pop("groups"), **arguments
+        )

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.stats.proportion import proportion_confint
+
+from metrics.errors import UndefinedMetricError
+from metrics.proportions import effective_sample_size, wilson_interval
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_against_statsmodels(case):
+    k, n = case
+    low, high = wilson_interval(k, n)
+    assert (low, high) == pytest.approx(proportion_confint(k, n, method="wilson"), abs=1e-12)
+    assert 0 <= low <= k / n <= high <= 1
+    assert low < high
+
+
+def test_effective_n_replaces_n_in_the_width_only():
+    assert wilson_interval(160, 200, effective_n=50) == pytest.approx(wilson_interval(40, 50))
+
+
+def test_published_precision_at_full_agreement():
+    # arXiv 2606.17389: 90.8 % [88.4, 92.8]; an interval of that width needs about 700 samples
+    low, high = wilson_interval(round(0.908 * 700), 700)
+    assert (low, high) == pytest.approx((0.884, 0.928), abs=0.002)
+
+
+def test_effective_sample_size_by_hand():
+    # y = 1,1,0,0,1,1 in pairs: mean 2/3; group sums of deviations 2/3, -4/3, 2/3
+    # V = 3/2 / 36 * (4/9 + 16/9 + 4/9) = 1/9; s² = (4 * 1/9 + 2 * 4/9) / 5 = 4/15; ratio 12/5
+    assert effective_sample_size([1, 1, 0, 0, 1, 1], list("aabbcc")) == pytest.approx(12 / 5)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=3, max_size=30).filter(lambda v: np.ptp(v) > 1e-3))
+def test_singletons_count_fully_and_copies_not_at_all(values):
+    n = len(values)
+    assert effective_sample_size(values, range(n)) == pytest.approx(n)
+    tripled, groups = np.repeat(values, 3), np.repeat(np.arange(n), 3).tolist()
+    # the sample variance of copies has n - 1/3 where that of the originals has n - 1
+    expected = n * (n - 1) / (n - 1 / 3)
+    assert effective_sample_size(tripled, groups) == pytest.approx(expected)
+
+
+def test_never_more_than_n():
+    assert effective_sample_size([0, 1, 0, 1, 0, 1], list("aabbcc")) == 6
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda: wilson_interval(0, 0), UndefinedMetricError, "no samples"),
+        (lambda: wilson_interval(5, 4), ValueError, r"in \[0, 4\], got 5"),
+        (lambda: wilson_interval(1, 4, effective_n=0), ValueError, "> 0, got 0"),
+        (lambda: wilson_interval(1, 4, level=0), ValueError, "got 0"),
+        (lambda: effective_sample_size([1, 1], "ab"), UndefinedMetricError, r"constant \(1\)"),
+        (lambda: effective_sample_size([1, 0], "aa"), UndefinedMetricError, "two groups, got 1"),
+        (lambda: effective_sample_size([1, 0], "abc"), ValueError, "length 2.*got length 3"),
+    ],
+)
+def test_refusals(call, error, match):
+    with pytest.raises(error, match=match):
+        call()
