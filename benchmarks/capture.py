@@ -1,6 +1,6 @@
 """What capture costs: stock `generate`, ours with K samples, and the usual way, side by side.
 
-The usual way is eager attention, ``output_attentions=True`` and ``output_hidden_states=True``, and K
+The usual way is eager attention with ``output_attentions`` and ``output_hidden_states``, and K
 separate sampled generations. Run on an idle machine:
 
     python benchmarks/capture.py [--repeats 7] [--k 10] [--models mid-qwen2-vl …]
@@ -18,8 +18,13 @@ from pathlib import Path
 import torch
 from PIL import Image
 from tabulate import tabulate
-from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel
-from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    PreTrainedModel,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
+)
 
 from vrp_tasks.capture import CaptureSettings, probed_generate
 from vrp_tasks.capture.attention import capturing_attention
@@ -30,8 +35,8 @@ CHECKPOINTS = Path(__file__).parent.parent / "vrp_tasks" / "checkpoints"
 TINY = {
     "vrp-tiny-llava": "USER: <image>\n{} ASSISTANT:",
     "vrp-tiny-paligemma": "<image>{}",
-    "vrp-tiny-qwen2-vl": "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>{}<|im_end|>\n"
-    "<|im_start|>assistant\n",
+    "vrp-tiny-qwen2-vl": "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>{}"
+    "<|im_end|>\n<|im_start|>assistant\n",
 }
 QUESTION = "Describe the image."
 MID = "mid-qwen2-vl"

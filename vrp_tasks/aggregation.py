@@ -1,4 +1,4 @@
-"""Headline metrics in lmms-eval's own table: accuracy, and AUROC per signal with its standard error.
+"""Headline metrics in lmms-eval's own table: accuracy and AUROC per signal, with standard errors.
 
 lmms-eval calls one function per metric on rank 0. ``accuracy`` comes first and carries the records;
 all functions read one card, so table, JSON and leaderboard show the same numbers.

@@ -81,9 +81,7 @@ def settings_from(arguments: dict[str, Any]) -> tuple[CaptureSettings, str]:
         try:
             values[field] = kind(raw)
         except (TypeError, ValueError):
-            raise SetupError(
-                f"model argument {argument} must be a number, got {raw!r}."
-            ) from None
+            raise SetupError(f"model argument {argument} must be a number, got {raw!r}.") from None
     return CaptureSettings(**values), hidden_dtype
 
 
@@ -146,5 +144,3 @@ def check_tasks(lm: Any, tasks: dict[str, Any]) -> None:
                 f"task {name} has no image in its first document, so there is nothing to probe. "
                 "Check its doc_to_visual."
             )
-
-

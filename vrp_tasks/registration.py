@@ -57,7 +57,7 @@ def manifests() -> list[Any]:
 
 
 def shadowed_package() -> str | None:
-    """Say which file hides our ``metrics`` package, whose name is a common one; None if none does."""
+    """Say which file hides our ``metrics`` package (the name is a common one); None if none."""
     spec = importlib.util.find_spec("metrics")
     ours = Path(__file__).parent.parent / "metrics" / "records.py"
     if spec is not None and spec.submodule_search_locations:
@@ -72,7 +72,7 @@ def shadowed_package() -> str | None:
 
 
 def install_hooks() -> None:
-    """Patch ``lmms_eval.tasks`` and ``lmms_eval.evaluator``, now or as soon as they are imported."""
+    """Patch ``lmms_eval.tasks`` and ``lmms_eval.evaluator``, now or once they are imported."""
     for name, patch in _PATCHES.items():
         module = sys.modules.get(name)
         if module is not None:

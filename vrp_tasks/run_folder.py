@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -33,6 +32,7 @@ class RunFolder:
 
     def __init__(self, path: Path, *, rank: int) -> None:
         self.path, self.rank = path, rank
+        self._hold: Any = None
         self.parts = path / _PARTS
         self._n_parts = len(list(self.parts.glob(f"{rank}-*.jsonl")))
         self._shards: dict[str, dict[str, np.ndarray]] = {}
@@ -132,10 +132,9 @@ class RunFolder:
 
     def release(self) -> None:
         """Let another process go on with this folder."""
-        hold = getattr(self, "_hold", None)
-        if hold is not None:
-            hold.release()
-            Path(hold.lock_file).unlink(missing_ok=True)
+        if self._hold is not None:
+            self._hold.release()
+            Path(self._hold.lock_file).unlink(missing_ok=True)
             self._hold = None
 
 
@@ -168,7 +167,7 @@ def _unfinished_twin(path: Path, fingerprint: dict[str, Any]) -> bool:
         return False
 
 
-def _lock(path: Path) -> FileLock | None:
+def _lock(path: Path) -> Any:
     lock = FileLock(path / ".lock")
     try:
         lock.acquire(timeout=0)
@@ -201,4 +200,4 @@ def _ragged(name: str, maps: list[np.ndarray | None]) -> dict[str, np.ndarray]:
 def _write(path: Path, text: str) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    partial.replace(path)

@@ -14,7 +14,6 @@ from metrics.self_consistency import (
     n_distinct,
     pairwise_agreement,
 )
-
 from vrp_tasks.session_state import active_session
 
 THRESHOLD = 0.5  # a soft score of at least this counts as correct (method §1)

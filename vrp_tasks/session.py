@@ -12,7 +12,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,7 +123,10 @@ class Session:
         self._records: list[SampleRecord] = []
         self._invalid: dict[str, str] = {}
         self._probe: dict[str, dict[str, Any]] = {}
-        self._temporary = None if output else tempfile.TemporaryDirectory(prefix="vrp-")
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        if not output:
+            self._temporary = tempfile.TemporaryDirectory(prefix="vrp-")
+            output = self._temporary.name
         self.model = _describe_model(lm)
         self.settings = lm.vrp_settings()
         rank = int(os.environ.get("RANK", 0))
@@ -134,8 +137,8 @@ class Session:
             "tasks": {name: str(task.VERSION) for name, task in tasks.items()},
             "versions": package_versions(),
         }
-        name = f"{_last_parts(self.model['pretrained'])}"
-        base = Path(output or self._temporary.name) / name
+        name = _last_parts(self.model["pretrained"])
+        base = Path(output) / name
         stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
         path = None
         if self.is_main:
@@ -158,7 +161,7 @@ class Session:
         finally:
             self.seconds += time.perf_counter() - began
 
-    def score_task(self, task: str, items: list[dict[str, Any]]) -> Card:
+    def score_task(self, task: str, items: Sequence[dict[str, Any]]) -> Card:
         """Turn gathered items into records and score every signal (rank 0)."""
         ordered = sorted(items, key=lambda item: _natural(item["doc_id"]))
         _fill_in(ordered)

@@ -29,7 +29,7 @@ def capture_payload(captured: Captured) -> dict[str, Any]:
     signals: dict[str, float | None] = {}
     missing: dict[str, str] = {}
 
-    def note(name: str, compute: Callable[[], float], *, reason: str | None = None) -> None:
+    def note(name: str, compute: Callable[[], Any], *, reason: str | None = None) -> None:
         try:
             if reason is not None:
                 raise UndefinedMetricError(reason)
@@ -57,8 +57,12 @@ def capture_payload(captured: Captured) -> dict[str, Any]:
     )
     note("cluster_count", lambda: -cluster_count(mean_map), reason=no_map)
     note("entropy_evolution", lambda: entropies[0] - entropies[-1], reason=no_map)
-    no_mass = no_map if captured.image_mass is None else None
-    note("image_attention_mass", lambda: np.mean(captured.image_mass), reason=no_mass)
+    mass = captured.image_mass
+    note(
+        "image_attention_mass",
+        lambda: np.empty(0) if mass is None else mass.mean(),
+        reason=no_map if mass is None else None,
+    )
 
     empty = None if captured.tokens else _NO_ANSWER
     note("token_confidence", lambda: mean_logprob(captured.logprobs), reason=empty)
@@ -79,7 +83,7 @@ def capture_payload(captured: Captured) -> dict[str, Any]:
 def capture_arrays(
     captured: Captured, *, hidden_dtype: str
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Arrays to keep of one sample, by their name in `metrics.records.ARRAYS`, and why others are not.
+    """Arrays to keep of one sample, named as in `metrics.records.ARRAYS`, and why others are not.
 
     Parameters
     ----------

@@ -89,9 +89,7 @@ def reference_maps(family, output, index):
     steps = [output.attentions[step] for step in range(n_answer)]
     per_layer = []
     for layer in range(len(steps[0])):
-        rows = [
-            step[layer][index, :, -1, :length].float().mean(dim=0)[is_image] for step in steps
-        ]
+        rows = [step[layer][index, :, -1, :length].float().mean(dim=0)[is_image] for step in steps]
         per_layer.append(torch.stack(rows).mean(dim=0))
     return torch.stack(per_layer).numpy()
 
@@ -118,9 +116,7 @@ def test_hidden_states_equal_output_hidden_states(family):
     # step s > 0 holds the states of the token generated at step s - 1
     for index, item in enumerate(captured):
         prompt = torch.stack([h[index, -1] for h in output.hidden_states[0]])
-        fed = [
-            torch.stack([h[index, -1] for h in step]) for step in output.hidden_states[1:]
-        ]
+        fed = [torch.stack([h[index, -1] for h in step]) for step in output.hidden_states[1:]]
         np.testing.assert_allclose(item.hidden["last_prompt"][:-1], prompt[:-1], atol=1e-4)
         last = norm(torch.from_numpy(item.hidden["last_prompt"][-1])).detach()
         np.testing.assert_allclose(last, prompt[-1], atol=1e-4)  # transformers norms the last one

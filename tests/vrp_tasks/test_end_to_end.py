@@ -1,4 +1,4 @@
-"""The main job through lmms-eval's evaluator: same answers as stock, complete records, clear errors."""
+"""The main job through lmms-eval: same answers as stock, complete records, clear errors."""
 
 import json
 import subprocess
@@ -56,11 +56,11 @@ def plain_tasks(tmp_path_factory):
     return folder
 
 
-def evaluate(model, tasks, include, *, limit=16, output=None, model_args="", lm=None, **options):
+def evaluate(model, tasks, include, *, limit=16, output=None, lm=None, **options):
     import lmms_eval.evaluator as evaluator
     from lmms_eval.tasks import TaskManager
 
-    arguments = f"pretrained={CHECKPOINTS / MODELS[model]}" + (f",{model_args}" if model_args else "")
+    arguments = f"pretrained={CHECKPOINTS / MODELS[model]}"
     return evaluator.simple_evaluate(
         model=lm or model,
         model_args=arguments,
@@ -123,7 +123,8 @@ def test_answers_are_those_of_the_stock_adapter_token_for_token(
     )
     plain = evaluate(model, ["plain_shapes"], plain_tasks, lm=lm)
     assert sorted(generated) == ours
-    texts = {str(s["doc_id"]): s["filtered_resps"][0].strip() for s in plain["samples"]["plain_shapes"]}
+    samples = plain["samples"]["plain_shapes"]
+    texts = {str(s["doc_id"]): s["filtered_resps"][0].strip() for s in samples}
     assert {r.doc_id: r.answer for r in records} == texts
     assert len(texts) == 16
 
@@ -319,7 +320,10 @@ def test_two_ranks_write_one_run(tmp_path):
             *("--tasks", "vrp_shapes", "--limit", "9", "--batch_size", "1"),
             *("--output_path", str(tmp_path)),
         ],
-        capture_output=True, text=True, timeout=600, check=False,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     manifests = list(tmp_path.rglob("manifest.json"))
     assert len(manifests) == 1, done.stderr[-3000:]

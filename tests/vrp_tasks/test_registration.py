@@ -65,7 +65,11 @@ print("vrp_shapes" in TaskManager(include_defaults=True).all_tasks)
 def test_the_task_list_of_the_command_line_shows_ours(tmp_path):
     out = subprocess.run(
         [str(Path(sys.executable).parent / "lmms-eval"), "--tasks", "list"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert "vrp_shapes_relation" in out.stdout + out.stderr
 

@@ -1,4 +1,4 @@
-"""A run folder: written as the run goes, resumed when unfinished, complete when the manifest is there."""
+"""A run folder: written as the run goes, resumed when unfinished, complete with its manifest."""
 
 import json
 import os

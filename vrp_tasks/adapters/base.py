@@ -18,6 +18,7 @@ from dataclasses import asdict
 from typing import Any, ClassVar
 
 import torch
+from lmms_eval.api.model import lmms
 from loguru import logger
 from tqdm import tqdm
 
@@ -33,7 +34,7 @@ from vrp_tasks.signals import capture_arrays, capture_payload
 _SLICE = 64  # requests between two writes to the run folder
 
 
-class ProbedAdapter:
+class ProbedAdapter(lmms):
     """Mixin in front of a stock adapter class.
 
     Model arguments beside the stock ones: ``k``, ``sample_temperature``, ``sample_top_p``,
@@ -64,7 +65,9 @@ class ProbedAdapter:
     def generate_until(self, requests: list[Any]) -> list[Any]:
         """Probe the requests of our tasks; hand all others to the stock adapter."""
         session = session_or_none()
-        mine = [] if session is None else [i for i, r in enumerate(requests) if _probed(session, r)]
+        if session is None:
+            return super().generate_until(requests)
+        mine = [i for i, r in enumerate(requests) if _probed(session, r)]
         if not mine:
             return super().generate_until(requests)
         results: list[Any] = [None] * len(requests)
@@ -95,7 +98,9 @@ class ProbedAdapter:
         order = self._stock_order(requests, [i for i in range(len(requests)) if i not in results])
         step = max(1, _SLICE // self.batch_size) * self.batch_size
         bar = tqdm(
-            total=len(requests), initial=len(results), desc=f"{task} + signals",
+            total=len(requests),
+            initial=len(results),
+            desc=f"{task} + signals",
             disable=not session.is_main,
         )
         with self._probing(), session.timed():
@@ -130,8 +135,12 @@ class ProbedAdapter:
                 rows = len(inputs["input_ids"])
                 names = [f"{task}/{split}/{d}" for d in seen[len(caught) : len(caught) + rows]]
                 sequences, captured = probed_generate(
-                    self.model, family_of(self.model.config), inputs,
-                    identities=names, settings=self._capture, **rest,
+                    self.model,
+                    family_of(self.model.config),
+                    inputs,
+                    identities=names,
+                    settings=self._capture,
+                    **rest,
                 )
             except Exception as error:
                 failure.append(error)  # llava_hf turns any error into an empty answer
@@ -191,7 +200,8 @@ class ProbedAdapter:
             yield
 
     def _tokenizers(self) -> list[Any]:
-        processors = [getattr(self, n, None) for n in ("processor", "_processor", "_image_processor")]
+        names = ("processor", "_processor", "_image_processor")
+        processors = [getattr(self, name, None) for name in names]
         found = [self.tokenizer, *(getattr(p, "tokenizer", None) for p in processors)]
         return [t for t in {id(t): t for t in found if t is not None}.values()]
 

@@ -41,7 +41,8 @@ class PaliGemma(lmms):
     ) -> None:
         super().__init__()
         if kwargs:
-            raise ValueError(f"paligemma: unexpected model argument(s) {', '.join(sorted(kwargs))}.")
+            names = ", ".join(sorted(kwargs))
+            raise ValueError(f"paligemma: unexpected model argument(s) {names}.")
         accelerator = Accelerator()
         if accelerator.num_processes > 1 and torch.cuda.is_available():
             device = device_map = f"cuda:{accelerator.local_process_index}"

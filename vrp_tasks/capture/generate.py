@@ -1,13 +1,14 @@
 """One prefill, then the greedy answer and K samples in one batched decode on the repeated KV cache.
 
-The loop runs as transformers' ``custom_generate``: `generate` has prepared the inputs, the cache, the
-logits processors and the stopping criteria, so the greedy answer is the one it would have given.
+The loop runs as transformers' ``custom_generate``: `generate` has prepared the inputs, the cache,
+the logits processors and the stopping criteria, so the greedy answer is the one it would give.
 """
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import (
@@ -24,7 +25,7 @@ from vrp_tasks.capture.sampling import SampleStreams, draw, warpers
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
 
-# prepared inputs that have one row per prompt; the batch axis of position ids is their second to last
+# prepared inputs with one row per prompt (position ids too, on their second to last axis)
 _PER_ROW = ("attention_mask", "token_type_ids", "mm_token_type_ids")
 _ROOM = 64  # answer tokens that the repeated cache has room for before it first grows
 
@@ -104,8 +105,8 @@ def probed_generate(
 def _check(inputs: dict[str, torch.Tensor], options: dict) -> None:
     if options.get("num_beams") not in (None, 1):
         raise SetupError(
-            f"reliability signals need greedy decoding, the task asks for num_beams={options['num_beams']}. "
-            "Set num_beams: 1 in its generation_kwargs."
+            "reliability signals need greedy decoding, the task asks for "
+            f"num_beams={options['num_beams']}. Set num_beams: 1 in its generation_kwargs."
         )
     if options.get("do_sample"):
         raise SetupError(
@@ -186,7 +187,6 @@ class _DecodeState:
         self.warp = warpers(temperature=settings.temperature, top_p=settings.top_p)
         self.logprobs: list[torch.Tensor] = []
         self.entropies: list[torch.Tensor] = []
-        self.first_probabilities: torch.Tensor | None = None
         self.sequence_length = self.prompt_length
 
     def spread(self, identities: list[str]) -> None:
@@ -202,7 +202,7 @@ class _DecodeState:
         spread_cache(self.kwargs["past_key_values"], rows=self.rows, room=self.room)
 
     def choose(
-        self, outputs: object, processor: LogitsProcessorList, criteria: StoppingCriteriaList
+        self, outputs: Any, processor: LogitsProcessorList, criteria: StoppingCriteriaList
     ) -> bool:
         """Append the next token of every row; False when nothing is left to be fed."""
         if not bool(self.alive.any()):
@@ -237,10 +237,10 @@ class _DecodeState:
         self.logprobs.append(logprobs.gather(1, chosen[:, None]).squeeze(1))
         terms = torch.where(logprobs > -torch.inf, logprobs.exp() * logprobs, 0.0)
         self.entropies.append(-terms.sum(dim=-1))
-        if self.first_probabilities is None:
+        if len(self.logprobs) == 1:
             self.first_probabilities = logprobs.topk(2, dim=-1).values.exp()
 
-    def forward(self, outputs: object) -> object:
+    def forward(self, outputs: Any) -> Any:
         """Feed the tokens just chosen."""
         self.kwargs = self.model._update_model_kwargs_for_generation(outputs, self.kwargs)
         prepared = self.model.prepare_inputs_for_generation(

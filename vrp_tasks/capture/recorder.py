@@ -1,14 +1,15 @@
 """Collects attention rows and hidden states of one generation, reduced as they appear.
 
 A batch of B prompts is decoded as B × ``rows_per_prompt`` rows, the greedy row first in each group.
-Only greedy rows are recorded. What is held: per layer one (B, T) attention row, its running sum, and
-a few (B, d_model) states — nothing of size T × T, nothing of size layers × T × d_model.
+Only greedy rows are recorded. What is held: per layer one (B, T) attention row, its running sum,
+and a few (B, d_model) states — nothing of size T × T or layers × T × d_model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,14 +26,14 @@ class Recorder:
     Parameters
     ----------
     decoder : nn.Module
-        Has ``layers``.
+        The text decoder; has ``layers``.
     batch_size : int
         Number of prompts B.
     prompt_length : int
         Padded prompt length T; attention is kept for these columns.
     """
 
-    def __init__(self, decoder: nn.Module, *, batch_size: int, prompt_length: int) -> None:
+    def __init__(self, decoder: Any, *, batch_size: int, prompt_length: int) -> None:
         self.layers = decoder.layers
         self.prompt_length = prompt_length
         self.stride = 1
@@ -40,12 +41,6 @@ class Recorder:
         n_layers = len(self.layers)
         self._rows: list[torch.Tensor | None] = [None] * n_layers
         self._states: list[torch.Tensor | None] = [None] * (n_layers + 1)
-        self.row_sum: torch.Tensor | None = None
-        self.row_count: torch.Tensor | None = None
-        self.last_prompt: torch.Tensor | None = None
-        self.last_answer: torch.Tensor | None = None
-        self.answer_sum: torch.Tensor | None = None
-        self.answer_count: torch.Tensor | None = None
         self.batch_size = batch_size
 
     @contextmanager
@@ -92,8 +87,8 @@ class Recorder:
         states = args[0] if args else kwargs["hidden_states"]
         self._states[0] = states[:: self.stride, -1]
 
-    def _on_output(self, index: int) -> object:
-        def hook(_module: nn.Module, _args: tuple, output: object) -> None:
+    def _on_output(self, index: int) -> Any:
+        def hook(_module: nn.Module, _args: tuple, output: Any) -> None:
             states = output[0] if isinstance(output, tuple) else output  # a tuple before 5.0
             self._states[index + 1] = states[:: self.stride, -1]
 
@@ -144,7 +139,7 @@ class Recorder:
                 f"no {what} arrived from decoder layer(s) {silent}: the hook never fired. "
                 "Is the model compiled, or its attention implementation fixed?"
             )
-        device = parts[0].device
-        stacked = torch.stack([part.to(device).float() for part in parts])
+        there = [part for part in parts if part is not None]
+        stacked = torch.stack([part.to(there[0].device).float() for part in there])
         parts[:] = [None] * len(parts)
         return stacked

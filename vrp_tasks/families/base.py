@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 
@@ -33,7 +32,7 @@ class Family(ABC):
     ) -> tuple[int, int]:
         """(height, width) in image tokens of image ``index`` of a batch."""
 
-    def decoder(self, model: PreTrainedModel) -> nn.Module:
+    def decoder(self, model: PreTrainedModel) -> Any:
         """The text decoder: has ``layers`` and the final ``norm``."""
         return model.model.language_model
 
@@ -41,7 +40,7 @@ class Family(ABC):
         """Bool, shape of ``input_ids``: true at image tokens."""
         return input_ids == config.image_token_id
 
-    def boundary_ids(self, tokenizer: object) -> list[int]:
+    def boundary_ids(self, tokenizer: Any) -> list[int]:
         """Ids of the boundary tokens that this tokenizer has as single tokens."""
         ids = tokenizer.convert_tokens_to_ids(list(self.boundary_tokens))
         return [i for i in ids if i is not None and i != tokenizer.unk_token_id]

@@ -11,7 +11,14 @@ class Qwen2VL(Family):
 
     model_type = "qwen2_vl"
     text_types = ("qwen2_vl_text",)
-    boundary_tokens = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "\n", "Ċ")
+    boundary_tokens = (
+        "<|im_start|>",
+        "<|im_end|>",
+        "<|vision_start|>",
+        "<|vision_end|>",
+        "\n",
+        "Ċ",
+    )
 
     def image_grid(
         self, config: PretrainedConfig, inputs: dict[str, torch.Tensor], index: int

@@ -1,0 +1,1 @@
+"""Task folders: YAML that lmms-eval reads, and the functions it names."""

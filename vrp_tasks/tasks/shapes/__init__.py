@@ -1,0 +1,1 @@
+"""``vrp_shapes``: the benchmark of the shapes world."""
