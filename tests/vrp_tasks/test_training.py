@@ -142,6 +142,23 @@ def test_export_writes_a_card_with_the_measured_table(tmp_path):
     assert "0 of 3 steps" in card
     assert card.count("| kind | n | image | blank | other image | no image |") == 2
     assert "{" not in card
+    assert "--family llava --steps 3 --work run-1" in card
+
+
+def test_card_tells_the_whole_history(tmp_path, monkeypatch):
+    monkeypatch.setattr(Trainer, "evaluate", lambda self: {})
+    list(Trainer(small("paligemma", steps=2), tmp_path / "a").run())
+    second = small("paligemma", steps=1, seed=1, focus="relation", continues=str(tmp_path / "a"))
+    trainer = Trainer(second, tmp_path / "b")
+    list(trainer.run())
+    export(trainer, tmp_path / "vrp-tiny", n_held_out=2, n_test=2)
+    card = (tmp_path / "vrp-tiny" / "README.md").read_text()
+    flat = " ".join(card.split())
+    assert "- Run 1: 2 steps; learning rate 0.002" in flat
+    assert "- Run 2: 1 steps, from the weights of run 1; learning rate 0.002" in flat
+    assert "relation questions about twice as often" in flat
+    assert "--steps 1 --seed 1 --focus relation --continues run-1 --work run-2" in card
+    assert str(tmp_path) not in card
 
 
 def small(family, **changes):

@@ -12,7 +12,7 @@ from transformers import GenerationConfig
 from vrp_tasks.training.architectures import GRID, Architecture
 from vrp_tasks.training.card import model_card
 from vrp_tasks.training.evaluation import HELD_OUT_SEED, evaluate, load_checkpoint
-from vrp_tasks.training.loop import Trainer
+from vrp_tasks.training.loop import Recipe, Trainer
 from vrp_tasks.world.dataset import N_TEST_IMAGES, TEST_SEED
 
 _N_HELD_OUT = 160
@@ -42,7 +42,7 @@ def export(
     checkpoint = load_checkpoint(folder, device=trainer.device)
     text = trainer.model.config.get_text_config()
     card = model_card(
-        trainer.recipe,
+        _recipes(trainer),
         test=evaluate(checkpoint, first_seed=TEST_SEED, n_scenes=n_test),
         held_out=evaluate(checkpoint, first_seed=HELD_OUT_SEED, n_scenes=n_held_out),
         facts={
@@ -95,6 +95,17 @@ def save_checkpoint(architecture: Architecture, folder: Path) -> None:
     size = path.stat().st_size
     if size > _MAX_BYTES:
         raise ValueError(f"save_checkpoint: {path} must be at most {_MAX_BYTES} bytes, is {size}.")
+
+
+def _recipes(trainer: Trainer) -> list[Recipe]:
+    """The recipes that led to this model, the first one first."""
+    recipes = [trainer.recipe]
+    while recipes[0].continues:
+        state = torch.load(
+            Path(recipes[0].continues) / "state.pt", map_location="cpu", weights_only=True
+        )
+        recipes.insert(0, Recipe(**state["recipe"]))
+    return recipes
 
 
 def _steps_done(trainer: Trainer) -> str:
