@@ -27,6 +27,7 @@ from metrics.card import Card, evaluate_card
 from metrics.errors import UndefinedMetricError
 from metrics.probes import cross_fit_probe
 from metrics.records import SampleRecord
+from metrics.signals import BY_NAME
 from metrics.validity import check_signal
 from vrp_tasks.errors import SetupError
 from vrp_tasks.preflight import check_before_loading, check_tasks
@@ -129,6 +130,9 @@ class Session:
             output = self._temporary.name
         self.model = _describe_model(lm)
         self.settings = lm.vrp_settings()
+        self.geometry = lm.check_geometry()
+        if self.geometry is not None:
+            logger.warning(f"Attention signals will be INVALID: {self.geometry}.")
         rank = int(os.environ.get("RANK", 0))
         self.is_main = rank == 0
         fingerprint = {
@@ -175,7 +179,7 @@ class Session:
         signals = signal_columns(records)
         invalid = {}
         for name, values in signals.items():
-            complaint = check_signal(values)
+            complaint = self._distrust(name) or check_signal(values)
             if complaint is not None:
                 invalid[name] = complaint
         self._invalid |= {f"{task}:{name}": reason for name, reason in invalid.items()}
@@ -191,6 +195,12 @@ class Session:
         )
         self.cards[task] = card
         return card
+
+    def _distrust(self, name: str) -> str | None:
+        """Why no value of a signal counts on this model, whatever the values are."""
+        family = BY_NAME[name].family if name in BY_NAME else None
+        on_grid = family == "attention" and name != "image_attention_mass"
+        return self.geometry if on_grid else None
 
     def _probe_scores(
         self, task: str, records: list[SampleRecord]
@@ -224,7 +234,7 @@ class Session:
             return
         manifest = {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "model": self.model,
+            "model": {**self.model, "geometry_self_test": self.geometry or "passed"},
             "tasks": {name: self._describe_task(name) for name in self.tasks},
             "settings": self.settings,
             "versions": package_versions(),

@@ -6,8 +6,9 @@ import torch
 from scipy import stats
 
 from tests.vrp_tasks.random_models import FAMILIES, batch_of, random_architecture
-from vrp_tasks.capture import CaptureSettings, probed_generate
+from vrp_tasks.capture import CaptureSettings, geometry, probed_generate
 from vrp_tasks.capture.attention import NAME, attention_row, capturing_attention
+from vrp_tasks.capture.geometry import check_geometry
 from vrp_tasks.capture.recorder import Recorder
 from vrp_tasks.capture.sampling import SampleStreams, draw, warpers
 from vrp_tasks.errors import CaptureError, SetupError
@@ -323,3 +324,33 @@ def test_the_cache_grows_past_its_room_without_changing_answers(monkeypatch):
     _, tight = run("qwen2_vl", max_new_tokens=9)
     assert [item.sampled_tokens for item in tight] == [item.sampled_tokens for item in roomy]
     assert [item.tokens for item in tight] == [item.tokens for item in roomy]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_painting_a_cell_changes_its_own_token(family):
+    architecture = random_architecture(family)
+    model = architecture.model
+    assert check_geometry(model, family_of(model.config), architecture.processor) is None
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_transposed_grid_is_found_out(family, monkeypatch):
+    architecture = random_architecture(family)
+    model, kind = architecture.model, type(family_of(architecture.model.config))
+    stock = geometry._image_tokens
+
+    def transposed(*args):
+        tokens, (height, width) = stock(*args)
+        return tokens.reshape(height, width, -1).transpose(0, 1).flatten(0, 1), (height, width)
+
+    monkeypatch.setattr(geometry, "_image_tokens", transposed)
+    said = check_geometry(model, kind(), architecture.processor)
+    assert said.startswith("painting grid cell (0, 1) changed the token of cell ")
+
+
+def test_a_grid_of_another_size_is_found_out(monkeypatch):
+    architecture = random_architecture("qwen2_vl")
+    family = family_of(architecture.model.config)
+    monkeypatch.setattr(type(family), "image_grid", lambda *_: (12, 8))
+    said = check_geometry(architecture.model, family, architecture.processor)
+    assert said == "a 168 x 112 image became 96 tokens on a 12 x 8 grid instead of 8 x 12"

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from vrp_tasks.capture import Captured, probed_generate
 from vrp_tasks.capture.attention import capturing_attention
+from vrp_tasks.capture.geometry import check_geometry
 from vrp_tasks.errors import CaptureError
 from vrp_tasks.families import family_of
 from vrp_tasks.preflight import settings_from
@@ -61,6 +62,13 @@ class ProbedAdapter(lmms):
         """Capture settings, for the manifest."""
         sampling = {"top_k": None, "repetition_penalty": None}  # never applied to the samples
         return {**asdict(self._capture), **sampling, "hidden_dtype": self._hidden_dtype}
+
+    def check_geometry(self) -> str | None:
+        """Why attention maps of this checkpoint cannot be trusted, or None."""
+        names = ("processor", "_processor", "_image_processor")
+        found = (getattr(self, name, None) for name in names)
+        processor = next(p for p in found if hasattr(p, "image_processor"))
+        return check_geometry(self.model, family_of(self.model.config), processor)
 
     def generate_until(self, requests: list[Any]) -> list[Any]:
         """Probe the requests of our tasks; hand all others to the stock adapter."""

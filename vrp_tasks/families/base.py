@@ -20,17 +20,24 @@ class Family(ABC):
         ``model_type`` of the decoders the capture was tested with.
     boundary_tokens : tuple of str
         Structural tokens of the prompt: they attend to the image alike whatever is asked.
+    image_inputs : tuple of str
+        What the vision side takes of the processor's output.
     """
 
     model_type: ClassVar[str]
     text_types: ClassVar[tuple[str, ...]]
     boundary_tokens: ClassVar[tuple[str, ...]]
+    image_inputs: ClassVar[tuple[str, ...]] = ("pixel_values",)
 
     @abstractmethod
     def image_grid(
         self, config: PretrainedConfig, inputs: dict[str, torch.Tensor], index: int
     ) -> tuple[int, int]:
         """(height, width) in image tokens of image ``index`` of a batch."""
+
+    def self_test_grid(self, config: PretrainedConfig) -> tuple[tuple[int, int], int]:
+        """A grid, and the side of its cells in pixels, that the processor maps without resizing."""
+        return square_grid(config), config.vision_config.patch_size
 
     def decoder(self, model: PreTrainedModel) -> Any:
         """The text decoder: has ``layers`` and the final ``norm``."""

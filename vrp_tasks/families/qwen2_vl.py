@@ -20,6 +20,12 @@ class Qwen2VL(Family):
         "Ċ",
     )
 
+    image_inputs = ("pixel_values", "image_grid_thw")
+
+    def self_test_grid(self, config: PretrainedConfig) -> tuple[tuple[int, int], int]:
+        """Not square, so that rows and columns cannot be mistaken for each other."""
+        return (8, 12), config.vision_config.patch_size * config.vision_config.spatial_merge_size
+
     def image_grid(
         self, config: PretrainedConfig, inputs: dict[str, torch.Tensor], index: int
     ) -> tuple[int, int]:

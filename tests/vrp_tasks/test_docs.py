@@ -1,0 +1,28 @@
+"""The documentation names what there is."""
+
+from pathlib import Path
+
+from metrics.signals import SIGNALS
+from vrp_tasks.registration import ADAPTERS
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_signal_is_defined():
+    text = (ROOT / "docs" / "signals.md").read_text("utf-8")
+    undefined = [signal.name for signal in SIGNALS if f"`{signal.name}`" not in text]
+    assert undefined == []
+
+
+def test_the_readme_names_every_adapter_and_setting():
+    text = (ROOT / "README.md").read_text("utf-8")
+    settings = ("k", "sample_temperature", "sample_top_p", "sample_seed", "hidden_dtype")
+    missing = [name for name in (*ADAPTERS, *settings) if f"`{name}`" not in text]
+    assert missing == []
+
+
+def test_the_readme_shows_measured_tables():
+    text = (ROOT / "README.md").read_text("utf-8")
+    for name in ("demo-table", "benchmark-table"):
+        between = text.split(f"<!-- {name}:start -->")[1].split(f"<!-- {name}:end -->")[0]
+        assert between.count("|") > 20
