@@ -19,8 +19,23 @@ from metrics.bootstrap import (
     error_average_precision_estimate,
     mean_estimate,
 )
+from metrics.calibration import (
+    ReliabilityBins,
+    brier_loss,
+    brier_skill_score,
+    expected_calibration_error,
+    reliability_bins,
+)
 from metrics.card import Card, SignalResult, evaluate_card
+from metrics.comparison import (
+    Difference,
+    benjamini_hochberg,
+    holm,
+    paired_auroc_difference,
+    smallest_detectable_difference,
+)
 from metrics.controls import category_only_scores
+from metrics.correlation import fisher_interval, point_biserial, point_biserial_estimate
 from metrics.discrimination import auroc, error_average_precision, within_kind_auroc
 from metrics.errors import RecordError, UndefinedMetricError
 from metrics.generation import (
@@ -33,6 +48,8 @@ from metrics.generation import (
 from metrics.probes import ProbeScores, cross_fit_probe
 from metrics.proportions import effective_sample_size, wilson_interval
 from metrics.records import RunManifest, SampleRecord
+from metrics.risk_coverage import RiskCoverageCurve, aurc, e_aurc, prr, risk_coverage_curve
+from metrics.selective import SelectiveAccuracy, accuracy_at_coverage, augrc
 from metrics.self_consistency import (
     answer_agreement,
     discrete_semantic_entropy,
@@ -48,18 +65,28 @@ from metrics.validity import check_signal
 __all__ = [
     "SIGNALS",
     "Card",
+    "Difference",
     "EntropyEvolution",
     "Estimate",
     "ProbeScores",
     "RecordError",
+    "ReliabilityBins",
+    "RiskCoverageCurve",
     "RunManifest",
     "SampleRecord",
+    "SelectiveAccuracy",
     "Signal",
     "SignalResult",
     "UndefinedMetricError",
+    "accuracy_at_coverage",
     "answer_agreement",
+    "augrc",
+    "aurc",
     "auroc",
     "auroc_estimate",
+    "benjamini_hochberg",
+    "brier_loss",
+    "brier_skill_score",
     "category_only_scores",
     "check_signal",
     "cluster_count",
@@ -67,6 +94,7 @@ __all__ = [
     "connected_component_count",
     "cross_fit_probe",
     "discrete_semantic_entropy",
+    "e_aurc",
     "effective_sample_size",
     "entropy_by_layer",
     "entropy_evolution",
@@ -74,6 +102,9 @@ __all__ = [
     "error_average_precision",
     "error_average_precision_estimate",
     "evaluate_card",
+    "expected_calibration_error",
+    "fisher_interval",
+    "holm",
     "majority_answer",
     "majority_share",
     "majority_share_at_k",
@@ -83,8 +114,15 @@ __all__ = [
     "min_logprob",
     "n_distinct",
     "normalize_answer",
+    "paired_auroc_difference",
     "pairwise_agreement",
     "parse_yes_no",
+    "point_biserial",
+    "point_biserial_estimate",
+    "prr",
+    "reliability_bins",
+    "risk_coverage_curve",
+    "smallest_detectable_difference",
     "spatial_entropy",
     "top2_margin",
     "wilson_interval",

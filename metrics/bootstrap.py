@@ -6,20 +6,17 @@ estimate is either complete (value, interval, standard error) or undefined with 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from metrics._checks import (
-    FloatArray,
     Labels,
     at_least,
-    between,
     codes,
     finite_array,
     refuse,
 )
+from metrics._estimate import Estimate, estimate_from_replicates
 from metrics._resampling import (
     Weights,
     weighted_auroc,
@@ -30,28 +27,13 @@ from metrics._resampling import (
 from metrics.discrimination import auroc, error_average_precision, within_kind_auroc
 from metrics.errors import UndefinedMetricError
 
-MAX_DROPPED = 0.10
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its interval, or why there is none.
-
-    ``value``, ``low``, ``high`` and ``stderr`` are all numbers or all None; ``reason`` is None
-    exactly when they are numbers. ``n_dropped`` counts resamples that lacked a class.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    stderr: float | None
-    reason: str | None
-    n_dropped: int = 0
-
-    @classmethod
-    def undefined(cls, reason: str, *, n_dropped: int = 0) -> Estimate:
-        """Return an estimate that does not exist, and why."""
-        return cls(None, None, None, None, reason, n_dropped)
+__all__ = [
+    "Estimate",
+    "auroc_estimate",
+    "cluster_weights",
+    "error_average_precision_estimate",
+    "mean_estimate",
+]
 
 
 def cluster_weights(groups: Labels, *, n_resamples: int, rng: np.random.Generator) -> Weights:
@@ -170,7 +152,7 @@ def auroc_estimate(
     else:
         strata = codes("auroc_estimate", "kinds", kinds, score.size)
         replicates = weighted_stratified_auroc(correct, score, strata, columns)
-    return _interval(value, replicates, columns, level)
+    return estimate_from_replicates(value, replicates, weights=weights, level=level)
 
 
 def error_average_precision_estimate(
@@ -222,7 +204,7 @@ def error_average_precision_estimate(
         return Estimate.undefined(str(undefined))
     score = np.asarray(y_score, np.float64)
     replicates = weighted_error_precision(np.asarray(y_true) == 1, score, columns)
-    return _interval(value, replicates, columns, level)
+    return estimate_from_replicates(value, replicates, weights=weights, level=level)
 
 
 def mean_estimate(values: ArrayLike, *, weights: Weights, level: float = 0.95) -> Estimate:
@@ -267,7 +249,9 @@ def mean_estimate(values: ArrayLike, *, weights: Weights, level: float = 0.95) -
     v = finite_array("mean_estimate", "values", values)
     if not v.size:
         return Estimate.undefined("no samples")
-    return _interval(float(v.mean()), weighted_mean(v, columns), columns, level)
+    return estimate_from_replicates(
+        float(v.mean()), weighted_mean(v, columns), weights=weights, level=level
+    )
 
 
 def _columns(function: str, weights: Weights, values: ArrayLike) -> Weights:
@@ -275,18 +259,3 @@ def _columns(function: str, weights: Weights, values: ArrayLike) -> Weights:
     if weights.ndim != 2 or weights.shape[1] != n:
         raise refuse(function, "weights", f"(n_resamples, {n})", f"shape {weights.shape}")
     return weights.T
-
-
-def _interval(value: float, replicates: FloatArray, columns: Weights, level: float) -> Estimate:
-    between("estimate", "level", level, 0, 1)
-    if (columns == columns[:1]).all():
-        return Estimate.undefined("one group only: no interval")
-    kept = replicates[np.isfinite(replicates)]
-    n_dropped = replicates.size - kept.size
-    if n_dropped > MAX_DROPPED * replicates.size or kept.size < 2:
-        return Estimate.undefined(
-            f"{n_dropped} of {replicates.size} resamples lack a class", n_dropped=n_dropped
-        )
-    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
-    stderr = float(kept.std(ddof=1))
-    return Estimate(value, float(low), float(high), stderr, None, n_dropped)

@@ -36,9 +36,9 @@ def category_only_scores(
 
     with :math:`k_c, n_c` the correct and all answers of category :math:`c` in the training folds,
     :math:`p` their accuracy, :math:`\lambda = 2`, and :math:`F` the distribution of :math:`a` over
-    all samples of seen categories: the score is the mid-rank of the category when categories are put in order of
-    their training accuracy. Categories unseen in training get 0.5. Higher means more likely correct.
-    Range: :math:`(0, 1)`.
+    all samples of seen categories: the score is the mid-rank of the category when categories are
+    put in order of their training accuracy. Categories unseen in training get 0.5. Higher means
+    more likely correct. Range: :math:`(0, 1)`.
 
     Ranks and label-blind folds, because both alternatives are biased on pure noise (mean AUROC of
     160 draws, 3 categories, 600 samples, standard error 0.003): this 0.497; raw accuracies pooled

@@ -14,16 +14,21 @@ FILES = sorted(FOLDER.glob("*.py"))
 
 # Every public function is in exactly one of these.
 HIGHER_IS_BETTER = {
+    "accuracy_at_coverage", "brier_skill_score", "point_biserial", "point_biserial_estimate", "prr",
     "answer_agreement", "auroc", "auroc_estimate", "category_only_scores", "cross_fit_probe",
     "effective_sample_size", "error_average_precision", "error_average_precision_estimate",
     "evaluate_card", "majority_share", "majority_share_at_k", "mean_logprob", "min_logprob",
     "pairwise_agreement", "top2_margin", "within_kind_auroc",
 }  # fmt: skip
 LOWER_IS_BETTER = {
+    "augrc", "aurc", "brier_loss", "e_aurc", "expected_calibration_error",
+    "smallest_detectable_difference",
     "cluster_count", "connected_component_count", "discrete_semantic_entropy", "entropy_by_layer",
     "entropy_from_logprobs", "mean_entropy", "n_distinct", "spatial_entropy",
 }  # fmt: skip
 NO_DIRECTION = {
+    "benjamini_hochberg", "fisher_interval", "holm", "paired_auroc_difference", "reliability_bins",
+    "risk_coverage_curve",
     "cluster_weights", "entropy_evolution", "majority_answer", "mean_estimate", "wilson_interval",
 }  # fmt: skip
 TOOLS = {"check_signal", "normalize_answer", "parse_yes_no"}
