@@ -36,6 +36,7 @@ from metrics.comparison import (
 )
 from metrics.controls import category_only_scores
 from metrics.correlation import fisher_interval, point_biserial, point_biserial_estimate
+from metrics.cross_fitting import FusedScores, calibrated_probabilities, fused_scores
 from metrics.discrimination import auroc, error_average_precision, within_kind_auroc
 from metrics.errors import RecordError, UndefinedMetricError
 from metrics.generation import (
@@ -45,6 +46,8 @@ from metrics.generation import (
     min_logprob,
     top2_margin,
 )
+from metrics.logit_lens import MarginSummary, answer_margin, margin_summary
+from metrics.probe_controls import LeakageReport, leakage_report, shuffled_label_aurocs
 from metrics.probes import ProbeScores, cross_fit_probe
 from metrics.proportions import effective_sample_size, wilson_interval
 from metrics.records import RunManifest, SampleRecord
@@ -68,6 +71,9 @@ __all__ = [
     "Difference",
     "EntropyEvolution",
     "Estimate",
+    "FusedScores",
+    "LeakageReport",
+    "MarginSummary",
     "ProbeScores",
     "RecordError",
     "ReliabilityBins",
@@ -80,6 +86,7 @@ __all__ = [
     "UndefinedMetricError",
     "accuracy_at_coverage",
     "answer_agreement",
+    "answer_margin",
     "augrc",
     "aurc",
     "auroc",
@@ -87,6 +94,7 @@ __all__ = [
     "benjamini_hochberg",
     "brier_loss",
     "brier_skill_score",
+    "calibrated_probabilities",
     "category_only_scores",
     "check_signal",
     "cluster_count",
@@ -104,10 +112,13 @@ __all__ = [
     "evaluate_card",
     "expected_calibration_error",
     "fisher_interval",
+    "fused_scores",
     "holm",
+    "leakage_report",
     "majority_answer",
     "majority_share",
     "majority_share_at_k",
+    "margin_summary",
     "mean_entropy",
     "mean_estimate",
     "mean_logprob",
@@ -122,6 +133,7 @@ __all__ = [
     "prr",
     "reliability_bins",
     "risk_coverage_curve",
+    "shuffled_label_aurocs",
     "smallest_detectable_difference",
     "spatial_entropy",
     "top2_margin",

@@ -14,6 +14,7 @@ FILES = sorted(FOLDER.glob("*.py"))
 
 # Every public function is in exactly one of these.
 HIGHER_IS_BETTER = {
+    "answer_margin", "calibrated_probabilities", "fused_scores",
     "accuracy_at_coverage", "brier_skill_score", "point_biserial", "point_biserial_estimate", "prr",
     "answer_agreement", "auroc", "auroc_estimate", "category_only_scores", "cross_fit_probe",
     "effective_sample_size", "error_average_precision", "error_average_precision_estimate",
@@ -27,6 +28,7 @@ LOWER_IS_BETTER = {
     "entropy_from_logprobs", "mean_entropy", "n_distinct", "spatial_entropy",
 }  # fmt: skip
 NO_DIRECTION = {
+    "leakage_report", "margin_summary", "shuffled_label_aurocs",
     "benjamini_hochberg", "fisher_interval", "holm", "paired_auroc_difference", "reliability_bins",
     "risk_coverage_curve",
     "cluster_weights", "entropy_evolution", "majority_answer", "mean_estimate", "wilson_interval",
