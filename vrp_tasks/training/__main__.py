@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--exact-from", type=float, default=Recipe.exact_from)
-    parser.add_argument("--focus", default="", choices=["", *KINDS], help="kind asked twice as often")
+    parser.add_argument("--focus", default="", choices=["", *KINDS], help="kind asked more often")
     parser.add_argument("--continues", default="", help="work folder of a run to start from")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument(

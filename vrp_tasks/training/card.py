@@ -37,12 +37,12 @@ Percent of answers equal to the truth after strip and lower; greedy, from this f
 same questions about an empty canvas. *Other image*: about the next scene's image. *No image*: the
 most frequent answer to the question in training scenes.
 
-Test split of `vrp_shapes` ({n_test} scenes of four to eight objects; training scenes have three to
-six):
+Test split of `vrp_shapes` ({n_test} scenes, harder than those of training: four to eight objects
+instead of three to six, in colours that vary twice as much):
 
 {test_table}
 
-Held-out scenes ({n_held_out} scenes as crowded, seeds from {held_out_seed:,}):
+Held-out scenes ({n_held_out} scenes as hard, seeds from {held_out_seed:,}):
 
 {held_out_table}
 

@@ -37,8 +37,8 @@ _MIN_COVER = 0.15  # share of a cell that an object must cover to own it
 class Recipe:
     """Everything a training run depends on.
 
-    ``focus`` is a question kind that is asked about twice as often; ``continues`` is the work folder
-    of a finished run whose weights this one starts from (its optimiser state is not taken over).
+    ``focus`` is a question kind that is asked about twice as often; ``continues`` is the work
+    folder of a finished run whose weights this one starts from (without its optimiser state).
     """
 
     family: str
@@ -90,9 +90,7 @@ def dense_labels(scene: Scene) -> np.ndarray:
     return labels.reshape(-1, 5)
 
 
-def ask_for_training(
-    scene: Scene, rng: np.random.Generator, *, focus: str = ""
-) -> list[Question]:
+def ask_for_training(scene: Scene, rng: np.random.Generator, *, focus: str = "") -> list[Question]:
     """Six benchmark questions, two more of the kind in focus, and three auxiliary ones."""
     plan = ["existence", "existence", "counting", "relation", "relation", "attribute"]
     plan += [focus] * 2 if focus else []
@@ -101,9 +99,7 @@ def ask_for_training(
     return [q for q in asked if q is not None] + [ask_auxiliary(scene, rng) for _ in range(3)]
 
 
-def _three_of(
-    questions: list[Question], rng: np.random.Generator, *, focus: str
-) -> list[Question]:
+def _three_of(questions: list[Question], rng: np.random.Generator, *, focus: str) -> list[Question]:
     """Three questions in random order, two of them of the kind in focus where there are two."""
     order = [questions[i] for i in rng.permutation(len(questions))]
     if focus:

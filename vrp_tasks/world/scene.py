@@ -24,7 +24,7 @@ COLORS = {
 RADII = {"small": (6, 8), "large": (10, 14)}
 COMBOS = tuple((color, shape) for color in COLORS for shape in SHAPES)
 
-_COLOR_JITTER = 22
+COLOR_JITTER = 22  # greatest shift of a channel, of 255
 _NOISE = 12
 _MIN_VISIBLE = 0.7
 _FIXED = 16  # sub-pixel units per pixel
@@ -82,7 +82,9 @@ def empty_canvas(seed: int) -> np.ndarray:
     return _canvas(np.random.default_rng([seed, 1]))
 
 
-def draw_scene(seed: int, *, n_objects: tuple[int, int] = (3, 6)) -> Scene:
+def draw_scene(
+    seed: int, *, n_objects: tuple[int, int] = (3, 6), color_jitter: int = COLOR_JITTER
+) -> Scene:
     """Draw the scene of a seed.
 
     Parameters
@@ -91,6 +93,8 @@ def draw_scene(seed: int, *, n_objects: tuple[int, int] = (3, 6)) -> Scene:
         Any non-negative integer.
     n_objects : (int, int)
         Least and greatest number of objects, both included.
+    color_jitter : int
+        Each channel of an object's colour is shifted by up to this much, of 255.
 
     Returns
     -------
@@ -106,7 +110,7 @@ def draw_scene(seed: int, *, n_objects: tuple[int, int] = (3, 6)) -> Scene:
     image = _canvas(rng)
     owner = np.full((IMAGE_SIZE, IMAGE_SIZE), -1)
     for index, (combo, _, _, full) in enumerate(placed):
-        jitter = rng.integers(-_COLOR_JITTER, _COLOR_JITTER + 1, size=3)
+        jitter = rng.integers(-color_jitter, color_jitter + 1, size=3)
         paint = np.clip(np.array(COLORS[combo[0]]) + jitter, 0, 255)
         noise = rng.integers(-_NOISE, _NOISE + 1, size=(int(full.sum()), 3))
         image[full] = np.clip(paint + noise, 0, 255)
