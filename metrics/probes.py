@@ -95,7 +95,8 @@ def cross_fit_probe(
         Least number of correct and of wrong answers.
     max_components : int or None, default 256
         With more dimensions than this, the probe sees the leading principal axes of the training
-        folds only: 3,000 × 33 × 4,096 would take hours otherwise. None keeps all of them (exact).
+        folds only (3,000 × 4,096: 8 s a layer on one core, so 33 layers take about 4 minutes).
+        None keeps all of them (exact, and many times slower).
 
     Returns
     -------
