@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 OUT ?= out
-LIMIT ?=
+LIMIT ?= 1600
 FAMILY ?= llava
 STEPS ?= 4200
 

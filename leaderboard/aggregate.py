@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from leaderboard.profiles import LayerProfile, layer_profiles
 from leaderboard.read import Problem, Run
 from leaderboard.samples import Showcase, pick_samples
-from metrics.card import Card, evaluate_card
-from metrics.records import RunManifest, SampleRecord
+from metrics.card import Card
+from metrics.record_card import card_of_records
+from metrics.records import RunManifest
 
 DEFAULT_RESAMPLES = 2000
 
@@ -110,47 +108,6 @@ def evaluate_run(run: Run, *, n_resamples: int = DEFAULT_RESAMPLES) -> RunResult
     return RunResult(run.model, run.path, run.manifest, tuple(results))
 
 
-def evaluate_records(
-    records: Sequence[SampleRecord], *, invalid: dict[str, str], n_resamples: int
-) -> Card:
-    """Card of the records of one task.
-
-    Parameters
-    ----------
-    records : sequence of SampleRecord
-        All of one task.
-    invalid : dict of str
-        Signal -> why the validity gate rejected it.
-    n_resamples : int
-        Bootstrap resamples of each interval.
-
-    Returns
-    -------
-    Card
-    """
-    return evaluate_card(
-        correct=_column([record.correct for record in records]),
-        groups=[record.group for record in records],
-        kinds=[record.kind for record in records],
-        signals=signal_columns(records),
-        invalid=invalid,
-        answers=[record.answer for record in records],
-        rng=rng_for(records[0].task),
-        n_resamples=n_resamples,
-    )
-
-
-def signal_columns(records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:
-    """Each signal's values over the records, NaN where missing."""
-    names = dict.fromkeys(name for record in records for name in record.signals)
-    return {name: _column([record.signals.get(name) for record in records]) for name in names}
-
-
-def rng_for(task: str) -> np.random.Generator:
-    """Generator of one task's resamples: the same for every run, so that figures repeat."""
-    return np.random.default_rng(list(hashlib.sha256(task.encode()).digest()[:8]))
-
-
 def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
     records = run.of_task(task)
     prefix = f"{task}:"
@@ -162,27 +119,7 @@ def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
     return TaskResult(
         task=task,
         kinds=tuple(sorted({record.kind for record in records})),
-        card=evaluate_records(records, invalid=invalid, n_resamples=n_resamples),
+        card=card_of_records(records, invalid=invalid, n_resamples=n_resamples),
         profiles=layer_profiles(records),
         showcase=pick_samples(records),
     )
-
-
-def _column(values: Sequence[float | None]) -> np.ndarray:
-    return np.array([np.nan if value is None else value for value in values], dtype=float)
-
-
-def _with_unique_labels(results: list[RunResult]) -> list[RunResult]:
-    """Add the folder's name, then a number, to labels that would be equal."""
-    seen: dict[str, int] = {}
-    labels = [result.label for result in results]
-    unique = []
-    for result in results:
-        label = result.label
-        if labels.count(label) > 1:
-            label = f"{label} ({result.path.name})"
-        seen[label] = seen.get(label, 0) + 1
-        if seen[label] > 1:
-            label = f"{label} #{seen[label]}"
-        unique.append(RunResult(label, result.path, result.manifest, result.tasks))
-    return unique

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leaderboard.aggregate import rng_for
 from leaderboard.read import Run
 from leaderboard.verdicts import Difference, Gate, Tolerances, judge
 from metrics.bootstrap import cluster_weights
 from metrics.discrimination import auroc, within_kind_auroc
 from metrics.errors import UndefinedMetricError
+from metrics.record_card import rng_for
 from metrics.records import SampleRecord
 
 SAMPLING = ("k", "temperature", "top_p", "top_k", "seed")

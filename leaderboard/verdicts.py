@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, Literal
-
-import tomllib
 
 from metrics.signals import BY_NAME
 

@@ -27,6 +27,10 @@ _RUN = "run.json"
 _SUFFIX = "_vrp"
 
 
+class _RunLock(FileLock):
+    """lmms-eval makes FileLock itself reentrant within a process; a run has one writer."""
+
+
 class RunFolder:
     """One run's folder, opened for writing by one rank."""
 
@@ -168,7 +172,7 @@ def _unfinished_twin(path: Path, fingerprint: dict[str, Any]) -> bool:
 
 
 def _lock(path: Path) -> Any:
-    lock = FileLock(path / ".lock")
+    lock = _RunLock(path / ".lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:

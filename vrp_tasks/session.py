@@ -23,9 +23,10 @@ import numpy as np
 import torch
 from loguru import logger
 
-from metrics.card import Card, evaluate_card
+from metrics.card import Card
 from metrics.errors import UndefinedMetricError
 from metrics.probes import cross_fit_probe
+from metrics.record_card import card_of_records, rng_for, signal_columns
 from metrics.records import SampleRecord
 from metrics.signals import BY_NAME
 from metrics.validity import check_signal
@@ -176,23 +177,14 @@ class Session:
             record.signals["probe"] = scores.get(record.doc_id)
             if record.signals["probe"] is None:
                 record.missing["probe"] = why or "the sample has no label"
-        signals = signal_columns(records)
         invalid = {}
-        for name, values in signals.items():
+        for name, values in signal_columns(records).items():
             complaint = self._distrust(name) or check_signal(values)
             if complaint is not None:
                 invalid[name] = complaint
         self._invalid |= {f"{task}:{name}": reason for name, reason in invalid.items()}
         self._records += records
-        card = evaluate_card(
-            correct=np.array([np.nan if r.correct is None else r.correct for r in records]),
-            groups=[r.group for r in records],
-            kinds=[r.kind for r in records],
-            signals=signals,
-            answers=[r.answer for r in records],
-            invalid=invalid,
-            rng=np.random.default_rng(0),
-        )
+        card = card_of_records(records, invalid=invalid)
         self.cards[task] = card
         return card
 
@@ -214,7 +206,7 @@ class Session:
                 hidden,
                 np.array([record.correct for record in records]),
                 [record.group for record in records],
-                rng=np.random.default_rng(0),
+                rng=rng_for(task),
             )
         except UndefinedMetricError as undefined:
             return {}, str(undefined)
@@ -279,17 +271,6 @@ def _fill_in(items: list[dict[str, Any]]) -> None:
             for name in names - set(item[part]):
                 item[part][name] = None
                 item["missing"].setdefault(name, item["missing"].get("capture", "not captured"))
-
-
-def signal_columns(records: list[SampleRecord]) -> dict[str, np.ndarray]:
-    """Signal name -> float64 (n,), NaN where a record has none."""
-    names = sorted({name for record in records for name in record.signals})
-    return {
-        name: np.array(
-            [np.nan if (v := r.signals.get(name)) is None else v for r in records], dtype=float
-        )
-        for name in names
-    }
 
 
 def _describe_model(lm: Any) -> dict[str, Any]:

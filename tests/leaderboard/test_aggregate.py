@@ -1,11 +1,12 @@
 import numpy as np
 
-from leaderboard.aggregate import build_board, evaluate_run, rng_for
+from leaderboard.aggregate import build_board, evaluate_run
 from leaderboard.profiles import layer_profiles
 from leaderboard.read import Problem, read_run, read_runs
 from leaderboard.samples import pick_samples
 from leaderboard.workers import evaluate_paths
 from metrics.card import evaluate_card
+from metrics.record_card import rng_for
 from tests.leaderboard.golden import make_records, write_run
 
 FAST = 50

@@ -63,7 +63,7 @@ def test_every_public_name_of_a_file_is_exported():
     own = {
         node.name
         for path in FILES
-        if not path.stem.startswith("_")
+        if not path.stem.startswith("_") and path.stem != "record_card"  # of records, not arrays
         for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
     }

@@ -277,10 +277,10 @@ from importlib import metadata
 if {hide}:
     found = metadata.entry_points
     def without(**kwargs):
-        return [e for e in found(**kwargs) if e.name != "vrp_tasks"]
-    import lmms_eval.models.registry_v2 as registry
-    registry.entry_points = without
-    registry.ModelRegistryV2._select_entry_points = staticmethod(lambda group: without(group=group))
+        if not kwargs:
+            return found()
+        return metadata.EntryPoints(e for e in found(**kwargs) if e.name != "vrp_tasks")
+    metadata.entry_points = without
 from lmms_eval.__main__ import cli_evaluate
 sys.argv = ["lmms-eval"] + {arguments!r}
 cli_evaluate()

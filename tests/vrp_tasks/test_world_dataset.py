@@ -119,14 +119,16 @@ def test_evidence_names_the_objects_asked_about(rows):
 
 
 def test_masks_and_boxes_belong_to_the_stored_image(rows):
-    """Noise and shift move a channel by at most 12 + 22; the grey canvas has a spread of 24."""
+    """Noise and shift move a channel by at most 12 + 45; the grey canvas has a spread of 24."""
     for row in rows[::8]:
         image = np.asarray(Image.open(io.BytesIO(row["image"]))).astype(int)
         masks = [decode_mask(mask) for mask in row["masks"]]
-        painted = image.max(axis=-1) - image.min(axis=-1) > 24
-        assert np.array_equal(np.any(masks, axis=0), painted)
+        spread = image.max(axis=-1) - image.min(axis=-1)
+        assert spread[~np.any(masks, axis=0)].max() <= 24
+        assert spread[np.any(masks, axis=0)].mean() > 80
         for thing, mask in zip(row["objects"], masks, strict=True):
-            assert np.abs(image[mask] - COLORS[thing["color"]]).max() <= 34
+            far = np.abs(image[mask] - COLORS[thing["color"]]).max()
+            assert far <= split.TEST_COLOR_JITTER + 12  # and noise
             ys, xs = np.nonzero(mask)
             assert thing["box"] == [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
 
