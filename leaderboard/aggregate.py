@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,3 +123,19 @@ def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
         profiles=layer_profiles(records),
         showcase=pick_samples(records),
     )
+
+
+def _with_unique_labels(results: list[RunResult]) -> list[RunResult]:
+    """Add the folder's name, then a number, to labels that would be equal."""
+    seen: dict[str, int] = {}
+    labels = [result.label for result in results]
+    unique = []
+    for result in results:
+        label = result.label
+        if labels.count(label) > 1:
+            label = f"{label} ({result.path.name})"
+        seen[label] = seen.get(label, 0) + 1
+        if seen[label] > 1:
+            label = f"{label} #{seen[label]}"
+        unique.append(RunResult(label, result.path, result.manifest, result.tasks))
+    return unique

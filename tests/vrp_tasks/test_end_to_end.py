@@ -277,9 +277,11 @@ from importlib import metadata
 if {hide}:
     found = metadata.entry_points
     def without(**kwargs):
-        if not kwargs:
-            return found()
-        return metadata.EntryPoints(e for e in found(**kwargs) if e.name != "vrp_tasks")
+        every = found()
+        kept = metadata.EntryPoints(
+            e for g in every.groups for e in every.select(group=g) if e.name != "vrp_tasks"
+        )
+        return kept.select(**kwargs)
     metadata.entry_points = without
 from lmms_eval.__main__ import cli_evaluate
 sys.argv = ["lmms-eval"] + {arguments!r}
