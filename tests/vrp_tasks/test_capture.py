@@ -264,9 +264,9 @@ def test_rows_that_are_no_distribution_are_an_error():
     )
     recorder = Recorder(decoder, batch_size=1, prompt_length=4)
     with pytest.raises(CaptureError, match=r"layer 2 sum to 1 ± 0\.5"):
-        recorder.check_row(2, torch.tensor([[0.25, 0.25]]))
+        recorder.check_sums(torch.tensor([[1.0], [1.0], [0.5]]))
     with pytest.raises(CaptureError, match="nan"):
-        recorder.check_row(0, torch.tensor([[float("nan"), 1.0]]))
+        recorder.check_sums(torch.tensor([[1.0], [float("nan")]]))
 
 
 def test_a_prompt_with_two_images_has_no_map_and_says_why():

@@ -27,7 +27,7 @@ from vrp_tasks.families import Family
 
 # prepared inputs with one row per prompt (position ids too, on their second to last axis)
 _PER_ROW = ("attention_mask", "token_type_ids", "mm_token_type_ids")
-_ROOM = 64  # answer tokens that the repeated cache has room for before it first grows
+_ROOM = 16  # answer tokens that the repeated cache has room for before it first grows
 
 
 @dataclass(frozen=True)

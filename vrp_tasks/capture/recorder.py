@@ -40,6 +40,7 @@ class Recorder:
         self.active = True
         n_layers = len(self.layers)
         self._rows: list[torch.Tensor | None] = [None] * n_layers
+        self._sums: list[torch.Tensor | None] = [None] * n_layers
         self._states: list[torch.Tensor | None] = [None] * (n_layers + 1)
         self.batch_size = batch_size
 
@@ -71,15 +72,24 @@ class Recorder:
             mask = mask[::stride] if mask.shape[0] > 1 else mask
             mask = mask[:, :, -1, : key.shape[2]]
         row = attention_row(query[::stride, :, -1], key[::stride], mask, scaling)
-        self.check_row(layer, row)
-        self._rows[layer] = row.mean(dim=1)[:, : self.prompt_length]
+        mean = row.mean(dim=1)
+        self._sums[layer] = mean.sum(dim=-1)
+        self._rows[layer] = mean[:, : self.prompt_length]
 
-    def check_row(self, layer: int, row: torch.Tensor) -> None:
-        """Raise CaptureError unless every row is a distribution over all keys (method §0)."""
-        worst = (row.sum(dim=-1) - 1).abs().max()
-        if not worst <= _ROW_TOLERANCE:
+    def check_sums(self, sums: torch.Tensor) -> None:
+        """Raise CaptureError unless every row is a distribution over all keys (method §0).
+
+        Parameters
+        ----------
+        sums : float tensor, shape (n_layers, B)
+            Sum of each attention row, mean over heads; heads are non-negative, so one that is off
+            shows in the mean.
+        """
+        worst = (sums - 1).abs().amax(dim=1)
+        if not bool((worst <= _ROW_TOLERANCE).all()):
+            layer = int(worst.nan_to_num(nan=torch.inf).argmax())
             raise CaptureError(
-                f"attention rows of layer {layer} sum to 1 ± {float(worst):.2g}; "
+                f"attention rows of layer {layer} sum to 1 ± {float(worst[layer]):.2g}; "
                 "the model's weights or inputs are not finite, or its attention was replaced."
             )
 
@@ -130,6 +140,7 @@ class Recorder:
 
     def _stacked_rows(self) -> torch.Tensor:
         """Float32 (n_layers, B, T)."""
+        self.check_sums(self._stack(self._sums, "attention row"))
         return self._stack(self._rows, "attention row")
 
     def _stack(self, parts: list[torch.Tensor | None], what: str) -> torch.Tensor:
