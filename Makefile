@@ -57,6 +57,7 @@ define evaluate
 endef
 
 demo: $(INSTALLED) ## Probe the three shipped models, then build the leaderboard [LIMIT=n OUT=out]
+	@rm -rf $(OUT)/checkpoints__vrp-tiny-*  # runs of an earlier demo
 	$(call evaluate,llava_hf,vrp-tiny-llava)
 	$(call evaluate,paligemma,vrp-tiny-paligemma)
 	$(call evaluate,qwen2_vl,vrp-tiny-qwen2-vl)
