@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from vrp_tasks.run_folder import sha256_of
 
@@ -54,3 +57,35 @@ def checkpoint_identity(pretrained: str, commit: str | None) -> dict[str, Any]:
         "weights_sha256_of": "all bytes" if whole else "names, sizes and first MiB of each file",
         "commit": commit,
     }
+
+
+def describe_model(lm: Any) -> dict[str, Any]:
+    """The manifest's ``model``: what a probed adapter has loaded."""
+    model = lm.model
+    text = model.config.get_text_config()
+    pretrained = getattr(lm, "pretrained", None) or model.config._name_or_path
+    return {
+        "name": Path(str(pretrained)).name,
+        "family": model.config.model_type,
+        "pretrained": last_parts(str(pretrained), separator="/"),
+        **checkpoint_identity(str(pretrained), getattr(model.config, "_commit_hash", None)),
+        "adapter": f"{type(lm).__module__}.{type(lm).__name__}",
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "device": str(model.device),
+        "attention": "sdpa",
+        "n_layers": text.num_hidden_layers,
+        "d_model": text.hidden_size,
+        "n_parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def last_parts(pretrained: str, *, separator: str = "__") -> str:
+    """The last two parts of a path or hub id, as lmms-eval names its own result folders."""
+    return separator.join(pretrained.rstrip("/").split("/")[-2:])
+
+
+def peak_memory() -> int:
+    """Peak memory of this process in bytes, of the GPU where there is one."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

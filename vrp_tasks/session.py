@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -32,7 +31,7 @@ from metrics.signals import BY_NAME
 from metrics.validity import check_signal
 from vrp_tasks.errors import SetupError
 from vrp_tasks.preflight import check_before_loading, check_tasks
-from vrp_tasks.provenance import checkpoint_identity, package_versions
+from vrp_tasks.provenance import describe_model, last_parts, package_versions, peak_memory
 from vrp_tasks.run_folder import RunFolder
 from vrp_tasks.scoring import THRESHOLD
 from vrp_tasks.session_state import sessions
@@ -129,7 +128,7 @@ class Session:
         if not output:
             self._temporary = tempfile.TemporaryDirectory(prefix="vrp-")
             output = self._temporary.name
-        self.model = _describe_model(lm)
+        self.model = describe_model(lm)
         self.settings = lm.vrp_settings()
         self.geometry = lm.check_geometry()
         if self.geometry is not None:
@@ -142,7 +141,7 @@ class Session:
             "tasks": {name: str(task.VERSION) for name, task in tasks.items()},
             "versions": package_versions(),
         }
-        name = _last_parts(self.model["pretrained"])
+        name = last_parts(self.model["pretrained"])
         base = Path(output) / name
         stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
         path = None
@@ -236,7 +235,7 @@ class Session:
             "cost": {
                 "seconds": round(self.seconds, 3),
                 "n_samples": len(self._records),
-                "peak_memory_bytes": _peak_memory(),
+                "peak_memory_bytes": peak_memory(),
             },
         }
         path = self.folder.finish(self._records, manifest)
@@ -273,30 +272,6 @@ def _fill_in(items: list[dict[str, Any]]) -> None:
                 item["missing"].setdefault(name, item["missing"].get("capture", "not captured"))
 
 
-def _describe_model(lm: Any) -> dict[str, Any]:
-    model = lm.model
-    text = model.config.get_text_config()
-    pretrained = getattr(lm, "pretrained", None) or model.config._name_or_path
-    return {
-        "name": Path(str(pretrained)).name,
-        "family": model.config.model_type,
-        "pretrained": _last_parts(str(pretrained), separator="/"),
-        **checkpoint_identity(str(pretrained), getattr(model.config, "_commit_hash", None)),
-        "adapter": f"{type(lm).__module__}.{type(lm).__name__}",
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "device": str(model.device),
-        "attention": "sdpa",
-        "n_layers": text.num_hidden_layers,
-        "d_model": text.hidden_size,
-        "n_parameters": sum(p.numel() for p in model.parameters()),
-    }
-
-
-def _last_parts(pretrained: str, *, separator: str = "__") -> str:
-    """The last two parts of a path or hub id, as lmms-eval names its own result folders."""
-    return separator.join(pretrained.rstrip("/").split("/")[-2:])
-
-
 def _natural(doc_id: str) -> tuple[int, str]:
     return (int(doc_id), "") if doc_id.isdigit() else (sys.maxsize, doc_id)
 
@@ -308,9 +283,3 @@ def _broadcast(value: str | None) -> str:
         torch.distributed.broadcast_object_list(box, src=0)
         value = box[0]
     return str(value)
-
-
-def _peak_memory() -> int:
-    if torch.cuda.is_available():
-        return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -320,7 +320,7 @@ def test_settings_are_checked(settings, message):
 
 def test_the_cache_grows_past_its_room_without_changing_answers(monkeypatch):
     _, roomy = run("qwen2_vl", max_new_tokens=9)
-    monkeypatch.setattr("vrp_tasks.capture.generate._ROOM", 2)
+    monkeypatch.setattr("vrp_tasks.capture.decode_state._ROOM", 2)
     _, tight = run("qwen2_vl", max_new_tokens=9)
     assert [item.sampled_tokens for item in tight] == [item.sampled_tokens for item in roomy]
     assert [item.tokens for item in tight] == [item.tokens for item in roomy]

@@ -1,0 +1,125 @@
+"""The batched decode: tokens, cache and per-step statistics of all rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import (
+    GenerationConfig,
+    LogitsProcessorList,
+    PreTrainedModel,
+    StoppingCriteriaList,
+)
+
+from vrp_tasks.capture.cache import spread_cache
+from vrp_tasks.capture.sampling import SampleStreams, draw, warpers
+from vrp_tasks.capture.settings import CaptureSettings
+from vrp_tasks.errors import SetupError
+
+# prepared inputs with one row per prompt (position ids too, on their second to last axis)
+_PER_ROW = ("attention_mask", "token_type_ids", "mm_token_type_ids")
+_ROOM = 16  # answer tokens that the repeated cache has room for before it first grows
+
+
+class DecodeState:
+    """Tokens, cache and per-step statistics of B × (K + 1) rows; row 0 of each group is greedy."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        input_ids: torch.Tensor,
+        model_kwargs: dict,
+        config: GenerationConfig,
+        settings: CaptureSettings,
+    ) -> None:
+        if model_kwargs.get("past_key_values") is None:
+            raise SetupError("reliability signals need the KV cache: remove use_cache=False.")
+        self.model, self.kwargs, self.settings = model, model_kwargs, settings
+        self.rows = settings.k + 1
+        self.batch, self.prompt_length = input_ids.shape
+        self.ids = input_ids.repeat_interleave(self.rows, dim=0)
+        eos, pad = config._eos_token_tensor, config._pad_token_tensor
+        self.eos = torch.empty(0, dtype=torch.long) if eos is None else eos.flatten()
+        self.eos = self.eos.to(input_ids.device)
+        self.pad = int(pad) if pad is not None else 0
+        self.room = min(config.max_length - self.prompt_length, _ROOM)
+        self.alive = torch.ones(len(self.ids), dtype=torch.bool, device=input_ids.device)
+        self.newest = torch.zeros_like(self.alive)
+        self.lengths = torch.zeros_like(self.alive, dtype=torch.long)
+        self.warp = warpers(temperature=settings.temperature, top_p=settings.top_p)
+        self.logprobs: list[torch.Tensor] = []
+        self.entropies: list[torch.Tensor] = []
+        self.sequence_length = self.prompt_length
+
+    def spread(self, identities: list[str]) -> None:
+        """Repeat everything that has one row per prompt for the K samples."""
+        self.streams = SampleStreams(identities, k=self.settings.k, seed=self.settings.seed)
+        for name in _PER_ROW:
+            value = self.kwargs.get(name)
+            if value is not None:
+                self.kwargs[name] = value.repeat_interleave(self.rows, dim=0)
+        positions = self.kwargs.get("position_ids")
+        if positions is not None:
+            self.kwargs["position_ids"] = positions.repeat_interleave(self.rows, dim=-2)
+        spread_cache(self.kwargs["past_key_values"], rows=self.rows, room=self.room)
+
+    def choose(
+        self, outputs: Any, processor: LogitsProcessorList, criteria: StoppingCriteriaList
+    ) -> bool:
+        """Append the next token of every row; False when nothing is left to be fed."""
+        if not bool(self.alive.any()):
+            self.newest = torch.zeros_like(self.alive)
+            return False
+        logits = outputs.logits[:, -1].float()
+        if len(logits) == self.batch != len(self.ids):  # the prefill has one row per prompt
+            logits = logits.repeat_interleave(self.rows, dim=0)
+        raw = logits[:: self.rows]
+        greedy = processor(self.ids[:: self.rows], raw.clone()).argmax(dim=-1)
+        self._note(raw, greedy)
+        tokens = torch.full_like(self.ids[:, 0], self.pad)
+        tokens[:: self.rows] = greedy
+        if self.settings.k:
+            sampled = torch.ones_like(self.alive)
+            sampled[:: self.rows] = False
+            warped = self.warp(self.ids[sampled], logits[sampled])
+            tokens[sampled] = draw(warped, self.streams.next())
+        tokens = torch.where(self.alive, tokens, self.pad)
+        if bool(self.alive[:: self.rows].any()):
+            self.sequence_length += 1
+        self.newest = self.alive & ~torch.isin(tokens, self.eos)
+        self.lengths += self.newest
+        self.ids = torch.cat([self.ids, tokens[:, None]], dim=1)
+        self.alive = self.alive & ~criteria(self.ids, None)
+        # an answer cut by the length limit has its last token still to be fed for its states
+        cut = self.newest_is_answer() & ~self.alive[:: self.rows]
+        return bool(self.alive.any()) or bool(cut.any())
+
+    def _note(self, raw: torch.Tensor, chosen: torch.Tensor) -> None:
+        logprobs = raw.log_softmax(dim=-1)
+        self.logprobs.append(logprobs.gather(1, chosen[:, None]).squeeze(1))
+        terms = torch.where(logprobs > -torch.inf, logprobs.exp() * logprobs, 0.0)
+        self.entropies.append(-terms.sum(dim=-1))
+        if len(self.logprobs) == 1:
+            self.first_probabilities = logprobs.topk(2, dim=-1).values.exp()
+
+    def forward(self, outputs: Any) -> Any:
+        """Feed the tokens just chosen."""
+        self.kwargs = self.model._update_model_kwargs_for_generation(outputs, self.kwargs)
+        prepared = self.model.prepare_inputs_for_generation(
+            self.ids, next_sequence_length=1, **self.kwargs
+        )
+        return self.model(**prepared, return_dict=True)
+
+    def newest_is_answer(self) -> torch.Tensor:
+        """Bool (B,): the greedy row's newest token is part of its answer, not its end."""
+        return self.newest[:: self.rows]
+
+    def greedy_sequences(self) -> torch.Tensor:
+        """Prompts and greedy answers, padded, as `generate` returns them."""
+        return self.ids[:: self.rows, : self.sequence_length]
+
+    def answer_tokens(self, row: int) -> list[int]:
+        """Generated tokens of a row, its end-of-sequence token and padding excluded."""
+        start = self.prompt_length
+        return self.ids[row, start : start + int(self.lengths[row])].tolist()

@@ -1,0 +1,30 @@
+"""How answers are sampled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vrp_tasks.errors import SetupError
+
+
+@dataclass(frozen=True)
+class CaptureSettings:
+    """How answers are sampled.
+
+    ``k`` samples (0 for none) at ``temperature`` and ``top_p``, seeded by ``seed``; top-k and
+    whatever else a checkpoint's generation config asks for stay off for the samples.
+    """
+
+    k: int = 10
+    temperature: float = 0.7
+    top_p: float = 0.9
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse settings under which the signals would mean something else."""
+        if self.k == 1 or self.k < 0:
+            raise SetupError(f"k must be at least 2 (or 0 for no sampling), got {self.k}.")
+        if not self.temperature > 0:
+            raise SetupError(f"temperature must be > 0, got {self.temperature}.")
+        if not 0 < self.top_p <= 1:
+            raise SetupError(f"top_p must be in (0, 1], got {self.top_p}.")
