@@ -48,9 +48,18 @@ class Family(ABC):
         return input_ids == config.image_token_id
 
     def boundary_ids(self, tokenizer: Any) -> list[int]:
-        """Ids of the boundary tokens that this tokenizer has as single tokens."""
-        ids = tokenizer.convert_tokens_to_ids(list(self.boundary_tokens))
-        return [i for i in ids if i is not None and i != tokenizer.unk_token_id]
+        """Ids of the boundary tokens, as far as this tokenizer has them as single tokens."""
+        known = tokenizer.get_vocab()
+        ids = {known[text] for text in self.boundary_tokens if text in known}
+        for text in self.boundary_tokens:  # a byte-level vocabulary spells "\n" differently
+            encoded = tokenizer.encode(text, add_special_tokens=False)
+            ids |= set(encoded) if len(encoded) == 1 else set()
+        return sorted(ids)
+
+    def boundary_markers(self, tokenizer: Any, input_ids: torch.Tensor) -> torch.Tensor:
+        """Bool, shape of ``input_ids``: true at the structural tokens of the prompt."""
+        ids = torch.tensor(self.boundary_ids(tokenizer), device=input_ids.device)
+        return torch.isin(input_ids, ids)
 
 
 def square_grid(config: PretrainedConfig) -> tuple[int, int]:

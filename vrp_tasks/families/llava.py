@@ -11,7 +11,7 @@ class Llava(Family):
 
     model_type = "llava"
     text_types = ("llama",)
-    boundary_tokens = ("<s>", "</s>", "\n", "<0x0A>", "USER", "ASSISTANT", ":")
+    boundary_tokens = ("<s>", "</s>", "\n", "<0x0A>", "USER", "ASSISTANT", " ASSISTANT", ":")
 
     def image_grid(
         self, config: PretrainedConfig, inputs: dict[str, torch.Tensor], index: int

@@ -17,7 +17,6 @@ class Qwen2VL(Family):
         "<|vision_start|>",
         "<|vision_end|>",
         "\n",
-        "Ċ",
     )
 
     image_inputs = ("pixel_values", "image_grid_thw")
