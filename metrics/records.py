@@ -164,7 +164,8 @@ class RunManifest:
     probe
         Task -> how the out-of-fold probe scores came about (layers and C chosen per fold …).
     cost
-        ``seconds`` spent in generation, ``n_samples`` it was spent on, ``peak_memory_bytes``.
+        ``seconds`` that rank 0 spent generating, ``n_samples`` it generated in them (fewer than
+        there are after a resume or on several ranks), ``peak_memory_bytes`` of rank 0.
     files
         File name -> ``sha256`` and ``bytes``.
     """

@@ -121,6 +121,7 @@ class Session:
         self.tasks = tasks
         self.cards: dict[str, Card] = {}
         self.seconds = 0.0
+        self.n_generated = 0
         self._records: list[SampleRecord] = []
         self._invalid: dict[str, str] = {}
         self._probe: dict[str, dict[str, Any]] = {}
@@ -158,7 +159,7 @@ class Session:
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """Count the block as generation time."""
+        """Count the block as this rank's generation time."""
         began = time.perf_counter()
         try:
             yield
@@ -234,7 +235,7 @@ class Session:
             "probe": self._probe,
             "cost": {
                 "seconds": round(self.seconds, 3),
-                "n_samples": len(self._records),
+                "n_samples": self.n_generated,
                 "peak_memory_bytes": peak_memory(),
             },
         }

@@ -179,8 +179,8 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
         run_ours("qwen2_vl", tmp_path / "stopped")
     calls.clear()
     monkeypatch.setattr(RunFolder, "add", lambda *a: (calls.append(len(a[1])), add(*a)))
-    _, (_, _, resumed) = run_ours("qwen2_vl", tmp_path / "stopped")
-    assert sum(calls) == 16 - 10
+    _, (_, manifest, resumed) = run_ours("qwen2_vl", tmp_path / "stopped")
+    assert sum(calls) == manifest["cost"]["n_samples"] == 16 - 10
     for ours, theirs in zip(resumed, whole, strict=True):
         assert (ours.answer, ours.samples) == (theirs.answer, theirs.samples)
         assert ours.signals == pytest.approx(theirs.signals, nan_ok=True)

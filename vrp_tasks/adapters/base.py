@@ -188,6 +188,7 @@ class ProbedAdapter(lmms):
             payloads.append(payload)
             arrays.append(own)
         session.folder.add(payloads, arrays)
+        session.n_generated += len(payloads)
         return payloads
 
     def _texts(self, tokens: list[list[int]]) -> list[str]:
