@@ -1,5 +1,7 @@
 """Captured rows, states and tokens against transformers' own eager outputs and plain `generate`."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -354,3 +356,12 @@ def test_a_grid_of_another_size_is_found_out(monkeypatch):
     monkeypatch.setattr(type(family), "image_grid", lambda *_: (12, 8))
     said = check_geometry(architecture.model, family, architecture.processor)
     assert said == "a 168 x 112 image became 96 tokens on a 12 x 8 grid instead of 8 x 12"
+
+
+def test_the_geometry_test_grows_with_the_least_image_size_of_the_processor():
+    architecture = random_architecture("qwen2_vl")
+    model, family = architecture.model, family_of(architecture.model.config)
+    processor = copy.deepcopy(architecture.processor)
+    processor.image_processor.size["shortest_edge"] = 60_000
+    assert family.self_test_grid(model.config, processor.image_processor) == ((16, 24), 14)
+    assert check_geometry(model, family, processor) is None

@@ -35,7 +35,7 @@ def check_geometry(model: PreTrainedModel, family: Family, processor: Any) -> st
     str or None
         None if every painted cell changes its own token most, else what happened instead.
     """
-    (height, width), cell = family.self_test_grid(model.config)
+    (height, width), cell = family.self_test_grid(model.config, processor.image_processor)
     canvas = np.full((height * cell, width * cell, 3), _GREY, dtype=np.uint8)
     before, grid = _image_tokens(model, family, processor, canvas)
     if grid != (height, width) or len(before) != height * width:

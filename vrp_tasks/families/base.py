@@ -35,7 +35,9 @@ class Family(ABC):
     ) -> tuple[int, int]:
         """(height, width) in image tokens of image ``index`` of a batch."""
 
-    def self_test_grid(self, config: PretrainedConfig) -> tuple[tuple[int, int], int]:
+    def self_test_grid(
+        self, config: PretrainedConfig, image_processor: Any
+    ) -> tuple[tuple[int, int], int]:
         """A grid, and the side of its cells in pixels, that the processor maps without resizing."""
         return square_grid(config), config.vision_config.patch_size
 

@@ -1,5 +1,8 @@
 """Qwen2-VL: images at their own size, so the grid differs from sample to sample."""
 
+from itertools import count
+from typing import Any
+
 import torch
 from transformers import PretrainedConfig
 
@@ -21,9 +24,14 @@ class Qwen2VL(Family):
 
     image_inputs = ("pixel_values", "image_grid_thw")
 
-    def self_test_grid(self, config: PretrainedConfig) -> tuple[tuple[int, int], int]:
-        """Not square, so that rows and columns cannot be mistaken for each other."""
-        return (8, 12), config.vision_config.patch_size * config.vision_config.spatial_merge_size
+    def self_test_grid(
+        self, config: PretrainedConfig, image_processor: Any
+    ) -> tuple[tuple[int, int], int]:
+        """Not square, so that rows and columns differ; large enough not to be enlarged."""
+        cell = config.vision_config.patch_size * config.vision_config.spatial_merge_size
+        least = image_processor.size["shortest_edge"]  # pixels in all, in this family
+        scale = next(n for n in count(1) if 8 * n * 12 * n * cell**2 >= least)
+        return (8 * scale, 12 * scale), cell
 
     def image_grid(
         self, config: PretrainedConfig, inputs: dict[str, torch.Tensor], index: int
