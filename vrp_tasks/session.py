@@ -180,6 +180,8 @@ class Session:
         invalid = {}
         for name, values in signal_columns(records).items():
             complaint = self._distrust(name) or check_signal(values)
+            if complaint is not None and np.isnan(values).all():
+                complaint = f"{complaint}: {records[0].missing.get(name, 'no reason given')}"
             if complaint is not None:
                 invalid[name] = complaint
         self._invalid |= {f"{task}:{name}": reason for name, reason in invalid.items()}

@@ -196,6 +196,13 @@ def test_the_response_cache_brings_signals_back(tmp_path):
     assert second[0].signals["probe"] is None
 
 
+def test_a_probe_on_too_few_errors_says_so(tmp_path):
+    _, (_, manifest, records) = run_ours("qwen2_vl", tmp_path, limit=8)
+    reason = records[0].missing["probe"]
+    assert manifest["invalid"]["vrp_shapes:probe"] == f"missing for all 8 samples: {reason}"
+    assert "20" in reason
+
+
 def test_nothing_is_left_without_an_output_path(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
