@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any, Literal
 
+from metrics import comparison
 from metrics.signals import BY_NAME
 
 Verdict = Literal["regressed", "improved", "unchanged within margin", "cannot tell"]
@@ -142,13 +143,9 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     >>> holm([0.01, 0.04, None, 0.03])
     [0.03, 0.06, None, 0.06]
     """
-    order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
-    adjusted: list[float | None] = [None] * len(p_values)
-    largest = 0.0
-    for rank, (p, i) in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * p))
-        adjusted[i] = largest
-    return adjusted
+    known = [p for p in p_values if p is not None]
+    adjusted = iter(comparison.holm(known).tolist() if known else [])
+    return [None if p is None else next(adjusted) for p in p_values]
 
 
 def _margins(data: object) -> dict[str, float]:

@@ -50,10 +50,15 @@ def check_before_loading(asked: dict[str, Any]) -> None:
     settings_from(arguments)
     pretrained = arguments.get("pretrained", adapter_class.default_checkpoint())
     check_checkpoint(str(pretrained), adapter_class.family_type, model=model)
-    cli, tracker = asked.get("cli_args"), asked.get("evaluation_tracker")
-    output = getattr(cli, "output_path", None) or getattr(tracker, "output_path", None)
+    output = output_path(asked)
     if output:
         check_writable(Path(output))
+
+
+def output_path(asked: dict[str, Any]) -> str | None:
+    """Where ``simple_evaluate`` was told to write, on the command line or by its tracker."""
+    cli, tracker = asked.get("cli_args"), asked.get("evaluation_tracker")
+    return getattr(cli, "output_path", None) or getattr(tracker, "output_path", None)
 
 
 def settings_from(arguments: dict[str, Any]) -> tuple[CaptureSettings, str]:

@@ -30,7 +30,7 @@ from metrics.records import SampleRecord
 from metrics.signals import BY_NAME
 from metrics.validity import check_signal
 from vrp_tasks.errors import SetupError
-from vrp_tasks.preflight import check_before_loading, check_tasks
+from vrp_tasks.preflight import check_before_loading, check_tasks, output_path
 from vrp_tasks.provenance import describe_model, last_parts, package_versions, peak_memory
 from vrp_tasks.run_folder import RunFolder
 from vrp_tasks.scoring import THRESHOLD
@@ -51,9 +51,7 @@ def run_evaluation(module: ModuleType, stock: Callable, args: tuple, kwargs: dic
     cli = asked.get("cli_args")
     try:
         check_before_loading(asked)
-        tracker = asked.get("evaluation_tracker")
-        output = getattr(cli, "output_path", None) or getattr(tracker, "output_path", None)
-        with _output_path(output):
+        with _output_path(output_path(asked)):
             return stock(*args, **kwargs)
     except SetupError as error:
         if cli is None:

@@ -43,7 +43,6 @@ class ProbedAdapter(lmms):
     """
 
     family_type: ClassVar[str]
-    device_map_unset: ClassVar[Any] = None  # the stock default that does not run on one device
 
     def __init__(self, **kwargs: Any) -> None:
         self._capture, self._hidden_dtype = settings_from(kwargs)
@@ -65,9 +64,7 @@ class ProbedAdapter(lmms):
 
     def check_geometry(self) -> str | None:
         """Why attention maps of this checkpoint cannot be trusted, or None."""
-        names = ("processor", "_processor", "_image_processor")
-        found = (getattr(self, name, None) for name in names)
-        processor = next(p for p in found if hasattr(p, "image_processor"))
+        processor = next(p for p in self._processors() if hasattr(p, "image_processor"))
         return check_geometry(self.model, family_of(self.model.config), processor)
 
     def generate_until(self, requests: list[Any]) -> list[Any]:
@@ -208,15 +205,18 @@ class ProbedAdapter(lmms):
                 module.tqdm = _silent(module.tqdm)
             yield
 
-    def _tokenizers(self) -> list[Any]:
+    def _processors(self) -> list[Any]:
+        """Whatever the stock adapter calls its processor."""
         names = ("processor", "_processor", "_image_processor")
-        processors = [getattr(self, name, None) for name in names]
-        found = [self.tokenizer, *(getattr(p, "tokenizer", None) for p in processors)]
+        return [getattr(self, name) for name in names if hasattr(self, name)]
+
+    def _tokenizers(self) -> list[Any]:
+        found = [self.tokenizer, *(getattr(p, "tokenizer", None) for p in self._processors())]
         return [t for t in {id(t): t for t in found if t is not None}.values()]
 
     def _stock_modules(self) -> list[Any]:
         modules = [sys.modules[base.__module__] for base in type(self).__mro__]
-        return [m for m in modules if hasattr(m, "tqdm") and not m.__name__.startswith(__package__)]
+        return [m for m in modules if hasattr(m, "tqdm") and m.__name__ != __name__]
 
     @contextmanager
     def _recording_docs(self, task: str, split: str, seen: list[Any]) -> Iterator[None]:
