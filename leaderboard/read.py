@@ -174,11 +174,8 @@ def _check_files(folder: Path, files: dict[str, dict[str, Any]]) -> None:
 
 
 def _sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_records(records: Sequence[SampleRecord], manifest: RunManifest) -> None:
