@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from leaderboard.schema import check_columns, check_manifest, check_no_nulls
+from leaderboard.schema import check_columns, check_manifest, check_no_nulls, check_table
 from metrics.errors import RecordError
-from metrics.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
+from metrics.records import MANIFEST_FILE, RECORDS_FILE, TABLES, Column, RunManifest, SampleRecord
 
 UNFINISHED_FILE = Path("parts") / "run.json"
 
@@ -39,6 +41,22 @@ class Run:
     def model(self) -> str:
         """Name of the model as tables show it."""
         return str(self.manifest.model["name"])
+
+    def columns_of(self, file: str, *, task: str | None = None) -> dict[str, np.ndarray]:
+        """Columns of one of `metrics.records.TABLES`, of one task or of all.
+
+        Text is of dtype object with None for null, numbers and nullable integers are float64 with
+        NaN for null, other integers int64. Every column is empty when the run has no such file.
+        Raises RecordError if the table breaks the format.
+        """
+        path = self.path / file
+        if file not in self.manifest.files:
+            return {name: np.empty(0, dtype=object) for name in TABLES[file]}
+        table = pq.read_table(path)
+        check_table(file, table)
+        if task is not None:
+            table = table.filter(pc.equal(table["task"], task))
+        return {name: _as_array(table[name], column) for name, column in TABLES[file].items()}
 
     def of_task(self, task: str) -> list[SampleRecord]:
         """Records of one task, in stored order."""
@@ -138,6 +156,14 @@ def read_run(folder: Path) -> Run:
         raise RecordError(f"{RECORDS_FILE} cannot be read as records: {error}.") from error
     _check_records(records, manifest)
     return Run(folder, manifest, records)
+
+
+def _as_array(values: pa.ChunkedArray, column: Column) -> np.ndarray:
+    if column.kind in ("text", "bytes"):
+        return np.array([*values.to_pylist(), None], dtype=object)[:-1]
+    if column.kind == "integer" and not column.nullable:
+        return values.to_numpy().astype(np.int64)
+    return pc.cast(values, pa.float64()).to_numpy().astype(np.float64)
 
 
 def _read_manifest(path: Path) -> RunManifest:

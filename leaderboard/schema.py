@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from metrics.errors import RecordError
-from metrics.records import LAYER_PREFIX, SIGNAL_PREFIX, RunManifest
+from metrics.records import LAYER_PREFIX, SIGNAL_PREFIX, TABLES, RunManifest
 from metrics.signals import BY_NAME
 
 Check = Callable[[pa.DataType], bool]
@@ -37,7 +37,7 @@ def _is_missing_entry(kind: pa.DataType) -> bool:
 
 REQUIRED = ("task", "split", "doc_id", "group", "kind", "prompt", "answer")
 COLUMNS: dict[str, tuple[str, Check]] = {
-    **{name: ("text", _is_text) for name in (*REQUIRED, "target", "shard")},
+    **{name: ("text", _is_text) for name in (*REQUIRED, "target", "shard", "image")},
     "score": ("a number", _is_number),
     "correct": ("an integer", pt.is_integer),
     "samples": ("a list of text", _is_list_of(_is_text)),
@@ -85,6 +85,34 @@ def check_no_nulls(table: pa.Table) -> None:
             raise RecordError(
                 f"column {name} must not be null, got {table[name].null_count} of {len(table)}."
             )
+
+
+def check_table(file: str, table: pa.Table) -> None:
+    """Check one of `metrics.records.TABLES`: columns, types and nulls.
+
+    Raises
+    ------
+    RecordError
+        If a column is missing, unknown, of another type or null where it must not be.
+    """
+    declared = TABLES[file]
+    for name in sorted(declared.keys() ^ set(table.schema.names)):
+        what = "lacks the column" if name in declared else "has the unknown column"
+        raise RecordError(f"{file} {what} {name}.")
+    for name, column in declared.items():
+        kind = table.schema.field(name).type
+        if not (_TABLE_CHECKS[column.kind](kind) or (column.nullable and pt.is_null(kind))):
+            raise RecordError(f"{file}: column {name} must hold {column.kind}, got {kind}.")
+        if not column.nullable and table[name].null_count:
+            raise RecordError(f"{file}: column {name} must not be null.")
+
+
+_TABLE_CHECKS: dict[str, Check] = {
+    "text": _is_text,
+    "integer": pt.is_integer,
+    "number": _is_number,
+    "bytes": lambda kind: bool(pt.is_binary(kind) or pt.is_large_binary(kind)),
+}
 
 
 def _expected(name: str) -> tuple[str, Check]:

@@ -5,6 +5,9 @@ A *run folder* holds what one model did on one or more tasks::
     manifest.json              RunManifest; written last, so its presence means "complete"
     records.parquet            one row per sample: SampleRecord, flattened by `to_row`
     arrays-<rank>-<k>.safetensors   per-sample arrays (see `ARRAYS`), rows named by (shard, row)
+    images.parquet             small copies of the images, for people (see `TABLES`)
+    interventions.parquet      one row per sample and intervention; robustness tasks only
+    grounding.parquet          one row per sample and map; grounding tasks only
 
 A missing value is ``None`` with a reason in ``missing``; NaN and infinity are never stored. This
 module is plain data without I/O: `vrp_tasks` writes, `leaderboard` reads.
@@ -14,14 +17,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from metrics.errors import RecordError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 MANIFEST_FILE = "manifest.json"
 RECORDS_FILE = "records.parquet"
+IMAGES_FILE = "images.parquet"
+INTERVENTIONS_FILE = "interventions.parquet"
+GROUNDING_FILE = "grounding.parquet"
 
 SIGNAL_PREFIX = "signal."
 LAYER_PREFIX = "layers."
@@ -34,6 +40,61 @@ ARRAYS = {
     "map_layers": "(n_layers, height * width): attention to the image per layer, sums to 1; ragged "
     "(rows concatenated along the last axis, see map_offsets)",
     "map_offsets": "(n_rows + 1,): column at which each row's map starts in map_layers",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of one of the `TABLES`."""
+
+    kind: Literal["text", "integer", "number", "bytes"]
+    meaning: str
+    nullable: bool = False
+
+
+_IDENTITY = {
+    "task": Column("text", "lmms-eval's task name"),
+    "split": Column("text", "data set split"),
+    "doc_id": Column("text", "row number as a string, as in the records"),
+    "group": Column("text", "the image, as in the records"),
+}
+
+# optional file -> its columns
+TABLES: dict[str, dict[str, Column]] = {
+    IMAGES_FILE: {
+        "sha256": Column("text", "of the bytes; what SampleRecord.image names"),
+        "jpeg": Column("bytes", "the image in small, JPEG"),
+        "width": Column("integer", "of the small copy, pixels"),
+        "height": Column("integer", "of the small copy, pixels"),
+    },
+    INTERVENTIONS_FILE: {
+        **_IDENTITY,
+        "intervention": Column("text", "what is done: mask_attention, mask_pixels, …"),
+        "choice": Column("text", "what it is done to: ranked, random, least, region, all, …"),
+        "fill": Column("text", "what stands there instead: block, zero, mean, blur"),
+        "layer": Column("integer", "decoder layer from 0; null = every layer, or the input", True),
+        "dose": Column("number", "how much of it, in `unit`"),
+        "unit": Column("text", "share (of 1) or count"),
+        "seed": Column("integer", "of a random choice, else null", True),
+        "answer": Column("text", "the greedy answer under the intervention"),
+        "correct": Column("integer", "as in the records", True),
+        "clean_correct": Column("integer", "of the same sample without intervention", True),
+        "agrees": Column("integer", "1 if the normalised answer equals the clean one, else 0"),
+        "logprob": Column("number", "mean log-probability of the clean answer's tokens", True),
+        "clean_logprob": Column("number", "the same without intervention", True),
+    },
+    GROUNDING_FILE: {
+        **_IDENTITY,
+        "map": Column("text", "e.g. attention.answer, attention.prompt.filtered, uniform"),
+        "correct": Column("integer", "as in the records", True),
+        "region_share": Column("number", "share of the grid inside the region = chance", True),
+        "pointing": Column("integer", "1 if the peak is inside the region, else 0", True),
+        "mass": Column("number", "share of the map's mass inside the region", True),
+        "peak_iou": Column("number", "peak-weighted IoU with the region", True),
+        "top_iou": Column("number", "IoU of the top-10 % cells with the region", True),
+        "spatial_entropy": Column("number", "−H_s of the map: needs no region", True),
+        "reason": Column("text", "why a value is null", True),
+    },
 }
 
 
@@ -69,6 +130,8 @@ class SampleRecord:
         Length of the scored answer in tokens, end-of-sequence not counted.
     shard, row
         Where the sample's arrays are, or None when none were kept.
+    image
+        ``sha256`` of the image's small copy in ``images.parquet``, or None when none was kept.
     """
 
     task: str
@@ -89,6 +152,7 @@ class SampleRecord:
     n_answer_tokens: int | None
     shard: str | None
     row: int | None
+    image: str | None = None
 
     def __post_init__(self) -> None:
         """Check what no reader should have to check again."""
@@ -162,7 +226,13 @@ class RunManifest:
     invalid
         Signal -> why the validity gate rejected it for the whole run ("vrp_shapes: constant …").
     probe
-        Task -> how the out-of-fold probe scores came about (layers and C chosen per fold …).
+        Task -> what was found on its hidden states, as `metrics.probe_panel` describes it: choices
+        per fold, curves over layers, leakage, shuffled labels, the protocol ``paper``.
+    transfer
+        Probes fitted on one task and scored on another: ``tasks`` (names) and ``auroc``, a matrix
+        [fitted on][scored on] of numbers or null; the diagonal is out-of-fold. Empty for one task.
+    sweeps
+        Task -> how its interventions were chosen and what was refused, with reasons.
     cost
         ``seconds`` that rank 0 spent generating, ``n_samples`` it generated in them (fewer than
         there are after a resume or on several ranks), ``peak_memory_bytes`` of rank 0.
@@ -178,6 +248,8 @@ class RunManifest:
     command: list[str]
     invalid: dict[str, str] = field(default_factory=dict)
     probe: dict[str, dict[str, Any]] = field(default_factory=dict)
+    transfer: dict[str, Any] = field(default_factory=dict)
+    sweeps: dict[str, dict[str, Any]] = field(default_factory=dict)
     cost: dict[str, Any] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION

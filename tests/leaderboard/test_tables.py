@@ -52,7 +52,7 @@ def test_an_oracle_signal_has_its_own_block():
         "oracle (needs the true answer)",
         "control (a bar, not a signal)",
     ]
-    assert [row[0].lines for row in blocks[2].rows] == [("truth margin",)]
+    assert [row[0].lines for row in blocks[2].rows] == [("truth margin, last layer",)]
 
 
 def test_one_kind_has_no_within_kind_line():
