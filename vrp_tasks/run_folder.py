@@ -15,11 +15,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from safetensors.numpy import load_file, save_file
 
-from metrics.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
+from metrics.records import (
+    IMAGES_FILE,
+    MANIFEST_FILE,
+    RECORDS_FILE,
+    TABLES,
+    RunManifest,
+    SampleRecord,
+)
 from vrp_tasks.errors import SetupError
 
 _PARTS = "parts"
@@ -90,6 +98,50 @@ class RunFolder:
         lines = [json.dumps(payload, allow_nan=False) for payload in payloads]
         _write(self.parts / f"{self.rank}-{number}.jsonl", "\n".join(lines) + "\n")
 
+    def add_rows(self, file: str, rows: list[dict[str, Any]]) -> None:
+        """Write rows of one of `metrics.records.TABLES`; they are there once this returns.
+
+        Parameters
+        ----------
+        file : str
+            Name of the table.
+        rows : list of dict
+            One per row; every column of the table is a key. Bytes are allowed.
+        """
+        if not rows:
+            return
+        number = len(list(self.parts.glob(f"{file}.{self.rank}-*.arrow")))
+        path = self.parts / f"{file}.{self.rank}-{number}.arrow"
+        partial = path.with_name(path.name + ".partial")
+        feather.write_feather(pa.Table.from_pylist(rows, schema=_schema_of(file)), partial)
+        partial.replace(path)
+
+    def rows(self, file: str) -> list[dict[str, Any]]:
+        """Rows of a table so far, of every rank."""
+        return [row for part in self._row_parts(file) for row in part.to_pylist()]
+
+    def _row_parts(self, file: str) -> list[pa.Table]:
+        return [
+            feather.read_table(part, memory_map=False)
+            for part in sorted(self.parts.glob(f"{file}.*.arrow"))
+        ]
+
+    def _write_tables(self) -> None:
+        for file in TABLES:
+            parts = self._row_parts(file)
+            if parts:
+                whole = pa.concat_tables(parts)
+                if file == IMAGES_FILE:  # several ranks may have met the same image
+                    whole = whole.group_by("sha256", use_threads=False).aggregate(
+                        [(name, "first") for name in whole.schema.names if name != "sha256"]
+                    )
+                    whole = whole.rename_columns(
+                        [n.removesuffix("_first") for n in whole.schema.names]
+                    )
+                partial = self.path / f"{file}.partial"
+                pq.write_table(whole, partial, compression="zstd")
+                partial.replace(self.path / file)
+
     def captured(self) -> list[dict[str, Any]]:
         """Payloads of all parts so far, of every rank."""
         payloads = []
@@ -118,6 +170,7 @@ class RunFolder:
         partial = self.path / f"{RECORDS_FILE}.partial"
         pq.write_table(table, partial, compression="zstd")
         partial.replace(self.path / RECORDS_FILE)
+        self._write_tables()
         used = {record.shard for record in records}
         for shard in self.path.glob("arrays-*.safetensors"):
             if shard.name not in used:  # captured before a resume under a narrower limit
@@ -159,6 +212,20 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_ARROW_TYPES = {
+    "text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "bytes": pa.binary()
+}  # fmt: skip
+
+
+def _schema_of(file: str) -> pa.Schema:
+    return pa.schema(
+        [
+            pa.field(name, _ARROW_TYPES[column.kind], column.nullable)
+            for name, column in TABLES[file].items()
+        ]
+    )
 
 
 def _unfinished_twin(path: Path, fingerprint: dict[str, Any]) -> bool:

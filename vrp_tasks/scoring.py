@@ -110,6 +110,7 @@ def reliability_results(
         n_answer_tokens=payload["n_answer_tokens"],
         shard=payload["shard"],
         row=payload["row"],
+        image=payload.get("image"),
     )
     if payload["shard"] and payload["run"] != active_session().folder.path.name:
         record |= {"shard": None, "row": None}

@@ -26,7 +26,7 @@ from metrics.card import Card
 from metrics.errors import UndefinedMetricError
 from metrics.probes import cross_fit_probe
 from metrics.record_card import card_of_records, rng_for, signal_columns
-from metrics.records import SampleRecord
+from metrics.records import IMAGES_FILE, SampleRecord
 from metrics.signals import BY_NAME
 from metrics.validity import check_signal
 from vrp_tasks.errors import SetupError
@@ -35,6 +35,7 @@ from vrp_tasks.provenance import describe_model, last_parts, package_versions, p
 from vrp_tasks.run_folder import RunFolder
 from vrp_tasks.scoring import THRESHOLD
 from vrp_tasks.session_state import sessions
+from vrp_tasks.thumbnails import Thumbnails
 
 _PROBE_STATE = "hidden_last_prompt"
 
@@ -123,6 +124,8 @@ class Session:
         self._records: list[SampleRecord] = []
         self._invalid: dict[str, str] = {}
         self._probe: dict[str, dict[str, Any]] = {}
+        self.sweeps: dict[str, dict[str, Any]] = {}
+        self._images = Thumbnails()
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         if not output:
             self._temporary = tempfile.TemporaryDirectory(prefix="vrp-")
@@ -154,6 +157,16 @@ class Session:
     def owns(self, task: str) -> bool:
         """Whether a request of this task is to be probed."""
         return task in self.tasks
+
+    def correct_of(self, task: str, doc: Any, answer: str) -> int | None:
+        """Whether the task's own scorer takes an answer for right; None without a reference."""
+        return self.tasks[task].process_results(doc, [answer])["accuracy"]["correct"]
+
+    def keep_images(self, task: str, docs: Sequence[Any]) -> list[str | None]:
+        """Store a small copy of each document's image, once; hashes, None where none is kept."""
+        kept = [self._images.take(self.tasks[task], doc) for doc in docs]
+        self.folder.add_rows(IMAGES_FILE, [row for _, rows in kept for row in rows])
+        return [digest for digest, _ in kept]
 
     @contextmanager
     def timed(self) -> Iterator[None]:
@@ -233,6 +246,7 @@ class Session:
             "command": list(sys.argv),
             "invalid": self._invalid,
             "probe": self._probe,
+            "sweeps": self.sweeps,
             "cost": {
                 "seconds": round(self.seconds, 3),
                 "n_samples": self.n_generated,

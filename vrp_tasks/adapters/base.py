@@ -7,12 +7,10 @@ requests of other tasks go to the stock code untouched.
 
 from __future__ import annotations
 
-import copy
 import inspect
 import json
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any, ClassVar
@@ -22,17 +20,30 @@ from lmms_eval.api.model import lmms
 from loguru import logger
 from tqdm import tqdm
 
+from vrp_tasks.adapters.stock import (
+    RecordingDocs,
+    clone_request,
+    patched_generate,
+    silent,
+    with_device,
+)
 from vrp_tasks.capture import Captured, probed_generate
 from vrp_tasks.capture.attention import capturing_attention
+from vrp_tasks.capture.generate import STANDARD
 from vrp_tasks.capture.geometry import check_geometry
+from vrp_tasks.capture.observer import Subjects
+from vrp_tasks.companions import Companion, companions_for
 from vrp_tasks.errors import CaptureError
 from vrp_tasks.families import family_of
 from vrp_tasks.preflight import settings_from
 from vrp_tasks.session import Session
-from vrp_tasks.session_state import session_or_none
+from vrp_tasks.session_state import active_session, session_or_none
 from vrp_tasks.signals import capture_arrays, capture_payload
 
 _SLICE = 64  # requests between two writes to the run folder
+
+# (prepared tensors, other options of `generate`, documents of the batch) -> sequences
+GenerateHandler = Callable[[dict[str, torch.Tensor], dict[str, Any], list[str]], torch.Tensor]
 
 
 class ProbedAdapter(lmms):
@@ -46,7 +57,7 @@ class ProbedAdapter(lmms):
 
     def __init__(self, **kwargs: Any) -> None:
         self._capture, self._hidden_dtype = settings_from(kwargs)
-        super().__init__(**_with_device(kwargs))
+        super().__init__(**with_device(kwargs))
         self.pretrained = kwargs.get("pretrained", self.default_checkpoint())
 
     @classmethod
@@ -108,12 +119,20 @@ class ProbedAdapter(lmms):
             desc=f"{task} + signals",
             disable=not session.is_main,
         )
-        with self._probing(), session.timed():
+        companions = companions_for(self, session, task)
+        with self._probing():
             for start in range(0, len(order), step):
                 chosen = order[start : start + step]
-                payloads = self._probe_slice(session, [requests[i] for i in chosen], bar)
+                own = [requests[i] for i in chosen]
+                with session.timed():
+                    captured = self._capture_slice(own, bar, companions)
+                payloads = self._store(session, own, captured)
+                for companion in companions:
+                    companion.after_slice(own, [item for _, item in captured], payloads)
                 results |= dict(zip(chosen, payloads, strict=True))
-        bar.close()
+            bar.close()
+            for companion in companions:
+                companion.after_task(requests, [results[i] for i in range(len(requests))])
         return [
             [results[i]["answer"], json.dumps(results[i], allow_nan=False)]
             for i in range(len(requests))
@@ -126,60 +145,113 @@ class ProbedAdapter(lmms):
         prompts = {i: requests[i].args[0] for i in indices}
         return sorted(indices, key=lambda i: (-len(self.tokenizer.encode(prompts[i])), prompts[i]))
 
-    def _probe_slice(self, session: Session, requests: list[Any], bar: tqdm) -> list[dict]:
-        """Run the stock adapter on some requests of one task and pair its texts with captures."""
+    def serve(self, requests: list[Any], handler: GenerateHandler) -> list[str]:
+        """Send requests of one task through the stock adapter's own preparation and parsing.
+
+        Parameters
+        ----------
+        requests : list
+            Of one task and split.
+        handler : callable
+            Serves each call of ``model.generate``: takes the prepared tensors, the other options
+            and the documents of the batch (row numbers as strings); returns sequences as
+            ``generate`` does.
+
+        Returns
+        -------
+        list of str
+            The stock adapter's answers.
+        """
         seen: list[Any] = []
-        caught: list[Captured] = []
         failure: list[BaseException] = []
+        served = 0
         task, split = requests[0].args[4], requests[0].args[5]
 
         def generate(**options: Any) -> torch.Tensor:
+            nonlocal served
             try:
                 inputs = {k: v for k, v in options.items() if isinstance(v, torch.Tensor)}
                 rest = {k: v for k, v in options.items() if k not in inputs}
                 rows = len(inputs["input_ids"])
-                names = [f"{task}/{split}/{d}" for d in seen[len(caught) : len(caught) + rows]]
-                sequences, captured = probed_generate(
-                    self.model,
-                    family_of(self.model.config),
-                    inputs,
-                    identities=names,
-                    settings=self._capture,
-                    **rest,
-                )
+                docs = [str(doc) for doc in seen[served : served + rows]]
+                sequences = handler(inputs, rest, docs)
             except Exception as error:
                 failure.append(error)  # llava_hf turns any error into an empty answer
                 raise
-            caught.extend(captured)
-            bar.update(rows)
+            served += rows
             return sequences
 
-        clones = [_clone(request) for request in requests]
-        with self._recording_docs(task, split, seen), _patched_generate(self.model, generate):
+        clones = [clone_request(request) for request in requests]
+        with self._recording_docs(task, split, seen), patched_generate(self.model, generate):
             texts = super().generate_until(clones)
         if failure:
             raise failure[0]
-        if sorted(map(str, seen)) != sorted(str(r.doc_id) for r in requests) or len(seen) != len(
-            caught
-        ):
+        if sorted(map(str, seen)) != sorted(str(r.doc_id) for r in requests) or len(seen) != served:
             raise CaptureError(
-                f"{task}: {len(requests)} requests led to {len(caught)} captures of "
+                f"{task}: {len(requests)} requests led to {served} captures of "
                 f"{len(seen)} documents; answers and signals cannot be paired."
             )
-        by_doc = dict(zip(map(str, seen), caught, strict=True))
-        pairs = [(r, t, by_doc[str(r.doc_id)]) for r, t in zip(requests, texts, strict=True)]
+        return [text if isinstance(text, str) else text.text for text in texts]
+
+    def _capture_slice(
+        self, requests: list[Any], bar: tqdm, companions: list[Companion]
+    ) -> list[tuple[str, Captured]]:
+        """Answers and captures of some requests of one task, in their order."""
+        task, split = requests[0].args[4], requests[0].args[5]
+        questions = {str(request.doc_id): request.args[0] for request in requests}
+        targets = {str(request.doc_id): self._targets(request) for request in requests}
+        caught: dict[str, Captured] = {}
+        observers = [*STANDARD, *(make for own in companions for make in own.observers())]
+
+        def handler(inputs: dict, options: dict, docs: list[str]) -> torch.Tensor:
+            sequences, captured = probed_generate(
+                self.model,
+                family_of(self.model.config),
+                inputs,
+                identities=[f"{task}/{split}/{doc}" for doc in docs],
+                settings=self._capture,
+                subjects=Subjects(
+                    questions=[questions[doc] for doc in docs],
+                    targets=[targets[doc] for doc in docs],
+                    tokenizer=self.tokenizer,
+                ),
+                observers=observers,
+                **options,
+            )
+            caught.update(zip(docs, captured, strict=True))
+            bar.update(len(docs))
+            return sequences
+
+        texts = self.serve(requests, handler)
+        return [(t, caught[str(r.doc_id)]) for t, r in zip(texts, requests, strict=True)]
+
+    def _doc(self, request: Any) -> Any:
+        return self.task_dict[request.args[4]][request.args[5]][request.doc_id]
+
+    def _targets(self, request: Any) -> list[str]:
+        """The reference answers of a document, for oracle measurements only."""
+        target = active_session().tasks[request.task_name].doc_to_target(self._doc(request))
+        answers = target if isinstance(target, (list, tuple)) else [target]
+        return [str(answer) for answer in answers if isinstance(answer, (str, int, float))]
+
+    def _store(
+        self, session: Session, requests: list[Any], captured: list[tuple[str, Captured]]
+    ) -> list[dict[str, Any]]:
+        """Write captures to the run folder; their payloads are what goes through lmms-eval."""
         payloads, arrays = [], []
-        for request, text, captured in pairs:
-            own, missing = capture_arrays(captured, hidden_dtype=self._hidden_dtype)
+        images = session.keep_images(requests[0].task_name, [self._doc(r) for r in requests])
+        for request, (text, item), image in zip(requests, captured, images, strict=True):
+            own, missing = capture_arrays(item, hidden_dtype=self._hidden_dtype)
             payload = {
-                "task": task,
-                "split": split,
+                "task": request.args[4],
+                "split": request.args[5],
                 "doc_id": str(request.doc_id),
                 "run": session.folder.path.name,
                 "prompt": request.args[0],
-                "answer": text if isinstance(text, str) else text.text,
-                "samples": self._texts(captured.sampled_tokens),
-                **capture_payload(captured),
+                "answer": text,
+                "samples": self.texts(item.sampled_tokens),
+                "image": image,
+                **capture_payload(item),
             }
             payload["missing"] |= missing
             payloads.append(payload)
@@ -188,7 +260,8 @@ class ProbedAdapter(lmms):
         session.n_generated += len(payloads)
         return payloads
 
-    def _texts(self, tokens: list[list[int]]) -> list[str]:
+    def texts(self, tokens: list[list[int]]) -> list[str]:
+        """Decoded answers."""
         return [t.strip() for t in self.tokenizer.batch_decode(tokens, skip_special_tokens=True)]
 
     @contextmanager
@@ -202,7 +275,7 @@ class ProbedAdapter(lmms):
                 tokenizer.padding_side = "left"
             for module in self._stock_modules():
                 stack.callback(setattr, module, "tqdm", module.tqdm)
-                module.tqdm = _silent(module.tqdm)
+                module.tqdm = silent(module.tqdm)
             yield
 
     def _processors(self) -> list[Any]:
@@ -222,44 +295,11 @@ class ProbedAdapter(lmms):
     def _recording_docs(self, task: str, split: str, seen: list[Any]) -> Iterator[None]:
         """Note which document the stock adapter looks at, in its own order."""
         before = self.task_dict[task]
-        self.task_dict[task] = {split: _RecordingDocs(before[split], seen)}
+        self.task_dict[task] = {split: RecordingDocs(before[split], seen)}
         try:
             yield
         finally:
             self.task_dict[task] = before
-
-
-class _RecordingDocs:
-    def __init__(self, docs: Any, seen: list[Any]) -> None:
-        self._docs, self._seen = docs, seen
-
-    def __getitem__(self, index: Any) -> Any:
-        self._seen.append(index)
-        return self._docs[index]
-
-    def __len__(self) -> int:
-        return len(self._docs)
-
-
-@contextmanager
-def _patched_generate(model: Any, generate: Any) -> Iterator[None]:
-    """Serve ``model.generate``; inside it the model's own one is called again."""
-    stock = model.generate
-
-    def dispatch(*args: Any, **options: Any) -> Any:
-        if args or "custom_generate" in options:
-            return stock(*args, **options)
-        return generate(**options)
-
-    model.generate = dispatch
-    try:
-        yield
-    finally:
-        del model.generate
-
-
-def _silent(tqdm_class: Any) -> Any:
-    return lambda *args, **options: tqdm_class(*args, **{**options, "disable": True})
 
 
 def _probed(session: Session, request: Any) -> bool:
@@ -268,25 +308,3 @@ def _probed(session: Session, request: Any) -> bool:
 
 def _identity(request: Any) -> tuple[str, str, str]:
     return request.args[4], request.args[5], str(request.doc_id)
-
-
-def _clone(request: Any) -> Any:
-    """A copy whose generation settings the stock adapter may pop from as it likes."""
-    clone = copy.copy(request)
-    clone.arguments = tuple(
-        copy.deepcopy(part) if isinstance(part, dict) else part for part in request.args
-    )
-    return clone
-
-
-def _with_device(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Fill in device and device map where the stock defaults fail: no GPU, or a single one."""
-    kwargs = dict(kwargs)
-    if not torch.cuda.is_available():
-        kwargs.setdefault("device", "cpu")
-    device = str(kwargs.get("device", "cuda:0"))
-    if not kwargs.get("device_map"):
-        one_process = int(os.environ.get("WORLD_SIZE", 1)) == 1
-        if device.startswith("cpu") or one_process:
-            kwargs["device_map"] = device
-    return kwargs

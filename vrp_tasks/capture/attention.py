@@ -47,7 +47,8 @@ def _forward(
 ) -> tuple[torch.Tensor, None]:
     if _listeners:
         scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-        _listeners[-1].on_attention(module.layer_idx, query, key, attention_mask, scale)
+        for listener in _listeners:
+            listener.on_attention(module.layer_idx, query, key, attention_mask, scale)
     return sdpa_attention_forward(
         module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
     )

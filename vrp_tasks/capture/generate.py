@@ -7,6 +7,9 @@ the logits processors and the stopping criteria, so the greedy answer is the one
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import (
@@ -16,13 +19,25 @@ from transformers import (
     StoppingCriteriaList,
 )
 
+from vrp_tasks.capture.attention import listening
+from vrp_tasks.capture.blank import blank_states
 from vrp_tasks.capture.collect import collect
 from vrp_tasks.capture.decode_state import DecodeState
+from vrp_tasks.capture.lens import LogitLens
+from vrp_tasks.capture.observer import (
+    CaptureContext,
+    ObserverFactory,
+    ObserverGroup,
+    Subjects,
+)
 from vrp_tasks.capture.recorder import Recorder
 from vrp_tasks.capture.result import Captured
 from vrp_tasks.capture.settings import CaptureSettings
+from vrp_tasks.capture.visual_tokens import VisualTokens
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
+
+STANDARD: tuple[ObserverFactory, ...] = (LogitLens, VisualTokens)
 
 
 def probed_generate(
@@ -32,6 +47,8 @@ def probed_generate(
     *,
     identities: list[str],
     settings: CaptureSettings,
+    subjects: Subjects | None = None,
+    observers: Sequence[ObserverFactory] = STANDARD,
     **generate_options: object,
 ) -> tuple[torch.Tensor, list[Captured]]:
     """Generate greedily as `model.generate` would, and capture signals beside it.
@@ -48,6 +65,10 @@ def probed_generate(
         Names of the samples; they seed the sampling.
     settings : CaptureSettings
         Sampling settings.
+    subjects : Subjects, optional
+        Questions, true answers and tokenizer, for the observers that need them.
+    observers : sequence of callable
+        What is measured beside attention rows and states.
     **generate_options
         Options of `generate`; greedy decoding only.
 
@@ -67,11 +88,26 @@ def probed_generate(
     """
     _check(inputs, generate_options)
     caught: list[Captured] = []
-    decode = functools.partial(
-        _decode, family=family, inputs=inputs, identities=identities, settings=settings, out=caught
-    )
+    capture = _Capture(
+        family, inputs, identities, settings, subjects or Subjects.unknown(len(identities)),
+        observers, caught,
+    )  # fmt: skip
+    decode = functools.partial(_decode, capture=capture)
     sequences = model.generate(**inputs, **generate_options, custom_generate=decode)
     return sequences, caught
+
+
+@dataclass(frozen=True)
+class _Capture:
+    """The arguments of one `probed_generate`, on their way through `generate`."""
+
+    family: Family
+    inputs: dict[str, torch.Tensor]
+    identities: list[str]
+    settings: CaptureSettings
+    subjects: Subjects
+    observers: Sequence[ObserverFactory]
+    out: list[Captured]
 
 
 def _check(inputs: dict[str, torch.Tensor], options: dict) -> None:
@@ -100,24 +136,28 @@ def _decode(
     stopping_criteria: StoppingCriteriaList,
     generation_config: GenerationConfig,
     *,
-    family: Family,
-    inputs: dict[str, torch.Tensor],
-    identities: list[str],
-    settings: CaptureSettings,
-    out: list[Captured],
-    **model_kwargs: object,
+    capture: _Capture,
+    **model_kwargs: Any,
 ) -> torch.Tensor:
-    """The decoding method that `generate` calls; fills ``out`` and returns greedy sequences."""
+    """The decoding method that `generate` calls; fills ``capture.out``, returns the sequences."""
+    family, settings = capture.family, capture.settings
     batch, prompt_length = input_ids.shape
+    blank = blank_states(model, family, input_ids, model_kwargs) if settings.blank_image else None
     recorder = Recorder(family.decoder(model), batch_size=batch, prompt_length=prompt_length)
-    with recorder.attached():
-        prepared = model.prepare_inputs_for_generation(
-            input_ids, is_first_iteration=True, **model_kwargs
-        )
-        outputs = model(**prepared, return_dict=True)
+    context = CaptureContext(
+        model, family, capture.inputs, input_ids, recorder, settings, capture.subjects
+    )
+    observers = ObserverGroup(context, capture.observers)
+    with recorder.attached(), observers.attached():
+        with listening(observers):
+            prepared = model.prepare_inputs_for_generation(
+                input_ids, is_first_iteration=True, **model_kwargs
+            )
+            outputs = model(**prepared, return_dict=True)
         recorder.take_prompt()
+        observers.after_prefill(outputs)
         state = DecodeState(model, input_ids, model_kwargs, generation_config, settings)
-        state.spread(identities)
+        state.spread(capture.identities)
         recorder.stride = state.rows
         unfinished = state.choose(outputs, logits_processor, stopping_criteria)
         while unfinished:
@@ -126,6 +166,13 @@ def _decode(
             outputs = state.forward(outputs)
             unfinished = state.choose(outputs, logits_processor, stopping_criteria)
             if recorder.active:
-                recorder.take_step(is_answer=fed, predicts_answer=state.newest_is_answer())
-    out.extend(collect(model, family, inputs, input_ids, recorder, state))
+                predicts = state.newest_is_answer()
+                recorder.take_step(is_answer=fed, predicts_answer=predicts)
+                observers.after_step(is_answer=fed, predicts_answer=predicts)
+    items = collect(model, family, capture.inputs, input_ids, recorder, state)
+    for index, item in enumerate(items):
+        if blank is not None:
+            item.hidden["blank"] = blank[:, index].cpu().numpy()
+        observers.collect(index, item, state)
+    capture.out.extend(items)
     return state.greedy_sequences()

@@ -39,6 +39,8 @@ class Recorder:
         self.stride = 1
         self.active = True
         n_layers = len(self.layers)
+        self.prompt_heads: list[torch.Tensor] = []
+        self._heads: list[torch.Tensor | None] = [None] * n_layers
         self._rows: list[torch.Tensor | None] = [None] * n_layers
         self._sums: list[torch.Tensor | None] = [None] * n_layers
         self._states: list[torch.Tensor | None] = [None] * (n_layers + 1)
@@ -72,6 +74,8 @@ class Recorder:
             mask = mask[::stride] if mask.shape[0] > 1 else mask
             mask = mask[:, :, -1, : key.shape[2]]
         row = attention_row(query[::stride, :, -1], key[::stride], mask, scaling)
+        if not self.prompt_heads:
+            self._heads[layer] = row
         mean = row.mean(dim=1)
         self._sums[layer] = mean.sum(dim=-1)
         self._rows[layer] = mean[:, : self.prompt_length]
@@ -105,9 +109,13 @@ class Recorder:
         return hook
 
     def take_prompt(self) -> None:
-        """After the prefill: the last prompt token's states and rows."""
+        """After the prefill: the last prompt token's states and rows.
+
+        ``prompt_heads`` then holds its row per layer, float32 (B, n_heads, T), heads kept apart.
+        """
         self.last_prompt = self._stacked_states()
         self.row_sum = self._stacked_rows()
+        self.prompt_heads = [row for row in self._heads if row is not None]
         self.row_count = torch.ones(self.batch_size, device=self.row_sum.device)
         self.last_answer = torch.zeros_like(self.last_prompt)
         self.answer_sum = torch.zeros_like(self.last_prompt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -30,9 +31,13 @@ class Captured:
     grid : (int, int) or None
         Height and width of the image-token grid.
     hidden : dict of str to array, shape (n_layers + 1, d_model)
-        ``last_prompt``, ``last_answer``, ``mean_answer``; embeddings first, before the final norm.
+        ``last_prompt``, ``last_answer``, ``mean_answer``, and ``blank`` (last prompt token, image
+        blanked) where asked for; embeddings first, before the final norm.
     missing : dict of str to str
-        Why something above is None or absent; keys ``attention``, ``hidden_answer``.
+        Why something above is None or absent; keys ``attention``, ``hidden_answer`` and those of
+        observers.
+    extra : dict of str to object
+        What observers measured, by their own key.
     """
 
     tokens: list[int]
@@ -45,3 +50,4 @@ class Captured:
     grid: tuple[int, int] | None
     hidden: dict[str, np.ndarray]
     missing: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)

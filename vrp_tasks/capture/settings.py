@@ -1,4 +1,4 @@
-"""How answers are sampled."""
+"""How answers are sampled, and what is measured beside them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,27 @@ from vrp_tasks.errors import SetupError
 
 @dataclass(frozen=True)
 class CaptureSettings:
-    """How answers are sampled.
+    """How answers are sampled, and what is measured beside them.
 
     ``k`` samples (0 for none) at ``temperature`` and ``top_p``, seeded by ``seed``; top-k and
     whatever else a checkpoint's generation config asks for stay off for the samples.
+    ``top_heads`` heads make the map of the top-k-heads signals. ``blank_image`` adds a second
+    prefill with the image at the processor's mean colour, for the control of that name.
     """
 
     k: int = 10
     temperature: float = 0.7
     top_p: float = 0.9
     seed: int = 0
+    top_heads: int = 10
+    blank_image: bool = False
 
     def __post_init__(self) -> None:
         """Refuse settings under which the signals would mean something else."""
         if self.k == 1 or self.k < 0:
             raise SetupError(f"k must be at least 2 (or 0 for no sampling), got {self.k}.")
+        if self.top_heads < 1:
+            raise SetupError(f"top_heads must be at least 1, got {self.top_heads}.")
         if not self.temperature > 0:
             raise SetupError(f"temperature must be > 0, got {self.temperature}.")
         if not 0 < self.top_p <= 1:

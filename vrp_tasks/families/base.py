@@ -45,6 +45,10 @@ class Family(ABC):
         """The text decoder: has ``layers`` and the final ``norm``."""
         return model.model.language_model
 
+    def final_norm_gain(self, model: PreTrainedModel) -> torch.Tensor:
+        """What the final RMS norm multiplies each dimension by, shape (d_model,)."""
+        return self.decoder(model).norm.weight
+
     def image_tokens(self, config: PretrainedConfig, input_ids: torch.Tensor) -> torch.Tensor:
         """Bool, shape of ``input_ids``: true at image tokens."""
         return input_ids == config.image_token_id

@@ -1,7 +1,7 @@
 """PaliGemma: SigLIP patches in front of a Gemma decoder that is a prefix-LM."""
 
 import torch
-from transformers import PretrainedConfig
+from transformers import PretrainedConfig, PreTrainedModel
 
 from vrp_tasks.families.base import Family, square_grid
 
@@ -12,6 +12,10 @@ class PaliGemma(Family):
     model_type = "paligemma"
     text_types = ("gemma",)
     boundary_tokens = ("<bos>", "<eos>", "\n")
+
+    def final_norm_gain(self, model: PreTrainedModel) -> torch.Tensor:
+        """Gemma's norms store the gain less 1."""
+        return 1.0 + self.decoder(model).norm.weight
 
     def image_grid(
         self, config: PretrainedConfig, inputs: dict[str, torch.Tensor], index: int

@@ -1,0 +1,169 @@
+"""Logit lens at the last prompt token: what each layer already says about the first answer token.
+
+Margins per layer, the shares of attention and MLP in the last of them, and the heads that add most
+to it. All from the states and outputs of one position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from vrp_tasks.capture.decode_state import DecodeState
+from vrp_tasks.capture.observer import CaptureContext, Observer
+from vrp_tasks.capture.result import Captured
+
+
+class LogitLens(Observer):
+    """Adds to ``extra``, input side first; ``t`` is the given answer's first token.
+
+    - ``answer_margin``, (n_layers + 1,): logit of t less the largest other logit, of each layer's
+      state after the final norm (method §4; without it the unembedding reads another space).
+    - ``truth_margin``, (n_layers + 1,), oracle: the same for the true answer's first token, the
+      best of its case and leading-space variants, against every other token.
+    - ``margin_from_attention``, ``margin_from_mlp``, (n_layers,): what each block adds to the last
+      margin by direct logit attribution, the final norm's scale frozen at the last state; with the
+      embedding's own part they sum to the last ``answer_margin``.
+    - ``top_heads_map``, (S,): the last prompt token's attention to the image, mean over the heads
+      that add most to the logit of t; sums to 1.
+    """
+
+    def __init__(self, context: CaptureContext) -> None:
+        super().__init__(context)
+        self.layers = context.family.decoder(context.model).layers
+        n_layers = len(self.layers)
+        self.attention: list[torch.Tensor | None] = [None] * n_layers
+        self.mlp: list[torch.Tensor | None] = [None] * n_layers
+        self.heads: list[torch.Tensor | None] = [None] * n_layers
+        self.reading = True
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Hook attention and MLP of each layer."""
+        with ExitStack() as stack:
+            for index, layer in enumerate(self.layers):
+                hooks = (
+                    layer.self_attn.register_forward_hook(self._keep(self.attention, index)),
+                    layer.mlp.register_forward_hook(self._keep(self.mlp, index)),
+                    layer.self_attn.o_proj.register_forward_pre_hook(self._keep_input(index)),
+                )
+                for hook in hooks:
+                    stack.callback(hook.remove)
+            yield
+
+    def after_prefill(self, outputs: Any) -> None:
+        """The lens reads the last prompt token only."""
+        self.reading = False
+
+    def _keep(self, where: list[torch.Tensor | None], index: int) -> Any:
+        def hook(_module: nn.Module, _args: tuple, output: Any) -> None:
+            if self.reading:
+                states = output[0] if isinstance(output, tuple) else output
+                where[index] = states[:, -1]
+
+        return hook
+
+    def _keep_input(self, index: int) -> Any:
+        def hook(_module: nn.Module, args: tuple) -> None:
+            if self.reading:
+                self.heads[index] = args[0][:, -1]
+
+        return hook
+
+    def collect(self, index: int, item: Captured, state: DecodeState) -> None:
+        """Margins, shares and heads of one prompt."""
+        if not item.tokens:
+            item.missing["lens"] = "the answer is empty"
+            return
+        states = self.context.recorder.last_prompt[:, index]
+        logits = self._lens(states)
+        token = item.tokens[0]
+        margin, rival = _margin(logits, [token])
+        item.extra["answer_margin"] = margin.cpu().numpy()
+        true_tokens = first_tokens(self.context.tokenizer, self.context.targets[index])
+        if true_tokens:
+            item.extra["truth_margin"] = _margin(logits, true_tokens)[0].cpu().numpy()
+        else:
+            item.missing["truth"] = "no reference answer"
+        weight = self.context.model.get_output_embeddings().weight
+        self._attribute(item, index, states[-1], (weight[token] - weight[rival]).float())
+        self._choose_heads(item, index, states[-1], weight[token].float())
+
+    def _lens(self, states: torch.Tensor) -> torch.Tensor:
+        """Float32 logits (n_layers + 1, n_vocabulary) of states before the final norm."""
+        model = self.context.model
+        norm, head = self.context.family.decoder(model).norm, model.get_output_embeddings()
+        normed = norm(states.to(norm.weight.device, norm.weight.dtype))
+        return head(normed.to(head.weight.device)).float()
+
+    def _reading_direction(self, last: torch.Tensor, token_row: torch.Tensor) -> torch.Tensor:
+        """Residual-stream direction that reads ``token_row`` through the frozen final norm."""
+        norm = self.context.family.decoder(self.context.model).norm
+        epsilon = getattr(norm, "variance_epsilon", getattr(norm, "eps", 0.0))
+        scale = (last.square().mean() + epsilon).rsqrt()
+        gain = self.context.family.final_norm_gain(self.context.model).float()
+        return token_row.to(last.device) * gain.to(last.device) * scale
+
+    def _attribute(
+        self, item: Captured, index: int, last: torch.Tensor, token_row: torch.Tensor
+    ) -> None:
+        direction = self._reading_direction(last, token_row)
+        for name, parts in (("attention", self.attention), ("mlp", self.mlp)):
+            added = [part[index].float().to(last.device) @ direction for part in _all(parts)]
+            item.extra[f"margin_from_{name}"] = torch.stack(added).cpu().numpy()
+
+    def _choose_heads(
+        self, item: Captured, index: int, last: torch.Tensor, token_row: torch.Tensor
+    ) -> None:
+        direction = self._reading_direction(last, token_row)
+        added = []
+        for layer, values in zip(self.layers, _all(self.heads), strict=True):
+            projection = layer.self_attn.o_proj.weight
+            reading = projection.float().T @ direction.to(projection.device)
+            parts = values[index].float() * reading
+            added.append(parts.reshape(-1, layer.self_attn.head_dim).sum(dim=-1).to(last.device))
+        contribution = torch.stack(added)
+        rows = torch.stack(
+            [row[index].to(last.device) for row in self.context.recorder.prompt_heads]
+        )
+        config, ids = self.context.model.config, self.context.input_ids[index]
+        on_image = rows[:, :, self.context.family.image_tokens(config, ids).to(rows.device)]
+        count = min(self.context.settings.top_heads, contribution.numel())
+        best = contribution.flatten().topk(count).indices
+        chosen = on_image.flatten(0, 1)[best].mean(dim=0)
+        if chosen.numel() and bool(chosen.sum() > 0):
+            item.extra["top_heads_map"] = (chosen / chosen.sum()).cpu().numpy()
+
+
+def first_tokens(tokenizer: Any, answers: Any) -> list[int]:
+    """First token of each answer, over its case and leading-space variants; sorted, no repeats."""
+    if tokenizer is None:
+        return []
+    found = set()
+    for answer in answers:
+        text = answer.strip()
+        for form in {text, text.lower(), text.capitalize(), text.upper()}:
+            for variant in (form, f" {form}"):
+                ids = [
+                    token
+                    for token in tokenizer.encode(variant, add_special_tokens=False)
+                    if tokenizer.decode([token]).strip()  # a lone space begins every answer
+                ]
+                found |= set(ids[:1])
+    return sorted(found)
+
+
+def _margin(logits: torch.Tensor, tokens: list[int]) -> tuple[torch.Tensor, int]:
+    """Best of ``tokens`` less the best other per layer, and that other token at the last layer."""
+    others = logits.clone()
+    others[:, tokens] = -torch.inf
+    rival = others.max(dim=1)
+    return logits[:, tokens].amax(dim=1) - rival.values, int(rival.indices[-1])
+
+
+def _all(parts: list[torch.Tensor | None]) -> list[torch.Tensor]:
+    return [part for part in parts if part is not None]
