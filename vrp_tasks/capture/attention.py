@@ -32,7 +32,17 @@ class AttentionListener(Protocol):
         """Called once per layer and forward pass."""
 
 
+class AttentionEdit(Protocol):
+    """Changes what each decoder layer may attend to."""
+
+    def edited_mask(
+        self, layer: int, query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        """The mask to attend with instead of ``mask``; called once per layer and forward pass."""
+
+
 _listeners: list[AttentionListener] = []
+_edits: list[AttentionEdit] = []
 
 
 def _forward(
@@ -45,6 +55,8 @@ def _forward(
     scaling: float | None = None,
     **kwargs: object,
 ) -> tuple[torch.Tensor, None]:
+    for edit in _edits:
+        attention_mask = edit.edited_mask(module.layer_idx, query, key, attention_mask)
     if _listeners:
         scale = scaling if scaling is not None else query.shape[-1] ** -0.5
         for listener in _listeners:
@@ -66,6 +78,16 @@ def listening(listener: AttentionListener) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+@contextmanager
+def editing(edit: AttentionEdit) -> Iterator[None]:
+    """Let ``edit`` change attention masks inside the block, before listeners see them."""
+    _edits.append(edit)
+    try:
+        yield
+    finally:
+        _edits.remove(edit)
 
 
 @contextmanager

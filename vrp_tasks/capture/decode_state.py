@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,6 +21,16 @@ from vrp_tasks.errors import SetupError
 # prepared inputs with one row per prompt (position ids too, on their second to last axis)
 _PER_ROW = ("attention_mask", "token_type_ids", "mm_token_type_ids")
 _ROOM = 16  # answer tokens that the repeated cache has room for before it first grows
+
+
+def per_row(kwargs: dict, change: Callable[[torch.Tensor, int], torch.Tensor]) -> dict:
+    """A copy of `generate`'s keyword arguments with what has a row per prompt changed.
+
+    ``change(value, axis)`` gets each tensor and its axis of rows; the cache is left alone.
+    """
+    axes = {**dict.fromkeys(_PER_ROW, 0), "position_ids": -2}
+    there = {name: axis for name, axis in axes.items() if kwargs.get(name) is not None}
+    return {**kwargs, **{name: change(kwargs[name], axis) for name, axis in there.items()}}
 
 
 class DecodeState:
@@ -55,13 +66,7 @@ class DecodeState:
     def spread(self, identities: list[str]) -> None:
         """Repeat everything that has one row per prompt for the K samples."""
         self.streams = SampleStreams(identities, k=self.settings.k, seed=self.settings.seed)
-        for name in _PER_ROW:
-            value = self.kwargs.get(name)
-            if value is not None:
-                self.kwargs[name] = value.repeat_interleave(self.rows, dim=0)
-        positions = self.kwargs.get("position_ids")
-        if positions is not None:
-            self.kwargs["position_ids"] = positions.repeat_interleave(self.rows, dim=-2)
+        self.kwargs = per_row(self.kwargs, lambda v, axis: v.repeat_interleave(self.rows, dim=axis))
         spread_cache(self.kwargs["past_key_values"], rows=self.rows, room=self.room)
 
     def choose(
