@@ -37,6 +37,7 @@ ARRAYS = {
     "hidden_last_prompt": "(n_layers + 1, d_model): state of the last prompt token; layer 0 embeds",
     "hidden_last_answer": "(n_layers + 1, d_model): state of the last answer token",
     "hidden_mean_answer": "(n_layers + 1, d_model): mean state over the answer tokens",
+    "hidden_blank": "(n_layers + 1, d_model): state of the last prompt token, image blanked",
     "map_layers": "(n_layers, height * width): attention to the image per layer, sums to 1; ragged "
     "(rows concatenated along the last axis, see map_offsets)",
     "map_offsets": "(n_rows + 1,): column at which each row's map starts in map_layers",

@@ -81,13 +81,24 @@ def settings_from(arguments: dict[str, Any]) -> tuple[CaptureSettings, str]:
         ("sample_temperature", "temperature", float),
         ("sample_top_p", "top_p", float),
         ("sample_seed", "seed", int),
+        ("top_heads", "top_heads", int),
+        ("blank_image", "blank_image", _flag),
     ):
         raw = arguments.pop(argument, getattr(defaults, field))
         try:
             values[field] = kind(raw)
         except (TypeError, ValueError):
-            raise SetupError(f"model argument {argument} must be a number, got {raw!r}.") from None
+            legal = "true or false" if kind is _flag else "a number"
+            raise SetupError(f"model argument {argument} must be {legal}, got {raw!r}.") from None
     return CaptureSettings(**values), hidden_dtype
+
+
+def _flag(value: Any) -> bool:
+    """A truth value as lmms-eval's argument parser may leave it."""
+    known = {"true": True, "1": True, "false": False, "0": False}
+    if str(value).lower() not in known:
+        raise ValueError(value)
+    return known[str(value).lower()]
 
 
 def check_checkpoint(pretrained: str, model_type: str, *, model: str) -> PretrainedConfig:

@@ -11,13 +11,39 @@ from typing import Any
 
 import numpy as np
 
-from metrics.attention import cluster_count, entropy_by_layer, spatial_entropy
+from metrics.attention import (
+    cluster_count,
+    connected_component_count,
+    entropy_by_layer,
+    spatial_entropy,
+)
 from metrics.errors import UndefinedMetricError
 from metrics.generation import mean_entropy, mean_logprob, min_logprob, top2_margin
 from vrp_tasks.capture import Captured
 
 _NO_ANSWER = "the answer is empty"
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
+_LENS_LAYERS = ("answer_margin", "truth_margin", "margin_from_attention", "margin_from_mlp")
+
+
+class _Payload:
+    """Collects signals and per-layer vectors; what is undefined keeps its reason."""
+
+    def __init__(self) -> None:
+        self.signals: dict[str, float | None] = {}
+        self.layers: dict[str, list[float] | None] = {}
+        self.missing: dict[str, str] = {}
+
+    def note(self, name: str, compute: Callable[[], Any], *, reason: str | None = None) -> None:
+        try:
+            if reason is not None:
+                raise UndefinedMetricError(reason)
+            self.signals[name] = float(compute())
+        except UndefinedMetricError as undefined:
+            self.signals[name], self.missing[name] = None, str(undefined)
+
+    def note_layers(self, name: str, values: np.ndarray | None) -> None:
+        self.layers[name] = None if values is None else [float(value) for value in values]
 
 
 def capture_payload(captured: Captured) -> dict[str, Any]:
@@ -26,58 +52,98 @@ def capture_payload(captured: Captured) -> dict[str, Any]:
     Keys: ``signals`` (name -> float or None), ``layers`` (name -> list of float or None),
     ``missing`` (name -> reason), ``grid``, ``n_answer_tokens``.
     """
-    signals: dict[str, float | None] = {}
-    missing: dict[str, str] = {}
-
-    def note(name: str, compute: Callable[[], Any], *, reason: str | None = None) -> None:
-        try:
-            if reason is not None:
-                raise UndefinedMetricError(reason)
-            signals[name] = float(compute())
-        except UndefinedMetricError as undefined:
-            signals[name], missing[name] = None, str(undefined)
-
-    layers: dict[str, list[float] | None] = {
-        "image_attention_mass": _as_list(captured.image_mass),
-        "spatial_entropy": None,
+    payload = _Payload()
+    _attention(payload, captured)
+    _confidence(payload, captured)
+    _lens(payload, captured)
+    return {
+        "signals": payload.signals,
+        "layers": payload.layers,
+        "missing": payload.missing,
+        "grid": list(captured.grid) if captured.grid else None,
+        "n_answer_tokens": len(captured.tokens),
     }
-    no_map = captured.missing.get("attention")
+
+
+def _attention(payload: _Payload, captured: Captured) -> None:
+    mass, no_map = captured.image_mass, captured.missing.get("attention")
+    payload.note_layers("image_attention_mass", mass)
+    payload.note_layers("update_norm", captured.extra.get("update_norm"))
+    sinks = captured.extra.get("sinks")
+    payload.note_layers("sink_count", None if sinks is None else sinks.sum(axis=1))
     if captured.maps is None or captured.grid is None:
-        missing["layers"] = no_map or "no attention map"
-        entropies, mean_map = np.empty(0), np.empty((0, 0))
+        payload.missing["layers"] = no_map = no_map or "no attention map"
+        maps, mean_map, entropies = np.empty((0, 0)), np.empty((0, 0)), np.empty(0)
+        payload.note_layers("spatial_entropy", None)
     else:
-        maps = captured.maps.astype(np.float64).reshape(-1, *captured.grid)
-        entropies, mean_map = entropy_by_layer(maps), maps.mean(axis=0)
-        layers["spatial_entropy"] = _as_list(entropies)
-    note("spatial_entropy", lambda: -spatial_entropy(mean_map), reason=no_map)
-    note(
-        "spatial_entropy_normalized",
-        lambda: -spatial_entropy(mean_map, normalize=True),
-        reason=no_map,
-    )
-    note("cluster_count", lambda: -cluster_count(mean_map), reason=no_map)
-    note("entropy_evolution", lambda: entropies[0] - entropies[-1], reason=no_map)
-    mass = captured.image_mass
-    note(
+        maps = captured.maps.astype(np.float64)
+        mean_map = maps.mean(axis=0).reshape(captured.grid)
+        entropies = entropy_by_layer(maps)
+        payload.note_layers("spatial_entropy", entropies)
+
+    def note(name: str, compute: Callable[[], Any]) -> None:
+        payload.note(name, compute, reason=no_map)
+
+    note("spatial_entropy", lambda: -spatial_entropy(mean_map))
+    note("spatial_entropy_normalized", lambda: -spatial_entropy(mean_map, normalize=True))
+    note("cluster_count", lambda: -cluster_count(mean_map))
+    note("component_count", lambda: -connected_component_count(mean_map))
+    note("entropy_evolution", lambda: entropies[0] - entropies[-1])
+    note("final_diffusion", lambda: entropies[-2] - entropies[-1])
+    note("spatial_entropy_without_sinks", lambda: -spatial_entropy(_without_sinks(maps, sinks)))
+    top = captured.extra.get("top_heads_map")
+    why = captured.missing.get("lens", no_map)
+    why = why or ("no head attends to the image" if top is None else None)
+    grid_map = np.empty((0, 0)) if why or top is None else top.reshape(captured.grid)
+    payload.note("spatial_entropy_top_heads", lambda: -spatial_entropy(grid_map), reason=why)
+    payload.note("cluster_count_top_heads", lambda: -cluster_count(grid_map), reason=why)
+    payload.note(
         "image_attention_mass",
         lambda: np.empty(0) if mass is None else mass.mean(),
         reason=no_map if mass is None else None,
     )
 
+
+def _without_sinks(maps: np.ndarray, sinks: np.ndarray | None) -> np.ndarray:
+    """Mean map (S,) of layers renormalised over the tokens that are no sinks there."""
+    if sinks is None:
+        raise UndefinedMetricError("the image tokens' states were not seen")
+    kept = np.where(sinks, 0.0, maps)
+    mass = kept.sum(axis=1, keepdims=True)
+    if not (mass > 0).any():
+        raise UndefinedMetricError("every image token is an attention sink")
+    mean_map: np.ndarray = (kept[mass[:, 0] > 0] / mass[mass[:, 0] > 0]).mean(axis=0)
+    return mean_map
+
+
+def _confidence(payload: _Payload, captured: Captured) -> None:
     empty = None if captured.tokens else _NO_ANSWER
-    note("token_confidence", lambda: mean_logprob(captured.logprobs), reason=empty)
-    note("min_token_confidence", lambda: min_logprob(captured.logprobs), reason=empty)
-    note("logit_entropy", lambda: -mean_entropy(captured.entropies), reason=empty)
-    note("first_token_entropy", lambda: -captured.entropies[0], reason=empty)
-    note("first_token_probability", lambda: np.exp(captured.logprobs[0]), reason=empty)
-    note("first_token_margin", lambda: top2_margin(captured.first_probabilities), reason=empty)
-    return {
-        "signals": signals,
-        "layers": layers,
-        "missing": missing,
-        "grid": list(captured.grid) if captured.grid else None,
-        "n_answer_tokens": len(captured.tokens),
-    }
+
+    def note(name: str, compute: Callable[[], Any]) -> None:
+        payload.note(name, compute, reason=empty)
+
+    note("token_confidence", lambda: mean_logprob(captured.logprobs))
+    note("min_token_confidence", lambda: min_logprob(captured.logprobs))
+    note("logit_entropy", lambda: -mean_entropy(captured.entropies))
+    note("first_token_entropy", lambda: -captured.entropies[0])
+    note("first_token_probability", lambda: np.exp(captured.logprobs[0]))
+    note("first_token_margin", lambda: top2_margin(captured.first_probabilities))
+
+
+def _lens(payload: _Payload, captured: Captured) -> None:
+    for name in _LENS_LAYERS:
+        payload.note_layers(name, captured.extra.get(name))
+    nothing = np.empty(0)
+    reason = captured.missing.get("lens")
+    if reason is None and "answer_margin" not in captured.extra:
+        reason = "the logit lens was not captured"
+    answer = captured.extra.get("answer_margin", nothing)
+    payload.note("answer_margin", lambda: answer[-1], reason=reason)
+    payload.note("answer_margin_mean", lambda: answer.mean(), reason=reason)
+    truth = captured.extra.get("truth_margin", nothing)
+    no_truth = reason or captured.missing.get("truth")
+    payload.note("truth_margin", lambda: truth[-1], reason=no_truth)
+    payload.note("truth_margin_peak", lambda: truth.max(), reason=no_truth)
 
 
 def capture_arrays(
@@ -109,7 +175,3 @@ def capture_arrays(
         else:
             arrays[f"hidden_{name}"] = state.astype(hidden_dtype)
     return arrays, missing
-
-
-def _as_list(values: np.ndarray | None) -> list[float] | None:
-    return None if values is None else [float(value) for value in values]

@@ -94,6 +94,10 @@ def probed_generate(
     )  # fmt: skip
     decode = functools.partial(_decode, capture=capture)
     sequences = model.generate(**inputs, **generate_options, custom_generate=decode)
+    if settings.blank_image:
+        blank = blank_states(model, family, inputs, **generate_options).cpu().numpy()
+        for index, item in enumerate(caught):
+            item.hidden["blank"] = blank[:, index]
     return sequences, caught
 
 
@@ -142,7 +146,6 @@ def _decode(
     """The decoding method that `generate` calls; fills ``capture.out``, returns the sequences."""
     family, settings = capture.family, capture.settings
     batch, prompt_length = input_ids.shape
-    blank = blank_states(model, family, input_ids, model_kwargs) if settings.blank_image else None
     recorder = Recorder(family.decoder(model), batch_size=batch, prompt_length=prompt_length)
     context = CaptureContext(
         model, family, capture.inputs, input_ids, recorder, settings, capture.subjects
@@ -171,8 +174,6 @@ def _decode(
                 observers.after_step(is_answer=fed, predicts_answer=predicts)
     items = collect(model, family, capture.inputs, input_ids, recorder, state)
     for index, item in enumerate(items):
-        if blank is not None:
-            item.hidden["blank"] = blank[:, index].cpu().numpy()
         observers.collect(index, item, state)
     capture.out.extend(items)
     return state.greedy_sequences()
