@@ -41,6 +41,21 @@ class Family(ABC):
         """A grid, and the side of its cells in pixels, that the processor maps without resizing."""
         return square_grid(config), config.vision_config.patch_size
 
+    def images(
+        self, config: PretrainedConfig, inputs: dict[str, torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """Each image as the model gets it, (3, height, width), normalised."""
+        return list(inputs["pixel_values"])
+
+    def pixel_values(
+        self,
+        config: PretrainedConfig,
+        inputs: dict[str, torch.Tensor],
+        images: list[torch.Tensor],
+    ) -> torch.Tensor:
+        """The inverse of `images`: what ``pixel_values`` is for these."""
+        return torch.stack(images)
+
     def decoder(self, model: PreTrainedModel) -> Any:
         """The text decoder: has ``layers`` and the final ``norm``."""
         return model.model.language_model

@@ -40,3 +40,41 @@ class Qwen2VL(Family):
         merge = config.vision_config.spatial_merge_size
         _, height, width = inputs["image_grid_thw"][index].tolist()
         return height // merge, width // merge
+
+    def images(
+        self, config: PretrainedConfig, inputs: dict[str, torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """Patches stand in the order in which they are merged, each once per frame."""
+        vision = config.vision_config
+        merge, side = vision.spatial_merge_size, vision.patch_size
+        found, start = [], 0
+        for _, height, width in inputs["image_grid_thw"].tolist():
+            patches = inputs["pixel_values"][start : start + height * width]
+            start += height * width
+            patches = patches.reshape(
+                height // merge, width // merge, merge, merge, -1, vision.temporal_patch_size,
+                side, side,
+            )[:, :, :, :, :, 0]  # fmt: skip
+            planes = patches.permute(4, 0, 2, 5, 1, 3, 6)
+            found.append(planes.reshape(-1, height * side, width * side))
+        return found
+
+    def pixel_values(
+        self,
+        config: PretrainedConfig,
+        inputs: dict[str, torch.Tensor],
+        images: list[torch.Tensor],
+    ) -> torch.Tensor:
+        """Images cut into patches again."""
+        vision = config.vision_config
+        merge, side, frames = (
+            vision.spatial_merge_size, vision.patch_size, vision.temporal_patch_size,
+        )  # fmt: skip
+        rows = []
+        for image in images:
+            height, width = (extent // (merge * side) for extent in image.shape[1:])
+            planes = image.reshape(-1, height, merge, side, width, merge, side)
+            patches = planes.permute(1, 4, 2, 5, 0, 3, 6)[:, :, :, :, :, None]
+            patches = patches.expand(-1, -1, -1, -1, -1, frames, -1, -1)
+            rows.append(patches.reshape(height * width * merge * merge, -1))
+        return torch.cat(rows)

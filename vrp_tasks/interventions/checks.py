@@ -1,0 +1,30 @@
+"""Checks that the interventions share."""
+
+from __future__ import annotations
+
+import torch
+from transformers import PreTrainedModel
+
+from vrp_tasks.errors import SetupError
+from vrp_tasks.families import Family
+
+
+def check_layer(model: PreTrainedModel, family: Family, layer: int) -> None:
+    """Raise SetupError unless the decoder has this layer."""
+    n_layers = len(family.decoder(model).layers)
+    if not 0 <= layer < n_layers:
+        raise SetupError(
+            f"layer {layer} does not exist: the {n_layers} decoder layers are 0 … {n_layers - 1}."
+        )
+
+
+def rows_for(values: torch.Tensor, n_rows: int) -> torch.Tensor:
+    """One row per row of the model's batch: each is repeated for its neighbours.
+
+    Raises SetupError if the batch is no multiple of the rows given.
+    """
+    if n_rows % len(values):
+        raise SetupError(
+            f"an intervention for {len(values)} rows cannot be applied to a batch of {n_rows}."
+        )
+    return values.repeat_interleave(n_rows // len(values), dim=0)

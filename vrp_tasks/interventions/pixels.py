@@ -1,0 +1,71 @@
+"""Pixels of chosen grid cells are replaced, so that exactly those cells' content is gone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torchvision.transforms.v2.functional import gaussian_blur
+from transformers import PretrainedConfig
+
+from vrp_tasks.errors import SetupError
+from vrp_tasks.families import Family
+
+PixelFill = Literal["mean", "blur"]
+
+
+def replaced_pixels(
+    config: PretrainedConfig,
+    family: Family,
+    inputs: dict[str, torch.Tensor],
+    cells: list[torch.Tensor],
+    *,
+    fill: PixelFill = "mean",
+) -> dict[str, torch.Tensor]:
+    """A copy of prepared inputs whose images lack the content of some cells.
+
+    Parameters
+    ----------
+    config, family
+        Of the model.
+    inputs : dict of tensor
+        What the processor returned for prompts of one image each; left as it is.
+    cells : list of bool tensor, shape (height, width)
+        Per image, on its grid of image tokens: true where pixels are replaced.
+    fill : {"mean", "blur"}
+        By the image's mean colour, or by the image under a Gaussian as wide as a cell.
+
+    Returns
+    -------
+    dict of tensor
+        Shares all tensors but ``pixel_values``.
+
+    Raises
+    ------
+    SetupError
+        If there is not one grid per image, of the image's size.
+    """
+    images = family.images(config, inputs)
+    if len(images) != len(cells):
+        raise SetupError(f"{len(cells)} grids of cells for {len(images)} images: one each.")
+    edited = []
+    for index, (image, chosen) in enumerate(zip(images, cells, strict=True)):
+        grid = family.image_grid(config, inputs, index)
+        if tuple(chosen.shape) != grid:
+            raise SetupError(f"cells of shape {tuple(chosen.shape)} for a grid of {grid}.")
+        edited.append(_replaced(image, chosen.to(image.device), fill))
+    return {**inputs, "pixel_values": family.pixel_values(config, inputs, edited)}
+
+
+def _replaced(image: torch.Tensor, cells: torch.Tensor, fill: PixelFill) -> torch.Tensor:
+    _, height, width = image.shape
+    rows, columns = height // cells.shape[0], width // cells.shape[1]
+    chosen = cells.repeat_interleave(rows, dim=0).repeat_interleave(columns, dim=1)
+    if fill == "mean":
+        instead = image.float().mean(dim=(1, 2), keepdim=True).expand_as(image)
+    else:
+        size = [min(4 * side + 1, 2 * ((extent - 1) // 2) + 1)
+                for side, extent in ((columns, width), (rows, height))]  # fmt: skip
+        sigma = [float(columns), float(rows)]
+        instead = gaussian_blur(image.float(), kernel_size=size, sigma=sigma)
+    return torch.where(chosen, instead.to(image.dtype), image)
