@@ -46,7 +46,7 @@ from metrics.generation import (
     min_logprob,
     top2_margin,
 )
-from metrics.logit_lens import MarginSummary, answer_margin, margin_summary
+from metrics.logit_lens import MarginSummary, answer_margin, margin_summary, mlp_share
 from metrics.probe_controls import LeakageReport, leakage_report, shuffled_label_aurocs
 from metrics.probes import ProbeScores, cross_fit_probe
 from metrics.proportions import effective_sample_size, wilson_interval
@@ -123,6 +123,7 @@ __all__ = [
     "mean_estimate",
     "mean_logprob",
     "min_logprob",
+    "mlp_share",
     "n_distinct",
     "normalize_answer",
     "paired_auroc_difference",

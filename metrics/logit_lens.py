@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics._checks import FloatArray, finite_array, refuse
+from metrics._checks import FloatArray, finite_array, refuse, same_length
 from metrics.errors import UndefinedMetricError
 
 
@@ -125,3 +125,49 @@ def margin_summary(margins: ArrayLike, *, share: float = 0.1) -> MarginSummary:
         silent_until=awake - 1 if awake > 1 else None,
         suppression_layers=tuple(falls.tolist()),
     )
+
+
+def mlp_share(from_mlp: ArrayLike, from_attention: ArrayLike) -> float:
+    r"""Share of the MLP blocks in the growth of a margin.
+
+    .. math:: \frac{\sum_l m_l}{\sum_l m_l + \sum_l a_l}
+
+    with :math:`m_l, a_l` what MLP and attention of layer :math:`l` add to the final margin by
+    direct logit attribution, the final norm's scale frozen. The rest is the share of attention.
+    No direction: a description. Range: unbounded, since one side may work against the other; in
+    :math:`[0, 1]` when neither does.
+
+    Parameters
+    ----------
+    from_mlp, from_attention : float array, shape (n_layers,)
+        Additions per layer, of one sample or averaged.
+
+    Returns
+    -------
+    float
+        The share.
+
+    Raises
+    ------
+    UndefinedMetricError
+        If the margin does not grow through the layers.
+    ValueError
+        If lengths differ or a value is not finite.
+
+    References
+    ----------
+    arXiv 2605.08200 (shares of MLP and attention); direct logit attribution after Elhage et al.
+    (2021), "A mathematical framework for transformer circuits".
+
+    Examples
+    --------
+    >>> mlp_share([1.0, 2.0], [0.0, 1.0])
+    0.75
+    """
+    mlp = finite_array("mlp_share", "from_mlp", from_mlp)
+    attention = finite_array("mlp_share", "from_attention", from_attention)
+    same_length("mlp_share", "from_attention", attention, mlp.size)
+    growth = float(mlp.sum() + attention.sum())
+    if growth <= 0:
+        raise UndefinedMetricError("the margin does not grow through the layers")
+    return float(mlp.sum()) / growth

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
-from safetensors.numpy import load_file, save_file
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from metrics.records import (
     IMAGES_FILE,
@@ -47,7 +48,6 @@ class RunFolder:
         self._hold: Any = None
         self.parts = path / _PARTS
         self._n_parts = len(list(self.parts.glob(f"{rank}-*.jsonl")))
-        self._shards: dict[str, dict[str, np.ndarray]] = {}
 
     @classmethod
     def create(
@@ -150,22 +150,39 @@ class RunFolder:
         return payloads
 
     def rows_of(self, name: str, records: list[SampleRecord]) -> np.ndarray | None:
-        """Array ``name`` of every record, float32 (n, …), or None unless every record has it."""
-        rows = []
-        for record in records:
-            if record.shard is None:
-                return None
-            shard = self._shards.get(record.shard)
-            if shard is None:
-                shard = self._shards[record.shard] = load_file(self.path / record.shard)
-            if name not in shard or not bool(shard[f"{name}.present"][record.row]):
-                return None
-            rows.append(shard[name][record.row].astype(np.float32))
-        return np.stack(rows) if rows else None
+        """Array ``name`` of every record, float32 (n, …), NaN where a record lacks it.
+
+        None when no record has it.
+        """
+        found: dict[int, np.ndarray] = {}
+        for shard, rows in _by_shard(records).items():
+            with safe_open(self.path / shard, "numpy") as file:
+                if name not in file.keys():  # noqa: SIM118 - not a mapping
+                    continue
+                stored, present = file.get_tensor(name), file.get_tensor(f"{name}.present")
+            found |= {i: stored[row].astype(np.float32) for i, row in rows if present[row]}
+        if not found:
+            return None
+        like = next(iter(found.values()))
+        nothing = np.full_like(like, np.nan)
+        return np.stack([found.get(i, nothing) for i in range(len(records))])
+
+    def maps_of(self, records: list[SampleRecord]) -> list[np.ndarray | None]:
+        """Attention maps of every record, float32 (n_layers, height, width), None where absent."""
+        maps: list[np.ndarray | None] = [None] * len(records)
+        for shard, rows in _by_shard(records).items():
+            with safe_open(self.path / shard, "numpy") as file:
+                if "map_layers" not in file.keys():  # noqa: SIM118 - not a mapping
+                    continue
+                stored, offsets = file.get_tensor("map_layers"), file.get_tensor("map_offsets")
+            for i, row in rows:
+                own, grid = stored[:, offsets[row] : offsets[row + 1]], records[i].grid
+                if own.shape[1] and grid is not None:
+                    maps[i] = own.reshape(len(own), *grid)
+        return maps
 
     def finish(self, records: list[SampleRecord], manifest: dict[str, Any]) -> Path:
         """Write records and manifest; the folder is complete when this returns its path."""
-        self._shards.clear()
         table = pa.Table.from_pylist([record.to_row() for record in records])
         partial = self.path / f"{RECORDS_FILE}.partial"
         pq.write_table(table, partial, compression="zstd")
@@ -178,7 +195,7 @@ class RunFolder:
         files = {
             path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
             for path in sorted(self.path.iterdir())
-            if path.suffix in (".parquet", ".safetensors")
+            if path.suffix in (".parquet", ".safetensors") or path.name.startswith("probe-")
         }
         complete = RunManifest(**manifest, files=files)
         text = json.dumps(complete.to_json(), indent=1, allow_nan=False, ensure_ascii=False)
@@ -236,6 +253,15 @@ def _unfinished_twin(path: Path, fingerprint: dict[str, Any]) -> bool:
         return bool(json.loads(run.read_text("utf-8")) == fingerprint)
     except json.JSONDecodeError:
         return False
+
+
+def _by_shard(records: list[SampleRecord]) -> dict[str, list[tuple[int, int]]]:
+    """Shard -> (index of the record, its row there)."""
+    rows: dict[str, list[tuple[int, int]]] = {}
+    for index, record in enumerate(records):
+        if record.shard is not None and record.row is not None:
+            rows.setdefault(record.shard, []).append((index, record.row))
+    return rows
 
 
 def _lock(path: Path) -> Any:

@@ -28,7 +28,7 @@ LOWER_IS_BETTER = {
     "entropy_from_logprobs", "mean_entropy", "n_distinct", "spatial_entropy",
 }  # fmt: skip
 NO_DIRECTION = {
-    "leakage_report", "margin_summary", "shuffled_label_aurocs",
+    "leakage_report", "margin_summary", "mlp_share", "shuffled_label_aurocs",
     "benjamini_hochberg", "fisher_interval", "holm", "paired_auroc_difference", "reliability_bins",
     "risk_coverage_curve",
     "cluster_weights", "entropy_evolution", "majority_answer", "mean_estimate", "wilson_interval",

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from metrics.errors import UndefinedMetricError
-from metrics.logit_lens import answer_margin, margin_summary
+from metrics.logit_lens import answer_margin, margin_summary, mlp_share
 
 
 def test_margin_by_hand():
@@ -38,3 +38,23 @@ def test_refusals():
         margin_summary([1.0, 1.0])
     with pytest.raises(ValueError, match="1 non-finite of 2"):
         margin_summary([1.0, np.inf])
+
+
+def test_mlp_share_by_hand():
+    assert mlp_share([1.0, 2.0, -0.5], [0.5, 0.0, 1.0]) == 2.5 / (2.5 + 1.5)
+    assert mlp_share([3.0], [-1.0]) == 1.5  # attention works against it
+
+
+@given(st.lists(st.floats(0.01, 10), min_size=1, max_size=8), st.floats(0.1, 100))
+def test_mlp_share_and_attention_share_make_one_and_ignore_scale(parts, factor):
+    mlp, attention = np.array(parts), np.array(parts[::-1]) / 2
+    share = mlp_share(mlp, attention)
+    assert share + mlp_share(attention, mlp) == pytest.approx(1)
+    assert mlp_share(factor * mlp, factor * attention) == pytest.approx(share)
+
+
+def test_mlp_share_of_a_margin_that_falls_is_undefined():
+    with pytest.raises(UndefinedMetricError, match="does not grow"):
+        mlp_share([-1.0, 0.5], [0.0, 0.0])
+    with pytest.raises(ValueError, match="from_attention"):
+        mlp_share([1.0], [1.0, 2.0])

@@ -94,9 +94,11 @@ def test_a_sample_without_its_state_leaves_no_made_up_row(tmp_path):
     payloads = [payload(0), payload(1)]
     folder.add(payloads, [arrays(0), {"map_layers": np.ones((2, 5), np.float32)}])
     records = [record(i, p["shard"], p["row"]) for i, p in enumerate(payloads)]
-    assert folder.rows_of("hidden_last_prompt", records) is None
-    assert folder.rows_of("hidden_last_prompt", records[:1]) is not None
+    states = folder.rows_of("hidden_last_prompt", records)
+    assert np.isfinite(states[0]).all()
+    assert np.isnan(states[1]).all()
     assert folder.rows_of("hidden_last_prompt", [record(0, None, None)]) is None
+    assert folder.rows_of("hidden_blank", records) is None
 
 
 def test_an_unfinished_run_is_gone_on_with(tmp_path):

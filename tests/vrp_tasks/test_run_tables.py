@@ -1,0 +1,94 @@
+"""Tables beside the records: written in parts by several ranks, one Parquet file at the end."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
+
+from leaderboard.read import read_run
+from metrics.records import IMAGES_FILE, INTERVENTIONS_FILE, MANIFEST_FILE, TABLES
+from tests.vrp_tasks.test_run_folder import MANIFEST, arrays, create, payload, record
+from vrp_tasks.run_folder import RunFolder
+from vrp_tasks.thumbnails import SIDE, Thumbnails
+
+
+def row(doc, **changes):
+    values = {
+        "task": "t", "split": "test", "doc_id": str(doc), "group": "image-1",
+        "intervention": "mask_pixels", "choice": "random", "fill": "mean", "layer": None,
+        "dose": 0.5, "unit": "share", "seed": 0, "answer": "yes", "correct": 1,
+        "clean_correct": None, "agrees": 1, "logprob": -0.25, "clean_logprob": None,
+    }  # fmt: skip
+    return {**values, **changes}
+
+
+def test_rows_of_several_ranks_come_together_and_nulls_stay_null(tmp_path):
+    first = create(tmp_path)
+    second = RunFolder(first.path, rank=1)
+    first.add([p := payload(0)], [arrays(0)])
+    first.add_rows(INTERVENTIONS_FILE, [row(0), row(1)])
+    first.add_rows(INTERVENTIONS_FILE, [row(2)])
+    second.add_rows(INTERVENTIONS_FILE, [row(3, layer=4)])
+    second.add_rows(INTERVENTIONS_FILE, [])
+    assert [r["doc_id"] for r in first.rows(INTERVENTIONS_FILE)] == ["0", "1", "2", "3"]
+    manifest = {**MANIFEST, "tasks": {"t": {"n_samples": 1}}}
+    path = first.finish([record(0, p["shard"], p["row"], task="t")], manifest)
+    table = pq.read_table(path / INTERVENTIONS_FILE)
+    assert table.schema.names == list(TABLES[INTERVENTIONS_FILE])
+    assert table["layer"].to_pylist() == [None, None, None, 4]
+    columns = read_run(path).columns_of(INTERVENTIONS_FILE, task="t")
+    assert columns["layer"][3] == 4
+    assert np.isnan(columns["clean_correct"]).all()
+    assert columns["agrees"].tolist() == [1, 1, 1, 1]
+    assert INTERVENTIONS_FILE in json.loads((path / MANIFEST_FILE).read_text())["files"]
+    assert read_run(path).columns_of(INTERVENTIONS_FILE, task="other")["dose"].size == 0
+
+
+def test_rows_survive_a_stop(tmp_path):
+    first = create(tmp_path)
+    first.add_rows(INTERVENTIONS_FILE, [row(0)])
+    first.release()
+    again = create(tmp_path)
+    assert [r["doc_id"] for r in again.rows(INTERVENTIONS_FILE)] == ["0"]
+    again.add_rows(INTERVENTIONS_FILE, [row(1)])
+    assert [r["doc_id"] for r in again.rows(INTERVENTIONS_FILE)] == ["0", "1"]
+
+
+class OneImageTask:
+    def __init__(self, *images):
+        self.images = list(images)
+
+    def doc_to_visual(self, _doc):
+        return self.images
+
+
+def test_an_image_is_kept_once_and_small(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (300, 600, 3), dtype=np.uint8)
+    task, thumbnails = OneImageTask(Image.fromarray(noise)), Thumbnails()
+    digest, (kept,) = thumbnails.take(task, {})
+    assert (kept["width"], kept["height"]) == (SIDE, SIDE // 2)
+    assert kept["sha256"] == digest
+    assert thumbnails.take(task, {}) == (digest, [])
+    assert Thumbnails().take(OneImageTask(), {}) == (None, [])
+    folder = create(tmp_path)
+    other = RunFolder(folder.path, rank=1)
+    folder.add([p := payload(0)], [arrays(0)])
+    folder.add_rows(IMAGES_FILE, [kept])
+    other.add_rows(IMAGES_FILE, [kept])
+    manifest = {**MANIFEST, "tasks": {"t": {"n_samples": 1}}}
+    path = folder.finish([record(0, p["shard"], p["row"], task="t", image=digest)], manifest)
+    stored = read_run(path).columns_of(IMAGES_FILE)
+    assert stored["sha256"].tolist() == [digest]
+    assert stored["jpeg"][0][:2] == b"\xff\xd8"
+
+
+def test_maps_come_back_on_their_grids(tmp_path):
+    folder = create(tmp_path)
+    own = {"map_layers": np.arange(12, dtype=np.float32).reshape(2, 6)}
+    payloads = [payload(0), payload(1)]
+    folder.add(payloads, [own, {"hidden_last_prompt": np.ones((3, 4), np.float16)}])
+    records = [record(i, p["shard"], p["row"]) for i, p in enumerate(payloads)]
+    maps = folder.maps_of([*records, record(2, None, None)])
+    np.testing.assert_array_equal(maps[0], np.arange(12).reshape(2, 2, 3))
+    assert maps[1:] == [None, None]
