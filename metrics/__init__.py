@@ -26,7 +26,15 @@ from metrics.calibration import (
     expected_calibration_error,
     reliability_bins,
 )
-from metrics.card import Card, SignalResult, evaluate_card
+from metrics.card import (
+    CalibratedSignal,
+    Card,
+    ConsistencyCard,
+    Fusion,
+    Selective,
+    SignalResult,
+    evaluate_card,
+)
 from metrics.comparison import (
     Difference,
     benjamini_hochberg,
@@ -67,11 +75,14 @@ from metrics.validity import check_signal
 
 __all__ = [
     "SIGNALS",
+    "CalibratedSignal",
     "Card",
+    "ConsistencyCard",
     "Difference",
     "EntropyEvolution",
     "Estimate",
     "FusedScores",
+    "Fusion",
     "LeakageReport",
     "MarginSummary",
     "ProbeScores",
@@ -80,6 +91,7 @@ __all__ = [
     "RiskCoverageCurve",
     "RunManifest",
     "SampleRecord",
+    "Selective",
     "SelectiveAccuracy",
     "Signal",
     "SignalResult",

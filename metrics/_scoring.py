@@ -10,11 +10,13 @@ from numpy.typing import ArrayLike
 from metrics._checks import BoolArray, FloatArray, Labels, same_length
 from metrics._resampling import Weights
 from metrics.bootstrap import Estimate, auroc_estimate, error_average_precision_estimate
+from metrics.selective_card import Selective
 from metrics.signals import BY_NAME, Access
 from metrics.validity import check_signal
 
 LEAST_PER_CLASS = 30
 Description = tuple[str, str, str, Access]
+_NOT_COMPUTED = Estimate.undefined("not computed")
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class SignalResult:
 
     Counts are of the samples that carry both a label and this signal; ``n_missing`` labelled ones
     lack it. ``warning`` is set below 30 of either class: read no verdict from the figures.
-    ``invalid`` says why the signal was not scored at all.
+    ``invalid`` says why the signal was not scored at all. ``within_answer_auroc`` counts pairs of
+    the same given answer only; ``selective`` is None unless there are both classes.
     """
 
     name: str
@@ -39,6 +42,9 @@ class SignalResult:
     n_missing: int
     warning: str | None
     invalid: str | None
+    within_answer_auroc: Estimate = _NOT_COMPUTED
+    point_biserial: Estimate = _NOT_COMPUTED
+    selective: Selective | None = None
 
 
 @dataclass(frozen=True)

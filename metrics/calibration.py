@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from metrics._bins import bin_of_each
 from metrics._checks import (
     BoolArray,
     FloatArray,
@@ -22,13 +23,13 @@ from metrics.errors import UndefinedMetricError
 
 @dataclass(frozen=True)
 class ReliabilityBins:
-    """One entry per bin; ``mean_prob`` and ``accuracy`` are NaN where ``count`` is 0."""
+    """One entry per bin; ``mean_prob`` and ``accuracy`` are None where ``count`` is 0."""
 
-    low: FloatArray
-    high: FloatArray
-    count: IntArray
-    mean_prob: FloatArray
-    accuracy: FloatArray
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    count: tuple[int, ...]
+    mean_prob: tuple[float | None, ...]
+    accuracy: tuple[float | None, ...]
 
 
 def reliability_bins(
@@ -71,22 +72,19 @@ def reliability_bins(
 
     Examples
     --------
-    >>> reliability_bins([0, 1, 1], [0.2, 0.4, 0.9], n_bins=2).count.tolist()
-    [2, 1]
+    >>> reliability_bins([0, 1, 1], [0.2, 0.4, 0.9], n_bins=2).count
+    (2, 1)
     """
     correct, prob = _checked("reliability_bins", y_true, y_prob)
     at_least("reliability_bins", "n_bins", n_bins, 1)
-    inner = np.linspace(0, 1, n_bins + 1)[1:-1]
-    if equal_mass:
-        inner = np.unique(np.quantile(prob, inner, method="inverted_cdf"))
-        inner = inner[inner < prob.max()]
-    # a bin holds (low, high], the first its lower end too
-    index = np.searchsorted(inner, prob, side="left")
-    edges = np.r_[0.0, inner, 1.0]
-    count = np.bincount(index, minlength=edges.size - 1)
-    sums = [np.bincount(index, weights=v, minlength=count.size) for v in (prob, correct)]
-    means = [np.divide(s, count, out=np.full(count.size, np.nan), where=count > 0) for s in sums]
-    return ReliabilityBins(edges[:-1], edges[1:], count, means[0], means[1])
+    index, edges = bin_of_each(prob, n_bins, equal_mass=equal_mass)
+    count = np.bincount(index, minlength=edges.size - 1).tolist()
+    mean_prob, accuracy = (
+        tuple(total / n if n else None for total, n in zip(sums, count, strict=True))
+        for sums in (_sums(index, values, len(count)) for values in (prob, correct))
+    )
+    low, high = tuple(edges[:-1].tolist()), tuple(edges[1:].tolist())
+    return ReliabilityBins(low, high, tuple(count), mean_prob, accuracy)
 
 
 def expected_calibration_error(
@@ -132,8 +130,9 @@ def expected_calibration_error(
     0.1667
     """
     bins = reliability_bins(y_true, y_prob, n_bins=n_bins, equal_mass=equal_mass)
-    gaps = np.abs(bins.accuracy - bins.mean_prob)[bins.count > 0]
-    return float(np.average(gaps, weights=bins.count[bins.count > 0]))
+    filled = zip(bins.count, bins.accuracy, bins.mean_prob, strict=True)
+    gaps = (n * abs(a - p) for n, a, p in filled if a is not None and p is not None)
+    return sum(gaps) / sum(bins.count)
 
 
 def brier_loss(y_true: ArrayLike, y_prob: ArrayLike) -> float:
@@ -216,6 +215,11 @@ def brier_skill_score(y_true: ArrayLike, y_prob: ArrayLike) -> float:
     if accuracy in (0.0, 1.0):
         raise UndefinedMetricError("one class only: the base rate has no loss to improve on")
     return 1 - loss / (accuracy * (1 - accuracy))
+
+
+def _sums(index: IntArray, values: FloatArray | BoolArray, n_bins: int) -> list[float]:
+    sums: list[float] = np.bincount(index, weights=values, minlength=n_bins).tolist()
+    return sums
 
 
 def _checked(function: str, y_true: ArrayLike, y_prob: ArrayLike) -> tuple[BoolArray, FloatArray]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from metrics._checks import BoolArray, FloatArray, refuse, same_length
+from metrics._parts import CalibratedSignal, ConsistencyCard, Fusion
 from metrics._scoring import (
     Samples,
     SignalResult,
@@ -25,13 +26,25 @@ from metrics.bootstrap import Estimate, cluster_weights
 from metrics.controls import category_only_scores
 from metrics.errors import UndefinedMetricError
 from metrics.proportions import effective_sample_size, wilson_interval
+from metrics.selective_card import Selective
 
-__all__ = ["Card", "SignalResult", "evaluate_card"]
+__all__ = [
+    "CalibratedSignal",
+    "Card",
+    "ConsistencyCard",
+    "Fusion",
+    "Selective",
+    "SignalResult",
+    "evaluate_card",
+]
 
 
 @dataclass(frozen=True)
 class Card:
-    """One model on one task: counts of labelled samples, accuracy, and every signal."""
+    """One model on one task: counts of labelled samples, accuracy, and every signal.
+
+    ``probabilities`` starts with the one to use: the order is fixed beforehand.
+    """
 
     n: int
     n_groups: int
@@ -40,6 +53,9 @@ class Card:
     accuracy: Estimate
     signals: tuple[SignalResult, ...]
     n_unlabelled: int = 0
+    probabilities: tuple[CalibratedSignal, ...] = ()
+    fusion: tuple[Fusion, ...] = ()
+    consistency: ConsistencyCard | None = None
 
 
 def evaluate_card(
