@@ -46,6 +46,7 @@ from metrics.controls import category_only_scores
 from metrics.correlation import fisher_interval, point_biserial, point_biserial_estimate
 from metrics.cross_fitting import FusedScores, calibrated_probabilities, fused_scores
 from metrics.discrimination import auroc, error_average_precision, within_kind_auroc
+from metrics.dose_response import DoseResponse, Flips, answer_flips, dose_response
 from metrics.errors import RecordError, UndefinedMetricError
 from metrics.generation import (
     entropy_from_logprobs,
@@ -60,6 +61,13 @@ from metrics.probes import ProbeScores, cross_fit_probe
 from metrics.proportions import effective_sample_size, wilson_interval
 from metrics.records import RunManifest, SampleRecord
 from metrics.risk_coverage import RiskCoverageCurve, aurc, e_aurc, prr, risk_coverage_curve
+from metrics.robustness import (
+    CriticalDose,
+    control_gap,
+    dose_at_drop,
+    robustness_area,
+    robustness_area_difference,
+)
 from metrics.selective import SelectiveAccuracy, accuracy_at_coverage, augrc
 from metrics.self_consistency import (
     answer_agreement,
@@ -71,6 +79,7 @@ from metrics.self_consistency import (
     pairwise_agreement,
 )
 from metrics.signals import SIGNALS, Signal
+from metrics.unit_ranking import RankingVerdict, image_folds, probe_weights, ranking_verdict
 from metrics.validity import check_signal
 
 __all__ = [
@@ -78,14 +87,18 @@ __all__ = [
     "CalibratedSignal",
     "Card",
     "ConsistencyCard",
+    "CriticalDose",
     "Difference",
+    "DoseResponse",
     "EntropyEvolution",
     "Estimate",
+    "Flips",
     "FusedScores",
     "Fusion",
     "LeakageReport",
     "MarginSummary",
     "ProbeScores",
+    "RankingVerdict",
     "RecordError",
     "ReliabilityBins",
     "RiskCoverageCurve",
@@ -98,6 +111,7 @@ __all__ = [
     "UndefinedMetricError",
     "accuracy_at_coverage",
     "answer_agreement",
+    "answer_flips",
     "answer_margin",
     "augrc",
     "aurc",
@@ -112,8 +126,11 @@ __all__ = [
     "cluster_count",
     "cluster_weights",
     "connected_component_count",
+    "control_gap",
     "cross_fit_probe",
     "discrete_semantic_entropy",
+    "dose_at_drop",
+    "dose_response",
     "e_aurc",
     "effective_sample_size",
     "entropy_by_layer",
@@ -126,6 +143,7 @@ __all__ = [
     "fisher_interval",
     "fused_scores",
     "holm",
+    "image_folds",
     "leakage_report",
     "majority_answer",
     "majority_share",
@@ -143,9 +161,13 @@ __all__ = [
     "parse_yes_no",
     "point_biserial",
     "point_biserial_estimate",
+    "probe_weights",
     "prr",
+    "ranking_verdict",
     "reliability_bins",
     "risk_coverage_curve",
+    "robustness_area",
+    "robustness_area_difference",
     "shuffled_label_aurocs",
     "smallest_detectable_difference",
     "spatial_entropy",

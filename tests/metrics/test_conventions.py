@@ -14,6 +14,7 @@ FILES = sorted(FOLDER.glob("*.py"))
 
 # Every public function is in exactly one of these.
 HIGHER_IS_BETTER = {
+    "control_gap", "dose_at_drop", "robustness_area",
     "answer_margin", "calibrated_probabilities", "fused_scores",
     "accuracy_at_coverage", "brier_skill_score", "point_biserial", "point_biserial_estimate", "prr",
     "answer_agreement", "auroc", "auroc_estimate", "category_only_scores", "cross_fit_probe",
@@ -28,6 +29,8 @@ LOWER_IS_BETTER = {
     "entropy_from_logprobs", "mean_entropy", "n_distinct", "spatial_entropy",
 }  # fmt: skip
 NO_DIRECTION = {
+    "answer_flips", "dose_response", "image_folds", "probe_weights", "ranking_verdict",
+    "robustness_area_difference",
     "leakage_report", "margin_summary", "mlp_share", "shuffled_label_aurocs",
     "benjamini_hochberg", "fisher_interval", "holm", "paired_auroc_difference", "reliability_bins",
     "risk_coverage_curve",
