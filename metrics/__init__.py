@@ -55,6 +55,19 @@ from metrics.generation import (
     min_logprob,
     top2_margin,
 )
+from metrics.grounding import (
+    center_prior_map,
+    mass_inside,
+    peak_weighted_iou,
+    pointing_game,
+    top_share_iou,
+    uniform_map,
+)
+from metrics.grounding_maps import (
+    boundary_filtered_map,
+    context_free_activation,
+    rank_gaussian_filter,
+)
 from metrics.logit_lens import MarginSummary, answer_margin, margin_summary, mlp_share
 from metrics.probe_controls import LeakageReport, leakage_report, shuffled_label_aurocs
 from metrics.probes import ProbeScores, cross_fit_probe
@@ -118,14 +131,17 @@ __all__ = [
     "auroc",
     "auroc_estimate",
     "benjamini_hochberg",
+    "boundary_filtered_map",
     "brier_loss",
     "brier_skill_score",
     "calibrated_probabilities",
     "category_only_scores",
+    "center_prior_map",
     "check_signal",
     "cluster_count",
     "cluster_weights",
     "connected_component_count",
+    "context_free_activation",
     "control_gap",
     "cross_fit_probe",
     "discrete_semantic_entropy",
@@ -149,6 +165,7 @@ __all__ = [
     "majority_share",
     "majority_share_at_k",
     "margin_summary",
+    "mass_inside",
     "mean_entropy",
     "mean_estimate",
     "mean_logprob",
@@ -159,10 +176,13 @@ __all__ = [
     "paired_auroc_difference",
     "pairwise_agreement",
     "parse_yes_no",
+    "peak_weighted_iou",
     "point_biserial",
     "point_biserial_estimate",
+    "pointing_game",
     "probe_weights",
     "prr",
+    "rank_gaussian_filter",
     "ranking_verdict",
     "reliability_bins",
     "risk_coverage_curve",
@@ -172,6 +192,8 @@ __all__ = [
     "smallest_detectable_difference",
     "spatial_entropy",
     "top2_margin",
+    "top_share_iou",
+    "uniform_map",
     "wilson_interval",
     "within_kind_auroc",
 ]

@@ -14,6 +14,7 @@ FILES = sorted(FOLDER.glob("*.py"))
 
 # Every public function is in exactly one of these.
 HIGHER_IS_BETTER = {
+    "mass_inside", "peak_weighted_iou", "pointing_game", "top_share_iou",
     "control_gap", "dose_at_drop", "robustness_area",
     "answer_margin", "calibrated_probabilities", "fused_scores",
     "accuracy_at_coverage", "brier_skill_score", "point_biserial", "point_biserial_estimate", "prr",
@@ -29,6 +30,8 @@ LOWER_IS_BETTER = {
     "entropy_from_logprobs", "mean_entropy", "n_distinct", "spatial_entropy",
 }  # fmt: skip
 NO_DIRECTION = {
+    "boundary_filtered_map", "center_prior_map", "context_free_activation", "rank_gaussian_filter",
+    "uniform_map",
     "answer_flips", "dose_response", "image_folds", "probe_weights", "ranking_verdict",
     "robustness_area_difference",
     "leakage_report", "margin_summary", "mlp_share", "shuffled_label_aurocs",
