@@ -8,7 +8,7 @@ from pathlib import Path
 
 from leaderboard.profiles import LayerProfile, layer_profiles
 from leaderboard.read import Problem, Run
-from leaderboard.samples import Showcase, pick_samples
+from leaderboard.samples import Showcase, showcase_of
 from metrics.card import Card
 from metrics.record_card import card_of_records
 from metrics.records import RunManifest
@@ -121,7 +121,7 @@ def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
         kinds=tuple(sorted({record.kind for record in records})),
         card=card_of_records(records, invalid=invalid, n_resamples=n_resamples),
         profiles=layer_profiles(records),
-        showcase=pick_samples(records),
+        showcase=showcase_of(run, task),
     )
 
 

@@ -21,10 +21,15 @@ class Footnotes:
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
 
+    def numbers_of(self, cell: Cell) -> tuple[int, ...]:
+        """Numbers of the cell's notes, each once."""
+        numbers = [self.numbers.setdefault(note, len(self.numbers) + 1) for note in cell.notes]
+        return tuple(dict.fromkeys(numbers))
+
     def mark(self, cell: Cell) -> str:
         """Marks to put behind the cell's value, with a leading space, or nothing."""
-        numbers = [self.numbers.setdefault(note, len(self.numbers) + 1) for note in cell.notes]
-        return f" ({', '.join(map(str, dict.fromkeys(numbers)))})" if numbers else ""
+        numbers = self.numbers_of(cell)
+        return f" ({', '.join(map(str, numbers))})" if numbers else ""
 
     def lines(self) -> list[str]:
         """The notes, in order of number."""

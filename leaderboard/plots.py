@@ -1,7 +1,8 @@
-"""Geometry of the report's figures: coordinates only, drawn as inline SVG by the template.
+"""Geometry of the forest plot: coordinates only, drawn as inline SVG by the template.
 
-Coordinates are in units of the view box. Colours are classes, so that light and dark both work,
-and no text from a run is placed here without passing the template's escaping.
+Charts over an x axis are in `leaderboard.charts`. Coordinates are in units of the view box. Colours
+are classes, so that light and dark both work, and no text from a run is placed here without passing
+the template's escaping.
 """
 
 from __future__ import annotations
@@ -12,24 +13,16 @@ from dataclasses import dataclass
 
 from leaderboard.aggregate import Board, RunResult, TaskResult
 from leaderboard.cells import format_estimate
-from leaderboard.profiles import Curve, LayerProfile
+from leaderboard.charts import Tick
 from leaderboard.tables import ACCESS_TITLES
 from leaderboard.text import MAX_NAME, clean
 from metrics.bootstrap import Estimate
 from metrics.card import SignalResult
 
-WIDTH = 460.0
-LEFT, RIGHT = 12.0, 448.0
+WIDTH = 400.0
+LEFT, RIGHT = 12.0, 388.0
 LABEL_HEIGHT, MARK_HEIGHT, GAP = 15.0, 11.0, 7.0
 MAX_SERIES = 8
-
-
-@dataclass(frozen=True)
-class Tick:
-    """A tick of an axis: where it is and what it says."""
-
-    at: float
-    text: str
 
 
 @dataclass(frozen=True)
@@ -106,84 +99,6 @@ def forest(board: Board, task: str) -> Forest:
     names = tuple(clean(run.label, limit=MAX_NAME) for run, _ in pairs)
     left_out = len(everyone) - len(pairs)
     return Forest(task, y + 20, ticks, _scale(0.5, first), tuple(rows), names, mixed, left_out)
-
-
-@dataclass(frozen=True)
-class Line:
-    """One curve of a profile: an SVG path, its points, and what it stands for."""
-
-    kind: str
-    path: str
-    points: tuple[tuple[float, float, str], ...]
-    text: str
-
-
-@dataclass(frozen=True)
-class Profile:
-    """One model's per-layer quantity, right and wrong answers apart."""
-
-    title: str
-    height: float
-    bottom: float
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
-    lines: tuple[Line, ...]
-
-
-def profile(title: str, source: LayerProfile) -> Profile:
-    """Lay out a layer profile.
-
-    Parameters
-    ----------
-    title : str
-        Above the figure.
-    source : LayerProfile
-        With at least one curve.
-
-    Returns
-    -------
-    Profile
-    """
-    curves = [("right", source.right), ("wrong", source.wrong)]
-    present = [(kind, curve) for kind, curve in curves if curve is not None]
-    values = [value for _, curve in present for value in curve.values]
-    low, high = min(values), max(values)
-    if high - low < 1e-9:
-        low, high = low - 0.5, high + 0.5
-    n_layers = max(len(curve.values) for _, curve in present)
-    box = _Box(left=44.0, right=RIGHT, top=12.0, bottom=150.0, low=low, high=high, n=n_layers)
-    step = max(1, math.ceil(n_layers / 8))
-    x_ticks = tuple(Tick(box.x(i), str(i + 1)) for i in range(0, n_layers, step))
-    y_ticks = tuple(Tick(box.y(value), f"{value:.3g}") for value in (low, (low + high) / 2, high))
-    lines = tuple(_line(kind, curve, box) for kind, curve in present)
-    return Profile(title, 184.0, box.bottom, x_ticks, y_ticks, lines)
-
-
-@dataclass(frozen=True)
-class _Box:
-    left: float
-    right: float
-    top: float
-    bottom: float
-    low: float
-    high: float
-    n: int
-
-    def x(self, layer: int) -> float:
-        return round(self.left + (self.right - self.left) * layer / max(self.n - 1, 1), 1)
-
-    def y(self, value: float) -> float:
-        share = (value - self.low) / (self.high - self.low)
-        return round(self.bottom - (self.bottom - self.top) * share, 1)
-
-
-def _line(kind: str, curve: Curve, box: _Box) -> Line:
-    points = tuple(
-        (box.x(i), box.y(value), f"layer {i + 1}, {kind} answers: {value:.4g}")
-        for i, value in enumerate(curve.values)
-    )
-    path = "M" + " L".join(f"{x} {y}" for x, y, _ in points)
-    return Line(kind, path, points, f"{kind} answers (n {curve.n})")
 
 
 def _marks(

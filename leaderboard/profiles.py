@@ -11,14 +11,42 @@ import numpy as np
 from metrics.records import SampleRecord
 
 ENTROPY = "spatial_entropy"
+QUARTILES = (0.25, 0.75)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Mean over ``n`` samples, one value per layer, input side first."""
+    """Mean over ``n`` samples and the quartiles, one value per layer, input side first."""
 
     values: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
     n: int
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A per-layer vector that the report knows.
+
+    ``first`` is the number of its first layer: 0 where the embeddings have a value too. ``oracle``
+    marks what needs the true answer.
+    """
+
+    name: str
+    label: str
+    first: int = 1
+    oracle: bool = False
+
+
+QUANTITIES = (
+    Quantity(ENTROPY, "spatial entropy H_s / ln S"),
+    Quantity("image_attention_mass", "attention mass on the image"),
+    Quantity("answer_margin", "margin of the given answer", first=0),
+    Quantity("truth_margin", "margin of the true answer", first=0, oracle=True),
+    Quantity("update_norm", "update norm of the image tokens"),
+    Quantity("margin_from_mlp", "added to the margin by MLPs"),
+    Quantity("margin_from_attention", "added to the margin by attention"),
+)
 
 
 @dataclass(frozen=True)
@@ -26,16 +54,19 @@ class LayerProfile:
     """One quantity through the layers; a curve is None when no answer is of its class."""
 
     name: str
-    label: str
     right: Curve | None
     wrong: Curve | None
     n_missing: int
 
+    @property
+    def quantity(self) -> Quantity:
+        """What it is a profile of."""
+        return next(q for q in QUANTITIES if q.name == self.name)
 
-LABELS = {
-    ENTROPY: "spatial entropy H_s / ln S",
-    "image_attention_mass": "attention mass on the image",
-}
+    @property
+    def label(self) -> str:
+        """Name of the quantity, for people."""
+        return self.quantity.label
 
 
 def layer_profiles(records: Sequence[SampleRecord]) -> tuple[LayerProfile, ...]:
@@ -54,17 +85,17 @@ def layer_profiles(records: Sequence[SampleRecord]) -> tuple[LayerProfile, ...]:
     tuple of LayerProfile
         Empty when no record has a layer vector.
     """
-    profiles = [_profile(name, label, records) for name, label in LABELS.items()]
+    profiles = [_profile(quantity.name, records) for quantity in QUANTITIES]
     return tuple(profile for profile in profiles if profile.right or profile.wrong)
 
 
-def _profile(name: str, label: str, records: Sequence[SampleRecord]) -> LayerProfile:
+def _profile(name: str, records: Sequence[SampleRecord]) -> LayerProfile:
     labelled = [record for record in records if record.correct is not None]
     rows = [(record.correct, _vector(record, name)) for record in labelled]
     right = [vector for correct, vector in rows if correct == 1 and vector is not None]
     wrong = [vector for correct, vector in rows if correct == 0 and vector is not None]
     n_missing = len(labelled) - len(right) - len(wrong)
-    return LayerProfile(name, label, _mean(right), _mean(wrong), n_missing)
+    return LayerProfile(name, _summary(right), _summary(wrong), n_missing)
 
 
 def _vector(record: SampleRecord, name: str) -> list[float] | None:
@@ -75,9 +106,11 @@ def _vector(record: SampleRecord, name: str) -> list[float] | None:
     return [value / math.log(cells) for value in values] if cells > 1 else None
 
 
-def _mean(vectors: list[list[float]]) -> Curve | None:
-    """Mean curve, or None for no vector or vectors of different length."""
+def _summary(vectors: list[list[float]]) -> Curve | None:
+    """Mean and quartiles, or None for no vector or vectors of different length."""
     if not vectors or len({len(vector) for vector in vectors}) != 1:
         return None
-    mean = np.mean(np.array(vectors, dtype=float), axis=0)
-    return Curve(tuple(float(value) for value in mean), len(vectors))
+    stacked = np.array(vectors, dtype=float)
+    low, high = np.quantile(stacked, QUARTILES, axis=0)
+    mean = stacked.mean(axis=0)
+    return Curve(tuple(mean.tolist()), tuple(low.tolist()), tuple(high.tolist()), len(vectors))

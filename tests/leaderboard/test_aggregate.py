@@ -3,7 +3,6 @@ import numpy as np
 from leaderboard.aggregate import build_board, evaluate_run
 from leaderboard.profiles import layer_profiles
 from leaderboard.read import Problem, read_run, read_runs
-from leaderboard.samples import pick_samples
 from leaderboard.workers import evaluate_paths
 from metrics.card import evaluate_card
 from metrics.record_card import rng_for
@@ -88,14 +87,3 @@ def test_profiles_are_means_per_class_over_the_log_of_the_grid():
     np.testing.assert_allclose(profile.right.values, rows.mean(axis=0), rtol=1e-12)
     assert profile.right.n + profile.wrong.n == 40
     assert layer_profiles(make_records(40, all_correct=True))[0].wrong is None
-
-
-def test_samples_are_the_confident_errors_and_the_doubted_right_answers():
-    records = make_records(80)
-    showcase = pick_samples(records, n_shown=3)
-    value = {r.identity: r.signals["token_confidence"] for r in records}
-    wrong = sorted((r.identity for r in records if not r.correct), key=value.get, reverse=True)
-    right = sorted((r.identity for r in records if r.correct), key=value.get)
-    assert showcase.signal == "token_confidence"
-    assert [e.identity for e in showcase.confident_errors] == wrong[:3]
-    assert [e.identity for e in showcase.doubted_right] == right[:3]

@@ -42,10 +42,19 @@ function compare(a, b) {
 
 for (const input of document.querySelectorAll("input[data-filter]")) {
   const table = document.getElementById(input.dataset.filter);
+  const count = document.querySelector(`output[data-count="${input.dataset.filter}"]`);
   input.addEventListener("input", () => {
     const wanted = input.value.trim().toLowerCase();
+    let shown = 0;
+    let all = 0;
     for (const body of table.tBodies) {
-      for (const row of body.rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+      const rows = [...body.rows].filter((row) => !row.classList.contains("block"));
+      for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+      const left = rows.filter((row) => !row.hidden).length;
+      for (const head of body.querySelectorAll("tr.block")) head.hidden = left === 0;
+      shown += left;
+      all += rows.length;
     }
+    count.textContent = wanted === "" ? "" : `${shown} of ${all}`;
   });
 }
