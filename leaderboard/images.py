@@ -70,16 +70,16 @@ class HeatMap:
         Row by row, 0 … 31 as shares of the highest cell.
     peak
         Share of the attention to the image that the highest cell has.
-    centred
-        Whether the grid covers the central square of the picture instead of all of it; None if
-        the run does not say.
+    crop
+        Side of the central square that the grid covers, as a share of the picture's shorter side; 0
+        if it covers all of the picture, None if the run does not say.
     """
 
     height: int
     width: int
     levels: tuple[int, ...]
     peak: float
-    centred: bool | None
+    crop: float | None
     reason: str = ""
 
     @classmethod
@@ -180,18 +180,17 @@ def maps_of(run: Run, records: Iterable[SampleRecord]) -> dict[str, HeatMap]:
     dict of str to HeatMap
         Identity of a record -> its map.
     """
-    stated = run.manifest.model.get("center_crop")
-    centred = stated if isinstance(stated, bool) else None
+    crop = _crop_of(run)
     found = {}
     for record in records:
         try:
-            found[record.identity] = _map_of(run, record, centred=centred)
+            found[record.identity] = _map_of(run, record, crop)
         except _UNREADABLE as error:
             found[record.identity] = HeatMap.absent(f"its map cannot be read: {error}")
     return found
 
 
-def _map_of(run: Run, record: SampleRecord, *, centred: bool | None) -> HeatMap:
+def _map_of(run: Run, record: SampleRecord, crop: float | None) -> HeatMap:
     if record.shard is None or record.row is None or record.grid is None:
         reason = record.missing.get("attention") or record.missing.get("layers")
         return HeatMap.absent(reason or "the run kept no map of this sample")
@@ -207,10 +206,17 @@ def _map_of(run: Run, record: SampleRecord, *, centred: bool | None) -> HeatMap:
         if start == end:
             return HeatMap.absent("the run kept no map of this sample")
         layers = shard.get_slice("map_layers")[:, start:end]
-    return heat_map(layers, record.grid, centred=centred)
+    return heat_map(layers, record.grid, crop=crop)
 
 
-def heat_map(layers: np.ndarray, grid: Sequence[int], *, centred: bool | None) -> HeatMap:
+def _crop_of(run: Run) -> float | None:
+    stated = run.manifest.model.get("center_crop", "not said")
+    if stated is None:
+        return 0.0
+    return float(stated) if isinstance(stated, int | float) and 0 < stated <= 1 else None
+
+
+def heat_map(layers: np.ndarray, grid: Sequence[int], *, crop: float | None) -> HeatMap:
     """Mean over layers in `N_LEVELS` steps.
 
     Parameters
@@ -219,7 +225,7 @@ def heat_map(layers: np.ndarray, grid: Sequence[int], *, centred: bool | None) -
         Attention to the image per layer.
     grid : (height, width)
         Of the record.
-    centred : bool or None
+    crop : float or None
         As `HeatMap` says.
 
     Returns
@@ -235,7 +241,7 @@ def heat_map(layers: np.ndarray, grid: Sequence[int], *, centred: bool | None) -
         return HeatMap.absent("its map has values that attention cannot have")
     levels = np.rint(mean / mean.max() * (N_LEVELS - 1)).astype(int)
     peak = float(mean.max() / mean.sum())
-    return HeatMap(height, width, tuple(levels.tolist()), peak, centred)
+    return HeatMap(height, width, tuple(levels.tolist()), peak, crop)
 
 
 def overlay_png(heat: HeatMap) -> str:
@@ -254,13 +260,13 @@ def covered(heat: HeatMap, picture: Picture) -> tuple[float, float, float, float
     None if the run does not say and the shapes do not tell: a map in the wrong place misleads.
     """
     width, height = float(picture.width), float(picture.height)
-    if heat.centred:
-        side = min(width, height)
+    if heat.crop:
+        side = min(width, height) * heat.crop
         return (width - side) / 2, (height - side) / 2, side, side
     ratio = (width / height) / (heat.width / heat.height)
     cell = 1 + 1 / min(heat.width, heat.height)
     same_shape = 1 / cell <= ratio <= cell
-    return (0.0, 0.0, width, height) if heat.centred is False or same_shape else None
+    return (0.0, 0.0, width, height) if heat.crop == 0 or same_shape else None
 
 
 @cache

@@ -73,6 +73,7 @@ def describe_model(lm: Any) -> dict[str, Any]:
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": str(model.device),
         "attention": "sdpa",
+        "center_crop": lm.center_crop(),
         "n_layers": text.num_hidden_layers,
         "d_model": text.hidden_size,
         "n_parameters": sum(p.numel() for p in model.parameters()),

@@ -162,16 +162,33 @@ def test_only_files_of_the_run_are_opened(tmp_path):
     assert heat.reason == "the manifest does not name its shard"
 
 
+@pytest.mark.parametrize(
+    ("said", "crop"),
+    [
+        ({}, None),
+        ({"center_crop": None}, 0.0),
+        ({"center_crop": 0.875}, 0.875),
+        ({"center_crop": "<b>"}, None),
+        ({"center_crop": 7}, None),
+    ],
+)
+def test_the_run_says_what_its_grid_covers(tmp_path, said, crop):
+    model = {"name": "m", "family": "f"} | said
+    run = read_run(write_pictured_run(tmp_path / "run", make_records(1), model=model))
+    (heat,) = maps_of(run, run.records).values()
+    assert heat.crop == crop
+
+
 def test_levels_are_shares_of_the_highest_cell_in_the_mean_over_layers():
     layers = np.array([[0.0, 1.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]])
-    heat = heat_map(layers, [2, 2], centred=None)
+    heat = heat_map(layers, [2, 2], crop=None)
     # means 0.25, 0.75, 0, 0: a third of the highest is 31 / 3 = 10.33 steps
     assert heat.levels == (10, 31, 0, 0)
     assert heat.peak == 0.75
 
 
 def test_the_overlay_has_one_pixel_per_cell_and_hides_least_where_attention_is_least():
-    heat = heat_map(np.array([[0.1, 0.2, 0.3, 0.4, 0.0, 0.0]]), [2, 3], centred=None)
+    heat = heat_map(np.array([[0.1, 0.2, 0.3, 0.4, 0.0, 0.0]]), [2, 3], crop=None)
     image = Image.open(io.BytesIO(base64.b64decode(overlay_png(heat)))).convert("RGBA")
     assert image.size == (3, 2)
     alpha = np.asarray(image)[..., 3].ravel()
@@ -179,15 +196,16 @@ def test_the_overlay_has_one_pixel_per_cell_and_hides_least_where_attention_is_l
 
 
 @pytest.mark.parametrize(
-    ("grid", "centred", "expected"),
+    ("grid", "crop", "expected"),
     [
         ((2, 4), None, (0, 0, 200, 100)),  # same shape as the picture
-        ((2, 4), True, (50, 0, 100, 100)),
-        ((4, 4), False, (0, 0, 200, 100)),  # stretched, and the run says so
+        ((2, 4), 1.0, (50, 0, 100, 100)),
+        ((4, 4), 0.5, (75, 25, 50, 50)),
+        ((4, 4), 0.0, (0, 0, 200, 100)),  # stretched, and the run says so
         ((4, 4), None, None),  # cropped or stretched: unknown
     ],
 )
-def test_a_map_lies_where_its_grid_lies_or_nowhere(grid, centred, expected):
+def test_a_map_lies_where_its_grid_lies_or_nowhere(grid, crop, expected):
     height, width = grid
-    heat = HeatMap(height, width, (0,) * (height * width), 1.0, centred)
+    heat = HeatMap(height, width, (0,) * (height * width), 1.0, crop)
     assert covered(heat, Picture("x", 200, 100)) == expected

@@ -78,6 +78,17 @@ class ProbedAdapter(lmms):
         processor = next(p for p in self._processors() if hasattr(p, "image_processor"))
         return check_geometry(self.model, family_of(self.model.config), processor)
 
+    def center_crop(self) -> float | None:
+        """Side of the central square that the model sees, as a share of the image's shorter side.
+
+        None where the processor cuts nothing off.
+        """
+        processor = next(p for p in self._processors() if hasattr(p, "image_processor"))
+        images = processor.image_processor
+        if not getattr(images, "do_center_crop", False):
+            return None
+        return float(images.crop_size["height"] / images.size["shortest_edge"])
+
     def generate_until(self, requests: list[Any]) -> list[Any]:
         """Probe the requests of our tasks; hand all others to the stock adapter."""
         session = session_or_none()
