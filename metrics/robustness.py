@@ -133,8 +133,8 @@ def dose_at_drop(
     order = np.sort(replicates)
     tail = (1 - level) / 2 * (order.size - 1)
     low, high = order[int(np.floor(tail))], order[int(np.ceil(order.size - 1 - tail))]
-    shown = [float(v) if np.isfinite(v) else None for v in (value, low, high)]
-    return CriticalDose(*shown, largest)
+    at, least, most = (float(v) if np.isfinite(v) else None for v in (value, low, high))
+    return CriticalDose(at, least, most, largest)
 
 
 def control_gap(

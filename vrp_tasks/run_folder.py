@@ -10,8 +10,9 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +35,17 @@ from vrp_tasks.errors import SetupError
 _PARTS = "parts"
 _RUN = "run.json"
 _SUFFIX = "_vrp"
+
+
+class Located(Protocol):
+    """A record, or anything that says where a sample's arrays are."""
+
+    @property
+    def shard(self) -> str | None: ...  # noqa: D102
+    @property
+    def row(self) -> int | None: ...  # noqa: D102
+    @property
+    def grid(self) -> list[int] | None: ...  # noqa: D102
 
 
 class _RunLock(FileLock):
@@ -149,7 +161,7 @@ class RunFolder:
             payloads += [json.loads(line) for line in part.read_text("utf-8").splitlines()]
         return payloads
 
-    def rows_of(self, name: str, records: list[SampleRecord]) -> np.ndarray | None:
+    def rows_of(self, name: str, records: Sequence[Located]) -> np.ndarray | None:
         """Array ``name`` of every record, float32 (n, …), NaN where a record lacks it.
 
         None when no record has it.
@@ -167,7 +179,7 @@ class RunFolder:
         nothing = np.full_like(like, np.nan)
         return np.stack([found.get(i, nothing) for i in range(len(records))])
 
-    def maps_of(self, records: list[SampleRecord]) -> list[np.ndarray | None]:
+    def maps_of(self, records: Sequence[Located]) -> list[np.ndarray | None]:
         """Attention maps of every record, float32 (n_layers, height, width), None where absent."""
         maps: list[np.ndarray | None] = [None] * len(records)
         for shard, rows in _by_shard(records).items():
@@ -255,7 +267,7 @@ def _unfinished_twin(path: Path, fingerprint: dict[str, Any]) -> bool:
         return False
 
 
-def _by_shard(records: list[SampleRecord]) -> dict[str, list[tuple[int, int]]]:
+def _by_shard(records: Sequence[Located]) -> dict[str, list[tuple[int, int]]]:
     """Shard -> (index of the record, its row there)."""
     rows: dict[str, list[tuple[int, int]]] = {}
     for index, record in enumerate(records):

@@ -53,14 +53,15 @@ def replaced_pixels(
         grid = family.image_grid(config, inputs, index)
         if tuple(chosen.shape) != grid:
             raise SetupError(f"cells of shape {tuple(chosen.shape)} for a grid of {grid}.")
-        edited.append(_replaced(image, chosen.to(image.device), fill))
+        edited.append(replaced_image(image, chosen, fill=fill))
     return {**inputs, "pixel_values": family.pixel_values(config, inputs, edited)}
 
 
-def _replaced(image: torch.Tensor, cells: torch.Tensor, fill: PixelFill) -> torch.Tensor:
+def replaced_image(image: torch.Tensor, cells: torch.Tensor, *, fill: PixelFill) -> torch.Tensor:
+    """A copy of one image, (3, height, width), without the content of some cells."""
     _, height, width = image.shape
     rows, columns = height // cells.shape[0], width // cells.shape[1]
-    chosen = cells.repeat_interleave(rows, dim=0).repeat_interleave(columns, dim=1)
+    chosen = cells.to(image.device).repeat_interleave(rows, dim=0).repeat_interleave(columns, dim=1)
     if fill == "mean":
         instead = image.float().mean(dim=(1, 2), keepdim=True).expand_as(image)
     else:

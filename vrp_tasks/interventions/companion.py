@@ -1,0 +1,230 @@
+"""The ``robustness`` key of a task's metadata: a sweep of interventions after the clean pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from loguru import logger
+from tqdm import tqdm
+
+from metrics.records import INTERVENTIONS_FILE
+from vrp_tasks.capture.observer import ObserverFactory
+from vrp_tasks.capture.result import Captured
+from vrp_tasks.companions import Companion
+from vrp_tasks.families import family_of
+from vrp_tasks.interventions.ablation import Site
+from vrp_tasks.interventions.branches import Answer, branched_generate
+from vrp_tasks.interventions.clean_pass import CleanPass
+from vrp_tasks.interventions.ranking import Ranking, Sample, rank_units, seeded
+from vrp_tasks.interventions.rows import SweepRows
+from vrp_tasks.interventions.settings import SweepSettings
+from vrp_tasks.interventions.sweep import Prompt, Sweep
+from vrp_tasks.interventions.unit_states import (
+    EXTRA,
+    Place,
+    UnitStateObserver,
+    UnitStates,
+    UnitStateStore,
+)
+from vrp_tasks.interventions.variants import Variant, groups_of
+
+_SLICE = 16  # samples between two writes to the run folder
+
+
+class Robustness(Companion):
+    """Ranks units on the clean pass, then measures every variant on held-out images.
+
+    With several ranks each waits for the clean pass of all, ranks on the samples of all, and
+    measures its own.
+    """
+
+    def __init__(self, adapter: Any, session: Any, task: str, options: Any) -> None:
+        super().__init__(adapter, session, task, options)
+        self.settings = SweepSettings.of(options)
+        self.model, self.family = adapter.model, family_of(adapter.model.config)
+        self.settings.check(self.model, self.family)
+        layers = self.settings.unit_layers(self.model, self.family)
+        self.groups = groups_of(self.settings, layers)
+        sites: list[Site] = ["residual", "mlp"]
+        self.places: list[Place] = [
+            (layer, site)
+            for site in sites
+            if f"ablate_{site}" in self.settings.interventions
+            for layer in layers
+        ]
+        folder = session.folder
+        self.store = UnitStateStore(folder.parts, task, folder.rank)
+
+    def observers(self) -> Sequence[ObserverFactory]:
+        """Unit states are taken from the clean pass."""
+        return [partial(UnitStateObserver, places=self.places)] if self.places else []
+
+    def after_slice(
+        self, requests: list[Any], captured: list[Captured], payloads: list[dict[str, Any]]
+    ) -> None:
+        """Keep the unit states until the ranking."""
+        if self.places:
+            self.store.add(
+                [p["doc_id"] for p in payloads], [item.extra[EXTRA] for item in captured]
+            )
+
+    def after_task(self, requests: list[Any], payloads: list[dict[str, Any]]) -> None:
+        """Rank, then sweep what is not in the run folder yet."""
+        self._complete_states(requests)
+        self._barrier()
+        samples = self._samples(requests, payloads)
+        ranking = rank_units(self.task, samples, self.settings, self.places, self.store.read)
+        for what, reason in ranking.refused.items():
+            logger.warning(f"{self.task}: no ablation of {what}: {reason}.")
+        chosen = self._chosen(samples)
+        measured = [(r, s) for r, s in self._own(requests, samples) if s.doc_id in chosen]
+        unmapped, mismatched = self._sweep(measured, ranking)
+        if unmapped:
+            ranking.refused["masks of some samples"] = f"{unmapped} samples have no attention map"
+        self.session.sweeps[self.task] = {
+            "settings": asdict(self.settings),
+            "layers": list(self.settings.unit_layers(self.model, self.family)),
+            "n_samples": len(chosen),
+            "refused": ranking.refused,
+            "top_units": ranking.top_units(),
+            "n_decoded_differently": mismatched,
+        }
+
+    def _complete_states(self, requests: list[Any]) -> None:
+        """Unit states of samples that were captured just before a run was stopped."""
+        there = self.store.docs()
+        absent = [r for r in requests if str(r.doc_id) not in there] if self.places else []
+        for start in range(0, len(absent), _SLICE):
+            own = absent[start : start + _SLICE]
+            found: dict[str, dict[str, np.ndarray]] = {}
+
+            def handler(
+                inputs: dict[str, torch.Tensor],
+                options: dict[str, Any],
+                docs: list[str],
+                found: dict[str, dict[str, np.ndarray]] = found,
+            ) -> torch.Tensor:
+                mask = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"]))
+                states = UnitStates(self.model, self.family, self.places, mask)
+                with states.attached():
+                    sequences = self.model.generate(**inputs, **options)
+                found |= {doc: states.of(index) for index, doc in enumerate(docs)}
+                return sequences
+
+            self.adapter.serve(own, handler)
+            self.store.add(list(found), list(found.values()))
+
+    def _barrier(self) -> None:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.barrier()
+
+    def _samples(self, requests: list[Any], payloads: list[dict[str, Any]]) -> list[Sample]:
+        """The clean pass of every rank, in the order of the documents."""
+        if self.adapter.world_size > 1:
+            payloads = [p for p in self.session.folder.captured() if p["task"] == self.task]
+        split = requests[0].args[5]
+        task, docs = self.session.tasks[self.task], self.adapter.task_dict[self.task][split]
+        samples = []
+        for payload in sorted(payloads, key=lambda p: int(p["doc_id"])):
+            scored = task.process_results(docs[int(payload["doc_id"])], [payload["answer"]])
+            record = scored["accuracy"]
+            samples.append(
+                Sample(
+                    doc_id=payload["doc_id"],
+                    split=split,
+                    group=record["group"],
+                    answer=payload["answer"],
+                    correct=record["correct"],
+                    shard=payload["shard"],
+                    row=payload["row"],
+                    grid=payload["grid"],
+                )
+            )
+        return samples
+
+    def _chosen(self, samples: list[Sample]) -> set[str]:
+        """Documents to measure: all, or whole images until there are enough."""
+        most = self.settings.max_samples
+        groups = list(dict.fromkeys(sample.group for sample in samples))
+        of_group: dict[str, list[str]] = {group: [] for group in groups}
+        for sample in samples:
+            of_group[sample.group].append(sample.doc_id)
+        chosen: set[str] = set()
+        for index in seeded(f"{self.task}/images").permutation(len(groups)):
+            if most is not None and len(chosen) >= most:
+                break
+            chosen.update(of_group[groups[index]])
+        return chosen
+
+    def _own(self, requests: list[Any], samples: list[Sample]) -> list[tuple[Any, Sample]]:
+        by_doc = {sample.doc_id: sample for sample in samples}
+        return [(request, by_doc[str(request.doc_id)]) for request in requests]
+
+    def _sweep(self, pairs: list[tuple[Any, Sample]], ranking: Ranking) -> tuple[int, int]:
+        """Write rows of every sample; how many had no map, and were decoded differently."""
+        done: dict[str, set[Variant]] = {}
+        for row in self.session.folder.rows(INTERVENTIONS_FILE):
+            if row["task"] == self.task:
+                own = done.setdefault(row["doc_id"], set())
+                own.add(Variant(**{name: row[name] for name in Variant.__dataclass_fields__}))
+        sweep = Sweep(self.model, self.family, ranking, max_rows=self.settings.max_rows)
+        writer = SweepRows(
+            self.adapter, self.session, self.task, {s.doc_id: s for _, s in pairs}, done
+        )
+        bar = tqdm(
+            total=len(pairs), desc=f"{self.task} + interventions", disable=not self.session.is_main
+        )
+        unmapped = 0
+        step = max(1, _SLICE // self.adapter.batch_size) * self.adapter.batch_size
+        for start in range(0, len(pairs), step):
+            part = pairs[start : start + step]
+            maps = self.session.folder.maps_of([sample for _, sample in part])
+            prompts = {s.doc_id: self._prompt(s, m) for (_, s), m in zip(part, maps, strict=True)}
+            unmapped += sum(prompt.attended is None for prompt in prompts.values())
+            wanted = [r for r, s in part if writer.missing(self.groups, s.doc_id)]
+            if wanted:
+                handler = partial(self._handle, sweep=sweep, writer=writer, prompts=prompts)
+                writer.finish(wanted, self.adapter.serve(wanted, handler))
+            bar.update(len(part))
+        bar.close()
+        return unmapped, writer.n_mismatched
+
+    def _prompt(self, sample: Sample, maps: np.ndarray | None) -> Prompt:
+        identity = f"{self.task}/{sample.split}/{sample.doc_id}"
+        if maps is None:
+            return Prompt(sample.doc_id, identity, None, None)
+        mean = maps.mean(axis=0)
+        return Prompt(sample.doc_id, identity, mean.ravel(), mean.shape)
+
+    def _handle(
+        self,
+        inputs: dict[str, torch.Tensor],
+        options: dict[str, Any],
+        docs: list[str],
+        *,
+        sweep: Sweep,
+        writer: SweepRows,
+        prompts: dict[str, Prompt],
+    ) -> torch.Tensor:
+        """One batch: the clean pass, and all of its variants that are not there yet."""
+        groups = writer.missing(self.groups, *docs)
+        own = [prompts[doc] for doc in docs]
+
+        def work(clean: CleanPass, references: list[Answer]) -> None:
+            writer.note_clean(docs, references)
+            for index, variant, answer in sweep.answers(clean, references, inputs, own, groups):
+                writer.note(docs[index], variant, answer)
+
+        return branched_generate(
+            self.model,
+            self.family,
+            inputs,
+            work,
+            keep={g.start for g in groups if g.intervention != "mask_pixels"},
+            **options,
+        )

@@ -1,0 +1,111 @@
+"""From the answers of a sweep to rows of the run folder's table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from metrics.answers import normalize_answer
+from metrics.records import INTERVENTIONS_FILE
+from vrp_tasks.interventions.branches import Answer
+from vrp_tasks.interventions.ranking import Sample
+from vrp_tasks.interventions.variants import Group, Variant
+
+
+class SweepRows:
+    """Rows of one task's sweep, written a slice of samples at a time.
+
+    Parameters
+    ----------
+    adapter, session, task
+        Decode, score and store; what is swept.
+    samples : dict of str to Sample
+        Document -> its clean pass.
+    done : dict of str to set of Variant
+        Document -> what an earlier, stopped run has written.
+
+    Attributes
+    ----------
+    n_mismatched : int
+        Clean answers that the stock adapter decoded to another text than was decoded here.
+    """
+
+    def __init__(
+        self,
+        adapter: Any,
+        session: Any,
+        task: str,
+        samples: dict[str, Sample],
+        done: dict[str, set[Variant]],
+    ) -> None:
+        self._adapter, self._session, self._task = adapter, session, task
+        self._samples, self._done = samples, done
+        self._clean: dict[str, Answer] = {}
+        self._found: dict[str, list[tuple[Variant, Answer]]] = {}
+        self.n_mismatched = 0
+
+    def missing(self, groups: list[Group], *docs: str) -> list[Group]:
+        """The variants that some of the documents lack."""
+        there = set.intersection(*(self._done.get(doc, set()) for doc in docs))
+        left = [
+            Group(g.intervention, g.layer, tuple(v for v in g.variants if v not in there))
+            for g in groups
+        ]
+        return [group for group in left if group.variants]
+
+    def note_clean(self, docs: list[str], answers: list[Answer]) -> None:
+        """Clean answers of a batch."""
+        self._clean |= dict(zip(docs, answers, strict=True))
+
+    def note(self, doc: str, variant: Variant, answer: Answer) -> None:
+        """One variant's answer."""
+        if variant not in self._done.get(doc, set()):
+            self._found.setdefault(doc, []).append((variant, answer))
+
+    def finish(self, requests: list[Any], texts: list[str]) -> None:
+        """Score what was noted and write it."""
+        rows: list[dict[str, Any]] = []
+        for request, text in zip(requests, texts, strict=True):
+            rows += self._rows_of(request, text)
+        self._session.folder.add_rows(INTERVENTIONS_FILE, rows)
+        self._clean.clear()
+        self._found.clear()
+
+    def _rows_of(self, request: Any, stock_text: str) -> list[dict[str, Any]]:
+        doc_id = str(request.doc_id)
+        sample, clean = self._samples[doc_id], self._clean[doc_id]
+        found = self._found.get(doc_id, [])
+        texts = self._texts([clean.tokens, *(answer.tokens for _, answer in found)])
+        self.n_mismatched += texts[0] != stock_text.strip()
+        doc = self._adapter.task_dict[self._task][sample.split][int(doc_id)]
+        correct = {t: self._session.correct_of(self._task, doc, t) for t in set(texts)}
+        before = normalize_answer(texts[0])
+        return [
+            {
+                "task": self._task,
+                "split": sample.split,
+                "doc_id": doc_id,
+                "group": sample.group,
+                **{name: getattr(variant, name) for name in Variant.__dataclass_fields__},
+                "answer": text,
+                "correct": correct[text],
+                "clean_correct": correct[texts[0]],
+                "agrees": int(normalize_answer(text) == before),
+                "logprob": _mean(answer.clean_logprobs),
+                "clean_logprob": _mean(clean.clean_logprobs),
+            }
+            for (variant, answer), text in zip(found, texts[1:], strict=True)
+        ]
+
+    def _texts(self, tokens: list[list[int]]) -> list[str]:
+        """Answers cut where the task's settings have the stock adapters cut them."""
+        until = (self._session.tasks[self._task].config.generation_kwargs or {}).get("until") or []
+        texts = self._adapter.texts(tokens)
+        for stop in [until] if isinstance(until, str) else until:
+            texts = [text.split(stop)[0] if stop else text for text in texts]
+        return [text.strip() for text in texts]
+
+
+def _mean(values: list[float]) -> float | None:
+    return float(np.mean(values)) if values else None
