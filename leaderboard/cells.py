@@ -41,6 +41,16 @@ def text_cell(*lines: object, limit: int = MAX_NAME) -> Cell:
     return Cell(tuple(clean(line, limit=limit) for line in lines))
 
 
+def undefined_cell(reason: str) -> Cell:
+    """Cell of a figure that does not exist; the reason becomes a footnote."""
+    return Cell((UNDEFINED,), notes=(clean(reason),), state="undefined")
+
+
+def number_cell(value: float | None, form: str = "{:.3f}", *, reason: str = "") -> Cell:
+    """Cell of a number without interval, or of none and why."""
+    return undefined_cell(reason) if value is None else Cell((form.format(value),), float(value))
+
+
 def format_estimate(estimate: Estimate) -> str:
     """``value [low, high]`` with three decimals, or an en dash."""
     if estimate.value is None:

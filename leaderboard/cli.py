@@ -11,12 +11,14 @@ from pathlib import Path
 
 from leaderboard.aggregate import DEFAULT_RESAMPLES, Board
 from leaderboard.compare import IncomparableError, compare_runs
+from leaderboard.contents import all_tables, card_tables
 from leaderboard.export import to_csv, to_json
 from leaderboard.formats import to_latex, to_markdown, to_terminal
 from leaderboard.html import to_html
 from leaderboard.read import read_run
 from leaderboard.release import comparison_as_json, comparison_as_junit, gates_table, summary
-from leaderboard.tables import OVERVIEW, Table, all_tables, run_table, transposed
+from leaderboard.tables import Table, transposed
+from leaderboard.tables_overview import OVERVIEW
 from leaderboard.text import clean, escape_markdown
 from leaderboard.verdicts import ToleranceError, read_tolerances
 from leaderboard.workers import evaluate_paths
@@ -134,7 +136,7 @@ def _show(arguments: argparse.Namespace) -> int:
     board = _read(arguments)
     if not board.runs:
         return _nothing_read(board, arguments.paths)
-    _print("\n\n".join(to_terminal(run_table(run, r)) for run in board.runs for r in run.tasks))
+    _print("\n\n\n".join(to_terminal(table) for table in card_tables(board)))
     return 0
 
 

@@ -17,7 +17,9 @@ from leaderboard import charts, plots
 from leaderboard.aggregate import Board
 from leaderboard.browser import album_of
 from leaderboard.sections import html_table, section_of
-from leaderboard.tables import all_tables
+from leaderboard.tables_overview import overview_table
+from leaderboard.tables_published import published_table
+from leaderboard.tables_signals import signals_table
 from leaderboard.text import clean
 
 SCRIPTS = ("tables.js", "charts.js", "browser.js")
@@ -38,11 +40,10 @@ def to_html(board: Board, *, published: bool = False) -> str:
     str
         One self-contained HTML document.
     """
-    overview, *rest = all_tables(board, published=published)
     album = album_of(board)
     sections = [
-        section_of(board, task, table, number, album)
-        for number, (task, table) in enumerate(zip(board.tasks, rest, strict=False))
+        section_of(board, task, signals_table(board, task), number, album)
+        for number, task in enumerate(board.tasks)
     ]
     environment = Environment(
         loader=PackageLoader("leaderboard"), autoescape=True, undefined=StrictUndefined
@@ -50,9 +51,9 @@ def to_html(board: Board, *, published: bool = False) -> str:
     environment.filters["clean"] = clean
     script = "".join(_source(environment, name) for name in SCRIPTS)
     return environment.get_template("report.html.j2").render(
-        overview=html_table(overview, "overview"),
+        overview=html_table(overview_table(board), "overview"),
         sections=sections,
-        published=html_table(rest[-1], "published") if published else None,
+        published=html_table(published_table(), "published") if published else None,
         problems=[clean(problem) for problem in board.problems],
         runs=board.runs,
         album=album,

@@ -13,7 +13,8 @@ from leaderboard.curves import model_charts, run_charts
 from leaderboard.formats import Footnotes
 from leaderboard.parts import PARTS
 from leaderboard.plots import Forest, forest
-from leaderboard.tables import Table, run_table
+from leaderboard.tables import Table
+from leaderboard.tables_signals import run_table
 
 MAX_RUNS = 30
 NARROW = 2

@@ -2,14 +2,11 @@ import pytest
 
 from leaderboard.formats import to_latex, to_markdown, to_terminal
 from leaderboard.published import FIGURES
-from leaderboard.tables import (
-    all_tables,
-    overview_table,
-    published_table,
-    run_table,
-    signals_table,
-    transposed,
-)
+from leaderboard.contents import all_tables
+from leaderboard.tables import transposed
+from leaderboard.tables_overview import overview_table
+from leaderboard.tables_published import published_table
+from leaderboard.tables_signals import run_table, signals_table
 from tests.leaderboard.cards import SIGNALS, make_board, signal
 
 
@@ -32,13 +29,15 @@ def test_signals_table_head_and_facts():
 
 def test_signals_table_keeps_the_blocks_apart_and_the_declared_order():
     assert body(to_markdown(signals_table(make_board("m"), "shapes")))[2:] == [
-        r"| *deployable (needs no label)* |  |",
+        r"| *attention (deployable)* |  |",
         r"| −H\_s (attention) | INVALID<br>constant over the run |",
+        r"| *confidence (deployable)* |  |",
         r"| token confidence | 0.750 \[0.700, 0.800\]<br>in kind 0.625 \[0.575, 0.675\] |",
         r"| first-token margin | 0.700 \[0.650, 0.750\]<br>in kind 0.600 \[0.550, 0.650\] |",
+        r"| *consistency (deployable)* |  |",
         r"| self-consistency S\_SC | 0.900 \[0.850, 0.950\]<br>in kind 0.800 \[0.750, 0.850\]"
         "<br>n 190/200 |",
-        r"| *control (a bar, not a signal)* |  |",
+        r"| *control* |  |",
         r"| answer only | 0.600 \[0.550, 0.650\]<br>in kind – (1) |",
     ]
 
@@ -48,11 +47,13 @@ def test_an_oracle_signal_has_its_own_block():
     blocks = signals_table(make_board("m", signals=(*SIGNALS, oracle)), "shapes").blocks
     assert [block.title for block in blocks] == [
         "",
-        "deployable (needs no label)",
-        "oracle (needs the true answer)",
-        "control (a bar, not a signal)",
+        "attention (deployable)",
+        "confidence (deployable)",
+        "consistency (deployable)",
+        "lens (oracle)",
+        "control",
     ]
-    assert [row[0].lines for row in blocks[2].rows] == [("truth margin, last layer",)]
+    assert [row[0].lines for row in blocks[4].rows] == [("truth margin, last layer",)]
 
 
 def test_one_kind_has_no_within_kind_line():
@@ -68,9 +69,12 @@ def test_undefined_figures_share_a_footnote_and_few_errors_are_marked():
         signal("probe", 0.8, 0.7, warning="fewer than 30 errors (12)"),
     )
     text = to_markdown(signals_table(make_board("m", signals=signals, kinds=("all",)), "shapes"))
-    assert body(text)[3:] == [
+    assert body(text)[2:] == [
+        r"| *attention (deployable)* |  |",
         r"| −H\_s (attention) | – (1) |",
+        r"| *confidence (deployable)* |  |",
         r"| token confidence | – (1) |",
+        r"| *probe (deployable)* |  |",
         r"| hidden-state probe (L2) | 0.800 \[0.750, 0.850\] ! (2) |",
     ]
     assert r"(1) one class only: no wrong answer" in text
@@ -91,6 +95,7 @@ def test_overview_row():
     assert row.strip("| ").split(" | ") == [
         "m",
         "llava",
+        "1.2 M",
         "shapes",
         "200 / 50 / 60",
         r"0.700 \[0.650, 0.750\]",
@@ -105,7 +110,7 @@ def test_overview_row():
 
 def test_no_best_signal_is_named_below_thirty_errors():
     weak = tuple(signal(s.name, 0.9, 0.9, warning="fewer than 30 errors") for s in SIGNALS)
-    cell = overview_table(make_board("m", signals=weak)).blocks[0].rows[0][5]
+    cell = overview_table(make_board("m", signals=weak)).blocks[0].rows[0][6]
     assert cell.lines == ("–",)
     assert cell.notes == (
         "no best signal is named: none is defined on 30 right and 30 wrong answers",
@@ -114,19 +119,20 @@ def test_no_best_signal_is_named_below_thirty_errors():
 
 def test_the_best_signal_goes_by_the_figure_within_kinds_where_they_are_mixed():
     signals = (signal("token_confidence", 0.9, 0.55), signal("probe", 0.7, 0.65))
-    mixed = overview_table(make_board("m", signals=signals)).blocks[0].rows[0][5]
-    single = overview_table(make_board("m", signals=signals, kinds=("all",))).blocks[0].rows[0][5]
+    mixed = overview_table(make_board("m", signals=signals)).blocks[0].rows[0][6]
+    single = overview_table(make_board("m", signals=signals, kinds=("all",))).blocks[0].rows[0][6]
     assert mixed.lines[0] == "hidden-state probe (L2)"
     assert single.lines[0] == "token confidence"
 
 
 def test_terminal_overview_on_its_side():
-    assert to_terminal(transposed(overview_table(make_board("m")))).splitlines()[:9] == [
+    assert to_terminal(transposed(overview_table(make_board("m")))).splitlines()[:10] == [
         "Overview",
         "",
         "model                m",
         "-------------------  ----------------------------",
         "family               llava",
+        "size                 1.2 M",
         "benchmark            shapes",
         "n / images / errors  200 / 50 / 60",
         "accuracy             0.700 [0.650, 0.750]",

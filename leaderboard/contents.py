@@ -1,0 +1,57 @@
+"""Which tables there are, in which order: of a whole build, and of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from leaderboard.aggregate import Board
+from leaderboard.parts import PARTS
+from leaderboard.tables import Table
+from leaderboard.tables_overview import overview_table
+from leaderboard.tables_published import published_table
+from leaderboard.tables_signals import run_table, signals_table
+
+
+def all_tables(board: Board, *, published: bool = False) -> list[Table]:
+    """Overview, per benchmark its signals and every part, and the published figures if asked for.
+
+    Parameters
+    ----------
+    board : Board
+        All results.
+    published : bool, default False
+        Add `published_table`.
+
+    Returns
+    -------
+    list of Table
+    """
+    tables = [overview_table(board)]
+    for task in board.tasks:
+        tables += [signals_table(board, task), *_parts(board, task)]
+    return [*tables, published_table()] if published else tables
+
+
+def card_tables(board: Board) -> list[Table]:
+    """Every run's full card on every benchmark: its signals, then each part for it alone.
+
+    Parameters
+    ----------
+    board : Board
+        The runs to show.
+
+    Returns
+    -------
+    list of Table
+    """
+    tables: list[Table] = []
+    for run in board.runs:
+        for result in run.tasks:
+            tables.append(run_table(run, result))
+            tables += _parts(Board((run,), n_resamples=board.n_resamples), result.task)
+    return tables
+
+
+def _parts(board: Board, task: str) -> Iterator[Table]:
+    for part in PARTS:
+        yield from part.tables(board, task)

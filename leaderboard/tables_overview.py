@@ -1,0 +1,119 @@
+"""The overview: one row per run and benchmark."""
+
+from __future__ import annotations
+
+from leaderboard.aggregate import Board, RunResult, TaskResult
+from leaderboard.cells import (
+    UNDEFINED,
+    Cell,
+    count_cell,
+    estimate_cell,
+    signal_cell,
+    text_cell,
+    undefined_cell,
+)
+from leaderboard.tables import IN_KIND, NOT_RECORDED, READING, Block, Table
+from metrics.card import SignalResult
+from metrics.signals import BY_NAME
+
+OVERVIEW = "overview"
+HEADLINE_FAMILIES = ("consistency", "attention", "probe")
+BEST = (
+    "Best single-pass signal: the highest {figure} among the deployable signals that need one "
+    "pass, chosen after the fact; the others that reach its interval are counted, not ranked."
+)
+
+
+def overview_table(board: Board) -> Table:
+    """One row per run and benchmark.
+
+    Parameters
+    ----------
+    board : Board
+        All results.
+
+    Returns
+    -------
+    Table
+    """
+    columns = (
+        "model", "family", "size", "benchmark", "n / images / errors", "accuracy",
+        "best single-pass", "self-consistency", "attention", "probe", "cost",
+    )  # fmt: skip
+    rows = [
+        _overview_row(run, result) for task in board.tasks for run, result in board.of_task(task)
+    ]
+    mixed = any(result.is_mixed for run in board.runs for result in run.tasks)
+    notes = [READING.format(n_resamples=board.n_resamples)]
+    notes += [IN_KIND] if mixed else []
+    notes.append(BEST.format(figure="in-kind AUROC (plain with one kind)" if mixed else "AUROC"))
+    return Table(OVERVIEW, "Overview", columns, (Block("", tuple(rows)),), tuple(notes))
+
+
+def size_cell(run: RunResult) -> Cell:
+    """Number of parameters: 1.65 M, 7.06 B."""
+    n = run.manifest.model.get("n_parameters")
+    if not isinstance(n, (int, float)):
+        return undefined_cell("the run recorded no number of parameters")
+    scale, unit = next((s, u) for s, u in ((1e9, "B"), (1e6, "M"), (1, "")) if n >= s or s == 1)
+    return Cell((f"{n / scale:.3g} {unit}".strip(),), float(n))
+
+
+def cost_cell(run: RunResult) -> Cell:
+    """Seconds per answer, and peak memory."""
+    cost = run.manifest.cost
+    seconds, n_samples, memory = (
+        cost.get(key) for key in ("seconds", "n_samples", "peak_memory_bytes")
+    )
+    if not seconds or not n_samples:
+        return undefined_cell("the run recorded no cost")
+    lines = [f"{seconds / n_samples:.3g} s/answer"]
+    lines += [f"{memory / 2**30:.2g} GiB"] if memory else []
+    return Cell(tuple(lines), seconds / n_samples)
+
+
+def _overview_row(run: RunResult, result: TaskResult) -> tuple[Cell, ...]:
+    mixed = result.is_mixed
+    return (
+        text_cell(run.label),
+        text_cell(run.manifest.model.get("family") or UNDEFINED),
+        size_cell(run),
+        text_cell(result.task),
+        count_cell(result.card),
+        estimate_cell(result.card.accuracy),
+        _best_single_pass(result),
+        *(_headline(result, family, mixed=mixed) for family in HEADLINE_FAMILIES),
+        cost_cell(run),
+    )
+
+
+def _headline(result: TaskResult, family: str, *, mixed: bool) -> Cell:
+    for signal in result.card.signals:
+        declared = BY_NAME.get(signal.name)
+        if signal.family == family and declared is not None and declared.headline:
+            return signal_cell(signal, mixed=mixed)
+    return undefined_cell(NOT_RECORDED)
+
+
+def _best_single_pass(result: TaskResult) -> Cell:
+    """The best of the signals that one pass gives, with how many reach its interval."""
+    fit = [
+        (value, signal)
+        for signal in result.card.signals
+        if signal.access == "deployable" and signal.family != "consistency"
+        and signal.invalid is None and not signal.warning
+        and (value := _ranking_figure(signal, mixed=result.is_mixed)) is not None
+    ]  # fmt: skip
+    if not fit:
+        reason = "no best signal is named: none is defined on 30 right and 30 wrong answers"
+        return undefined_cell(reason)
+    best = max(fit, key=lambda pair: pair[0])[1]
+    cell = signal_cell(best, mixed=result.is_mixed, named=True)
+    chosen = best.within_kind_auroc if result.is_mixed else best.auroc
+    rivals = sum(chosen.low is not None and value >= chosen.low for value, _ in fit) - 1
+    lines = (*cell.lines, f"+ {rivals} more in its interval") if rivals > 0 else cell.lines
+    return Cell(lines, cell.sort, cell.notes, cell.state)
+
+
+def _ranking_figure(signal: SignalResult, *, mixed: bool) -> float | None:
+    return signal.within_kind_auroc.value if mixed else signal.auroc.value

@@ -1,0 +1,168 @@
+"""Signals × models on one benchmark, and one run's signals with all their figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from leaderboard.aggregate import Board, RunResult, TaskResult
+from leaderboard.cells import (
+    Cell,
+    count_cell,
+    estimate_cell,
+    format_estimate,
+    signal_cell,
+    text_cell,
+    undefined_cell,
+)
+from leaderboard.tables import ACCESS_TITLES, IN_KIND, NOT_RECORDED, READING, Block, Table
+from metrics.card import SignalResult
+from metrics.signals import BY_NAME
+
+ACCESS = (
+    "Signals stand in declared order, by family. deployable: needs no label; oracle: needs the "
+    "true answer; control: a bar, not a signal."
+)
+
+
+def signals_table(board: Board, task: str) -> Table:
+    """Signals × models on one benchmark, in blocks by access and family.
+
+    Parameters
+    ----------
+    board : Board
+        All results.
+    task : str
+        Name of the benchmark.
+
+    Returns
+    -------
+    Table
+    """
+    pairs = board.of_task(task)
+    results = [result for _, result in pairs]
+    mixed = any(result.is_mixed for result in results)
+    facts = (
+        (text_cell("n / images / errors"), *(count_cell(result.card) for result in results)),
+        (text_cell("accuracy"), *(estimate_cell(result.card.accuracy) for result in results)),
+    )
+    blocks = [Block("", facts)]
+    for access, family in _families(results):
+        title = access if access == family else f"{family} ({access})"
+        blocks.append(Block(title, _signal_rows(results, access, family, mixed=mixed)))
+    notes = [READING.format(n_resamples=board.n_resamples), *([IN_KIND] if mixed else []), ACCESS]
+    columns = ("signal", *(text_cell(run.label).lines[0] for run, _ in pairs))
+    title = f"Signals on {text_cell(task).lines[0]}"
+    return Table(f"signals-{task}", title, columns, tuple(blocks), tuple(notes))
+
+
+def run_table(run: RunResult, result: TaskResult) -> Table:
+    """Every signal of one run on one benchmark with its figures, the highest first per block.
+
+    Parameters
+    ----------
+    run, result
+        The run and its result on the benchmark.
+
+    Returns
+    -------
+    Table
+    """
+    mixed = result.is_mixed
+    columns = (
+        "signal", "AUROC", *(["AUROC in kind"] if mixed else []), "AUROC in answer", "error AP",
+        "AUGRC", "n valid / n", "errors",
+    )  # fmt: skip
+    blocks = []
+    for access, title in ACCESS_TITLES.items():
+        own = [signal for signal in result.card.signals if signal.access == access]
+        if own:
+            own.sort(key=lambda signal: _falling(signal, mixed=mixed))
+            blocks.append(Block(title, tuple(_run_row(s, mixed=mixed) for s in own)))
+    rate = "undefined" if result.card.error_rate is None else f"{result.card.error_rate:.3f}"
+    notes = (
+        "in answer: pairs of right and wrong answers with the same text only. error AP: average "
+        f"precision of finding errors; its baseline is the error rate, {rate}. AUGRC: mean risk of "
+        "a silent failure, lower is better; a random score has half the error rate.",
+    )
+    name, task = text_cell(run.label, result.task).lines
+    title = (
+        f"{name} on {task}: n {result.card.n}, {result.card.n_groups} images, "
+        f"{result.card.n_errors} errors, accuracy {format_estimate(result.card.accuracy)}"
+    )
+    return Table(f"run-{run.label}-{result.task}", title, columns, tuple(blocks), notes)
+
+
+def declared_order(name: str) -> int:
+    """Position in `metrics.signals.SIGNALS`; what is not declared there comes last."""
+    order = list(BY_NAME)
+    return order.index(name) if name in BY_NAME else len(order)
+
+
+def _families(results: list[TaskResult]) -> list[tuple[str, str]]:
+    """Access and family of each block, in declared order."""
+    found = {
+        (s.access, s.family): declared_order(s.name)
+        for result in results
+        for s in sorted(result.card.signals, key=lambda s: -declared_order(s.name))
+    }
+    accesses = list(ACCESS_TITLES)
+    return sorted(found, key=lambda block: (accesses.index(block[0]), found[block], block[1]))
+
+
+def _signal_rows(
+    results: list[TaskResult], access: str, family: str, *, mixed: bool
+) -> tuple[tuple[Cell, ...], ...]:
+    """One row per signal, in declared order: an order of merit would need a test per pair."""
+    labels = {
+        s.name: s.label
+        for result in results
+        for s in result.card.signals
+        if (s.access, s.family) == (access, family)
+    }
+    return tuple(
+        (text_cell(labels[name]), *(_cell_of(result, name, mixed=mixed) for result in results))
+        for name in sorted(labels, key=declared_order)
+    )
+
+
+def _cell_of(result: TaskResult, name: str, *, mixed: bool) -> Cell:
+    for signal in result.card.signals:
+        if signal.name == name:
+            return signal_cell(signal, mixed=mixed)
+    return undefined_cell(NOT_RECORDED)
+
+
+def _falling(signal: SignalResult, *, mixed: bool) -> float:
+    """Sorts the highest first and what has no figure last."""
+    value = signal.within_kind_auroc.value if mixed else signal.auroc.value
+    return 1.0 if value is None or signal.invalid is not None else -value
+
+
+def _run_row(signal: SignalResult, *, mixed: bool) -> tuple[Cell, ...]:
+    name = text_cell(signal.label)
+    counts = (
+        Cell((f"{signal.n} / {signal.n + signal.n_missing}",), float(signal.n)),
+        Cell((str(signal.n_errors),), float(signal.n_errors)),
+    )
+    plain = signal_cell(replace(signal, n_missing=0), mixed=False)
+    if signal.invalid is not None:
+        empty = Cell(("",), state="undefined")
+        return (name, plain, *[empty] * (4 if mixed else 3), *counts)
+    augrc = (
+        undefined_cell(_no_selection(signal))
+        if signal.selective is None
+        else estimate_cell(signal.selective.augrc)
+    )
+    return (
+        name,
+        plain,
+        *([estimate_cell(signal.within_kind_auroc)] if mixed else []),
+        estimate_cell(signal.within_answer_auroc),
+        estimate_cell(signal.error_average_precision),
+        augrc,
+        *counts,
+    )
+
+
+def _no_selection(signal: SignalResult) -> str:
+    return signal.auroc.reason or "selective prediction was not computed"
