@@ -17,13 +17,8 @@ from metrics._checks import (
     refuse,
 )
 from metrics._estimate import Estimate, estimate_from_replicates
-from metrics._resampling import (
-    Weights,
-    weighted_auroc,
-    weighted_error_precision,
-    weighted_mean,
-    weighted_stratified_auroc,
-)
+from metrics._ranking import ranking_replicates, weighted_auroc, weighted_stratified_auroc
+from metrics._resampling import Weights, weighted_mean
 from metrics.discrimination import auroc, error_average_precision, within_kind_auroc
 from metrics.errors import UndefinedMetricError
 
@@ -203,7 +198,7 @@ def error_average_precision_estimate(
     except UndefinedMetricError as undefined:
         return Estimate.undefined(str(undefined))
     score = np.asarray(y_score, np.float64)
-    replicates = weighted_error_precision(np.asarray(y_true) == 1, score, columns)
+    replicates = ranking_replicates(np.asarray(y_true) == 1, score, columns).error_precision
     return estimate_from_replicates(value, replicates, weights=weights, level=level)
 
 

@@ -11,7 +11,8 @@ from statsmodels.stats.multitest import multipletests
 
 from metrics._checks import FloatArray, between, finite_array, refuse
 from metrics._estimate import Estimate, estimate_from_replicates
-from metrics._resampling import Weights, weighted_auroc
+from metrics._ranking import weighted_auroc
+from metrics._resampling import Weights
 from metrics.discrimination import auroc
 from metrics.errors import UndefinedMetricError
 

@@ -4,12 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from metrics._resampling import (
-    weighted_auroc,
-    weighted_error_precision,
-    weighted_mean,
-    weighted_stratified_auroc,
-)
+from metrics._ranking import ranking_replicates, weighted_auroc, weighted_stratified_auroc
+from metrics._resampling import weighted_mean
 from metrics.bootstrap import (
     Estimate,
     auroc_estimate,
@@ -48,14 +44,19 @@ def test_weighted_statistics_equal_repeated_samples(seed):
         weighted_auroc(y, s, weights),
         weighted_stratified_auroc(y, s, kinds, weights),
     )
-    precision, mean = weighted_error_precision(y, s, weights), weighted_mean(s, weights)
+    ranking, mean = ranking_replicates(y, s, weights), weighted_mean(s, weights)
+    precision = ranking.error_precision
     for b in range(3):
         rows = np.repeat(np.arange(n), weights[:, b])
         yb, sb, kb = y[rows], s[rows], kinds[rows]
         assert (mean[b] == pytest.approx(sb.mean())) if rows.size else np.isnan(mean[b])
         if rows.size == 0 or yb.all() or not yb.any():
-            assert np.isnan([plain[b], precision[b]]).all()
+            assert np.isnan([plain[b], precision[b], ranking.aurc[b]]).all()
             continue
+        assert ranking.auroc[b] == plain[b]
+        assert ranking.accuracy[b] == pytest.approx(yb.mean())
+        assert ranking.aurc[b] == pytest.approx(_area_by_loop(yb, sb), abs=1e-9)
+        assert ranking.oracle_aurc[b] == pytest.approx(_area_by_loop(yb, yb), abs=1e-9)
         assert plain[b] == pytest.approx(roc_auc_score(yb, sb), abs=1e-12)
         assert precision[b] == pytest.approx(average_precision_score(~yb, -sb), abs=1e-6)
         pairs = [
@@ -66,6 +67,19 @@ def test_weighted_statistics_equal_repeated_samples(seed):
         ]
         expected = np.mean(pairs) if pairs else np.nan
         assert stratified[b] == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+
+def _area_by_loop(y, s):
+    """Mean risk over every number kept, where tied answers are kept in equal parts."""
+    risks = []
+    for kept in range(1, y.size + 1):
+        wrong, room = 0.0, kept
+        for value in sorted(set(s), reverse=True):
+            level = y[s == value]
+            wrong += (~level).mean() * min(room, level.size)
+            room -= min(room, level.size)
+        risks.append(wrong / kept)
+    return np.mean(risks)
 
 
 def _gaussian(rng, n, shift):
