@@ -41,7 +41,31 @@ ARRAYS = {
     "map_layers": "(n_layers, height * width): attention to the image per layer, sums to 1; ragged "
     "(rows concatenated along the last axis, see map_offsets)",
     "map_offsets": "(n_rows + 1,): column at which each row's map starts in map_layers",
+    "map_prompt": "(n_layers, height * width): attention of the question's content words, as "
+    "map_layers (see RAGGED); grounding tasks only",
+    "map_boundary": "(n_layers, height * width): the same of the structural tokens after the image",
 }
+# arrays whose rows differ in length -> where each row starts in them
+RAGGED = {
+    "map_layers": "map_offsets",
+    "map_prompt": "map_prompt_offsets",
+    "map_boundary": "map_boundary_offsets",
+}
+
+# `map` in grounding.parquet -> what it is
+GROUNDING_MAPS = {
+    "attention.answer": "attention of the answer-side positions (map_layers), mean over layers",
+    "attention.answer.filtered": "the same without the share that the boundary markers explain",
+    "attention.prompt": "attention of the question's content words, mean over layers",
+    "attention.prompt.filtered": "the same without the share that the boundary markers explain",
+    "activation.answer": "image tokens projected on the answer's first token, context taken out",
+    "activation.answer.filtered": "the same without the share that the boundary markers explain",
+    "activation.prompt": "image tokens projected on the question's content words, likewise",
+    "activation.prompt.filtered": "the same without the share that the boundary markers explain",
+    "uniform": "baseline: every cell alike, so its scores are the chance levels",
+    "center": "baseline: a Gaussian around the middle",
+}
+REGION_MAP = "region"  # not a map: its `cells` are the annotated region
 
 
 @dataclass(frozen=True)
@@ -86,15 +110,16 @@ TABLES: dict[str, dict[str, Column]] = {
     },
     GROUNDING_FILE: {
         **_IDENTITY,
-        "map": Column("text", "e.g. attention.answer, attention.prompt.filtered, uniform"),
+        "map": Column("text", "one of `GROUNDING_MAPS`, or `REGION_MAP`"),
         "correct": Column("integer", "as in the records", True),
         "region_share": Column("number", "share of the grid inside the region = chance", True),
-        "pointing": Column("integer", "1 if the peak is inside the region, else 0", True),
+        "pointing": Column("number", "chance that a point of the peak is inside the region", True),
         "mass": Column("number", "share of the map's mass inside the region", True),
         "peak_iou": Column("number", "peak-weighted IoU with the region", True),
         "top_iou": Column("number", "IoU of the top-10 % cells with the region", True),
         "spatial_entropy": Column("number", "−H_s of the map: needs no region", True),
         "reason": Column("text", "why a value is null", True),
+        "cells": Column("bytes", "the map row by row, 255 = its peak; of a few samples", True),
     },
 }
 

@@ -25,6 +25,7 @@ from safetensors.numpy import save_file
 from metrics.records import (
     IMAGES_FILE,
     MANIFEST_FILE,
+    RAGGED,
     RECORDS_FILE,
     TABLES,
     RunManifest,
@@ -289,7 +290,7 @@ def _stack_rows(arrays: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Columns of a shard; a row that lacks an array holds zeros and ``<name>.present`` false."""
     columns: dict[str, np.ndarray] = {}
     for name in sorted({name for own in arrays for name in own}):
-        if name == "map_layers":
+        if name in RAGGED:
             columns |= _ragged(name, [own.get(name) for own in arrays])
             continue
         like = next(own[name] for own in arrays if name in own)
@@ -300,10 +301,10 @@ def _stack_rows(arrays: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _ragged(name: str, maps: list[np.ndarray | None]) -> dict[str, np.ndarray]:
-    n_layers = next(m.shape[0] for m in maps if m is not None)
-    filled = [np.zeros((n_layers, 0), np.float32) if m is None else m for m in maps]
+    n_layers, dtype = next((len(m), m.dtype) for m in maps if m is not None)
+    filled = [np.zeros((n_layers, 0), dtype) if m is None else m for m in maps]
     offsets = np.cumsum([0] + [m.shape[1] for m in filled])
-    return {name: np.concatenate(filled, axis=1), "map_offsets": offsets}
+    return {name: np.concatenate(filled, axis=1), RAGGED[name]: offsets}
 
 
 def _write(path: Path, text: str) -> None:

@@ -163,6 +163,7 @@ def capture_arrays(
     missing: dict[str, str] = {}
     if captured.maps is not None:
         arrays["map_layers"] = captured.maps.astype(np.float32)
+    arrays |= captured.extra.get("arrays", {})
     if hidden_dtype == "none":
         return arrays, {"hidden": "hidden states were not kept (hidden_dtype=none)"}
     if "hidden_answer" in captured.missing:

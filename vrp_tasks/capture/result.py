@@ -37,7 +37,7 @@ class Captured:
         Why something above is None or absent; keys ``attention``, ``hidden_answer`` and those of
         observers.
     extra : dict of str to object
-        What observers measured, by their own key.
+        What observers measured, by their own key; ``arrays`` (name -> array) is kept in the shards.
     """
 
     tokens: list[int]
