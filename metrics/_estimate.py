@@ -17,7 +17,8 @@ class Estimate:
     """A figure with its interval, or why there is none.
 
     ``value``, ``low``, ``high`` and ``stderr`` are all numbers or all None; ``reason`` is None
-    exactly when they are numbers. ``n_dropped`` counts resamples that lacked a class.
+    exactly when they are numbers. ``n_dropped`` counts resamples that lacked a class. ``note`` says
+    where the interval is not a percentile interval, or must not be taken at its width.
     """
 
     value: float | None
@@ -26,6 +27,7 @@ class Estimate:
     stderr: float | None
     reason: str | None
     n_dropped: int = 0
+    note: str | None = None
 
     @classmethod
     def undefined(cls, reason: str, *, n_dropped: int = 0) -> Estimate:
@@ -38,7 +40,7 @@ def estimate_from_replicates(
 ) -> Estimate:
     """Return the percentile interval; undefined if the resamples cannot carry one."""
     between("estimate", "level", level, 0, 1)
-    if (weights == weights[:, :1]).all():
+    if _one_group(weights):
         return Estimate.undefined("one group only: no interval")
     kept = replicates[np.isfinite(replicates)]
     n_dropped = replicates.size - kept.size
@@ -48,4 +50,11 @@ def estimate_from_replicates(
         )
     low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
     stderr = float(kept.std(ddof=1))
-    return Estimate(value, float(low), float(high), stderr, None, n_dropped)
+    note = "every resample gives this value: no sign of certainty" if low == high else None
+    return Estimate(value, float(low), float(high), stderr, None, n_dropped, note)
+
+
+def _one_group(weights: Weights) -> bool:
+    # a few resamples tell groups apart, except by rare chance
+    few = weights[:16]
+    return bool((few == few[:, :1]).all()) and bool((weights == weights[:, :1]).all())

@@ -17,8 +17,9 @@ from metrics._checks import (
     refuse,
 )
 from metrics._estimate import Estimate, estimate_from_replicates
-from metrics._ranking import ranking_replicates, weighted_auroc, weighted_stratified_auroc
+from metrics._ranking import ranking_replicates, weighted_stratified_auroc
 from metrics._resampling import Weights, weighted_mean
+from metrics._separation import with_separation_bound
 from metrics.discrimination import auroc, error_average_precision, within_kind_auroc
 from metrics.errors import UndefinedMetricError
 
@@ -96,7 +97,10 @@ def auroc_estimate(
     .. math:: [q_{\alpha/2}, q_{1-\alpha/2}] \text{ of } A^{*}_1, \dots, A^{*}_B
 
     with :math:`A^*_b` the statistic of resample :math:`b`. Resamples in which a class is absent are
-    dropped and counted. Higher means better separation. Range: :math:`[0, 1]`.
+    dropped and counted. Where the value is 1 (or 0) in every resample, the resamples have no width;
+    the interval is then :math:`[0.05^{1/m}, 1]`, about :math:`[1 - 3/m, 1]`, with :math:`m` pairs
+    of a right and a wrong answer that share no image, and the estimate's note says so. Higher means
+    better separation. Range: :math:`[0, 1]`.
 
     Parameters
     ----------
@@ -142,12 +146,12 @@ def auroc_estimate(
         return Estimate.undefined(str(undefined))
     correct = np.asarray(y_true) == 1
     score = np.asarray(y_score, np.float64)
-    if kinds is None:
-        replicates = weighted_auroc(correct, score, columns)
-    else:
+    strata = np.zeros(score.size, np.int64)
+    if kinds is not None:
         strata = codes("auroc_estimate", "kinds", kinds, score.size)
-        replicates = weighted_stratified_auroc(correct, score, strata, columns)
-    return estimate_from_replicates(value, replicates, weights=weights, level=level)
+    replicates = weighted_stratified_auroc(correct, score, strata, columns)
+    found = estimate_from_replicates(value, replicates, weights=weights, level=level)
+    return with_separation_bound(found, correct, strata, weights, level)
 
 
 def error_average_precision_estimate(

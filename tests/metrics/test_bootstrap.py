@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from metrics._ranking import ranking_replicates, weighted_auroc, weighted_stratified_auroc
@@ -183,3 +184,51 @@ def test_refusals():
         auroc_estimate([0, 1], [1, 2], weights=weights)
     with pytest.raises(ValueError, match=r"`level` must be in \(0, 1\], got 2"):
         mean_estimate([1, 2, 3], weights=weights, level=2)
+
+
+def test_perfect_separation_has_the_width_of_the_rule_of_three():
+    # 40 images, right and wrong answers in 20 each: 20 disjoint pairs
+    y = np.arange(40) < 20
+    weights = cluster_weights(range(40), n_resamples=200, rng=np.random.default_rng(0))
+    found = auroc_estimate(y, y + 0.0, weights=weights)
+    assert (found.value, found.high) == (1, 1)
+    assert found.low == pytest.approx(0.05 ** (1 / 20))
+    assert found.low == pytest.approx(1 - 3 / 20, abs=0.02)
+    assert found.stderr > 0
+    assert "rule of three" in found.note
+    inverted = auroc_estimate(y, 1.0 - y, weights=weights)
+    assert (inverted.low, inverted.value) == (0, 0)
+    assert inverted.high == pytest.approx(1 - 0.05 ** (1 / 20))
+    # two questions per image, one right and one wrong: a pair takes two of the 20 images
+    paired = cluster_weights(
+        [i // 2 for i in range(40)], n_resamples=200, rng=np.random.default_rng(0)
+    )
+    y = np.arange(40) % 2 == 0
+    assert auroc_estimate(y, y + 0.0, weights=paired).low == pytest.approx(0.05 ** (1 / 10))
+
+
+def test_perfect_separation_within_kinds_weighs_the_kinds_by_pairs():
+    kinds = ["a"] * 20 + ["b"] * 8
+    y = np.r_[np.arange(20) < 10, np.arange(8) < 4]
+    weights = cluster_weights(range(28), n_resamples=200, rng=np.random.default_rng(0))
+    found = auroc_estimate(y, y + 0.0, weights=weights, kinds=kinds)
+    # 100 pairs with 10 disjoint ones, 16 pairs with 4
+    assert found.low == pytest.approx((100 * 0.05 ** (1 / 10) + 16 * 0.05 ** (1 / 4)) / 116)
+
+
+def test_a_truth_at_the_bound_is_rarely_perfect():
+    # 3 right and 3 wrong answers: an AUROC as low as the bound gives a perfect sample in at most
+    # 5 % of draws
+    weights = cluster_weights(range(6), n_resamples=400, rng=np.random.default_rng(0))
+    y = np.arange(6) < 3
+    bound = auroc_estimate(y, y + 0.0, weights=weights).low
+    assert bound == pytest.approx(0.05 ** (1 / 3))
+    shift = 2**0.5 * norm.ppf(bound)
+    s = np.random.default_rng(11).normal(size=(20_000, 6)) + shift * y
+    perfect = (s[:, :3].min(axis=1) > s[:, 3:].max(axis=1)).mean()
+    assert 0 < perfect < 0.05
+
+
+def test_a_constant_statistic_says_that_its_width_is_no_certainty():
+    weights = cluster_weights(range(9), n_resamples=50, rng=np.random.default_rng(0))
+    assert "no sign of certainty" in mean_estimate([1.0] * 9, weights=weights).note
