@@ -135,17 +135,19 @@ def chart(
     drawn = [s for s in series if any(y is not None for y in s.y)]
     if not drawn:
         return None
-    box = _Box(*_x_axis(drawn, x_range), *_y_axis(drawn, y_range, reference))
-    x_ticks = _ticks(box.x_low, box.x_high, 6, whole=whole_x)
-    y_ticks = _ticks(box.y_low, box.y_high, 4)
+    x_low, x_high = x_range or _x_ends(drawn)
+    x_ticks = _ticks(x_low, x_high, 6, whole=whole_x)
+    y_ticks = _ticks(*(y_range or _y_ends(drawn, reference)), 4)
+    y_low, y_high = y_range or (y_ticks[0], y_ticks[-1])
+    box = _Box(x_low, x_high, y_low, y_high)
     corner = max(box.x_low, box.y_low), min(box.x_high, box.y_high)
     return Chart(
         title=clean(title[:1].upper() + title[1:], limit=200),
         caption=clean(caption),
         x_label=clean(x_label, limit=MAX_NAME),
         y_label=clean(y_label, limit=MAX_NAME),
-        x_ticks=tuple(Tick(box.x(v), _number(v)) for v in x_ticks),
-        y_ticks=tuple(Tick(box.y(v), _number(v)) for v in y_ticks),
+        x_ticks=tuple(Tick(box.x(v), _number(v)) for v in x_ticks if x_low <= v <= x_high),
+        y_ticks=tuple(Tick(box.y(v), _number(v)) for v in y_ticks if y_low <= v <= y_high),
         lines=tuple(_line(s, box, x_label, y_label) for s in drawn),
         reference=None
         if reference is None
@@ -189,25 +191,15 @@ class _Box:
         return self.x(x), self.y(y)
 
 
-def _x_axis(series: Sequence[Series], given: tuple[float, float] | None) -> tuple[float, float]:
-    if given is not None:
-        return given
+def _x_ends(series: Sequence[Series]) -> tuple[float, float]:
     values = [x for s in series for x, y in zip(s.x, s.y, strict=True) if y is not None]
     return _apart(min(values), max(values))
 
 
-def _y_axis(
-    series: Sequence[Series],
-    given: tuple[float, float] | None,
-    reference: tuple[float, str] | None,
-) -> tuple[float, float]:
-    if given is not None:
-        return given
+def _y_ends(series: Sequence[Series], reference: tuple[float, str] | None) -> tuple[float, float]:
     values = [v for s in series for v in (*s.y, *s.low, *s.high) if v is not None]
     values += [] if reference is None else [reference[0]]
-    low, high = _apart(min(values), max(values))
-    ticks = MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-    return float(ticks[0]), float(ticks[-1])
+    return _apart(min(values), max(values))
 
 
 def _apart(low: float, high: float) -> tuple[float, float]:
@@ -219,10 +211,11 @@ def _apart(low: float, high: float) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float, n: int, *, whole: bool = False) -> list[float]:
+    """Round numbers, the first at or below ``low`` and the last at or above ``high``."""
     locator = MaxNLocator(nbins=n, steps=[1, 2, 2.5, 5, 10], integer=whole)
-    slack = 1e-6 * (high - low)
-    found = [float(v) for v in locator.tick_values(low, high) if low - slack <= v <= high + slack]
-    return [0.0 if abs(v) < slack else v for v in found]
+    near_zero = 1e-6 * (high - low)
+    found = [float(v) for v in locator.tick_values(low, high)]
+    return [0.0 if abs(v) < near_zero else round(v, 12) for v in found]
 
 
 def _number(value: float) -> str:

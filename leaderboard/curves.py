@@ -224,12 +224,14 @@ def _layers(profile: LayerProfile) -> Chart | None:
     caption = "Mean, and band from the first to the third quartile."
     if profile.n_missing:
         caption += f" {profile.n_missing} answers have none."
-    mark = " (oracle: needs the true answer)" if profile.quantity.oracle else ""
+    if profile.quantity.oracle:
+        caption += " Needs the true answer."
+    mark = " (oracle)" if profile.quantity.oracle else ""
     return chart(
         profile.label + mark,
         series,
         x_label="layer (0: embeddings)" if first == 0 else "layer",
-        y_label="value",
+        y_label=profile.quantity.unit,
         caption=caption,
         whole_x=True,
     )

@@ -210,10 +210,8 @@ def _map_of(run: Run, record: SampleRecord, crop: float | None) -> HeatMap:
 
 
 def _crop_of(run: Run) -> float | None:
-    stated = run.manifest.model.get("center_crop", "not said")
-    if stated is None:
-        return 0.0
-    return float(stated) if isinstance(stated, int | float) and 0 < stated <= 1 else None
+    stated = run.manifest.model.get("center_crop")
+    return float(stated) if isinstance(stated, int | float) and 0 <= stated <= 1 else None
 
 
 def heat_map(layers: np.ndarray, grid: Sequence[int], *, crop: float | None) -> HeatMap:

@@ -34,18 +34,19 @@ class Quantity:
 
     name: str
     label: str
+    unit: str
     first: int = 1
     oracle: bool = False
 
 
 QUANTITIES = (
-    Quantity(ENTROPY, "spatial entropy H_s / ln S"),
-    Quantity("image_attention_mass", "attention mass on the image"),
-    Quantity("answer_margin", "margin of the given answer", first=0),
-    Quantity("truth_margin", "margin of the true answer", first=0, oracle=True),
-    Quantity("update_norm", "update norm of the image tokens"),
-    Quantity("margin_from_mlp", "added to the margin by MLPs"),
-    Quantity("margin_from_attention", "added to the margin by attention"),
+    Quantity(ENTROPY, "spatial entropy H_s / ln S", "of ln S"),
+    Quantity("image_attention_mass", "attention mass on the image", "share"),
+    Quantity("answer_margin", "margin of the given answer", "logits", first=0),
+    Quantity("truth_margin", "margin of the true answer", "logits", first=0, oracle=True),
+    Quantity("update_norm", "update norm of the image tokens", "norm"),
+    Quantity("margin_from_mlp", "added to the margin by MLPs", "logits"),
+    Quantity("margin_from_attention", "added to the margin by attention", "logits"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import resource
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import torch
 
+from vrp_tasks.grounding.geometry import window_of
+from vrp_tasks.grounding.regions import UnmappedError
 from vrp_tasks.run_folder import sha256_of
 
 _PACKAGES = (
@@ -57,6 +60,22 @@ def checkpoint_identity(pretrained: str, commit: str | None) -> dict[str, Any]:
         "weights_sha256_of": "all bytes" if whole else "names, sizes and first MiB of each file",
         "commit": commit,
     }
+
+
+def center_crop(image_processor: Any) -> float | None:
+    """Side of the central square that the grid covers, as a share of the image's shorter side.
+
+    0 where it covers the whole image, None where it covers neither or that is not known.
+    """
+    try:
+        seen = window_of(image_processor, (200, 100))
+    except UnmappedError:
+        return None
+    if (seen.left, seen.top, seen.right, seen.bottom) == (0, 0, 200, 100):
+        return 0.0
+    side = seen.bottom - seen.top
+    is_square = math.isclose(seen.right - seen.left, side, rel_tol=0.02)
+    return side / 100 if is_square and seen.top >= 0 else None
 
 
 def describe_model(lm: Any) -> dict[str, Any]:

@@ -1,9 +1,17 @@
 // One tip for the whole page: pointing at a chart or a footnote mark, or focusing it, fills it.
 const tip = document.getElementById("tip");
+let anchor = null;  // where the tip points to, asked again when something scrolls
 
-function say(text, x, y) {
+function say(text, where) {
   tip.textContent = text;
   tip.hidden = false;
+  anchor = where;
+  place();
+}
+
+function place() {
+  if (tip.hidden) return;
+  const { x, y } = anchor();
   const box = tip.getBoundingClientRect();
   const left = Math.min(Math.max(4, x - box.width / 2), document.documentElement.clientWidth - box.width - 4);
   const above = y - box.height - 12;
@@ -35,8 +43,7 @@ for (const svg of document.querySelectorAll("svg.chart")) {
     ring.setAttribute("cx", point.x);
     ring.setAttribute("cy", point.y);
     ring.setAttribute("r", 6);
-    const place = new DOMPoint(point.x, point.y).matrixTransform(svg.getScreenCTM());
-    say(point.text, place.x, place.y);
+    say(point.text, () => new DOMPoint(point.x, point.y).matrixTransform(svg.getScreenCTM()));
   }
 
   function hide() {
@@ -55,8 +62,8 @@ for (const svg of document.querySelectorAll("svg.chart")) {
   }
 
   function point(event) {
-    const place = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
-    const [line, index] = nearest(null, place.x, place.y);
+    const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+    const [line, index] = nearest(null, x, y);
     show(line, index);
   }
 
@@ -93,8 +100,8 @@ for (const svg of document.querySelectorAll("svg.chart")) {
 function note(event) {
   const mark = event.target.closest?.("a.note");
   if (!mark) return;
-  const box = mark.getBoundingClientRect();
-  say(document.querySelector(mark.getAttribute("href")).querySelector("span").textContent, box.x, box.y);
+  const text = document.querySelector(mark.getAttribute("href")).querySelector("span").textContent;
+  say(text, () => mark.getBoundingClientRect());
 }
 
 function noteEnds(event) {
@@ -105,4 +112,4 @@ document.addEventListener("pointerover", note);
 document.addEventListener("focusin", note);
 document.addEventListener("pointerout", noteEnds);
 document.addEventListener("focusout", noteEnds);
-document.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
+document.addEventListener("scroll", place, { passive: true, capture: true });

@@ -8,9 +8,11 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
     button.type = "button";
     button.textContent = head.textContent;
     head.replaceChildren(button);
+    // figures start with the highest, text with A
+    const figures = [...table.tBodies].some((body) => [...body.rows].some((row) => typeof key(row, column) === "number"));
+    const turns = figures ? [null, "descending", "ascending"] : [null, "ascending", "descending"];
     button.addEventListener("click", () => {
-      const now = head.getAttribute("aria-sort");
-      const next = now === null ? "descending" : now === "descending" ? "ascending" : null;
+      const next = turns[(turns.indexOf(head.getAttribute("aria-sort")) + 1) % 3];
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       if (next !== null) head.setAttribute("aria-sort", next);
       original.forEach((rows, body) => body.append(...ordered(rows, column, next)));
@@ -37,7 +39,7 @@ function key(row, column) {
 
 function compare(a, b) {
   if (typeof a === "number" && typeof b === "number") return a - b;
-  return String(b).localeCompare(String(a));
+  return String(a).localeCompare(String(b));
 }
 
 for (const input of document.querySelectorAll("input[data-filter]")) {

@@ -37,7 +37,8 @@ class Page:
         self._number, self._session, self._events, self._rest = 0, None, [], b""
         read_here, write_there = os.pipe()
         read_there, write_here = os.pipe()
-        command = f'exec "$@" 3<&{read_there} 4>&{write_there}'
+        # dash takes no descriptor above 9 behind <&
+        command = f'exec "$@" 3</dev/fd/{read_there} 4>/dev/fd/{write_there}'
         self._process = subprocess.Popen(
             ["sh", "-c", command, "sh", CHROMIUM, *OPTIONS, f"--user-data-dir={profile}"],
             pass_fds=(read_there, write_there),
@@ -86,9 +87,18 @@ class Page:
 
     def run(self, expression: str):
         """Value of an expression of JavaScript."""
-        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        result = self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
+
+    def scroll_to(self, selector: str) -> dict[str, float]:
+        """Bring an element into view; its place there, once scrolling has settled."""
+        element = f"document.querySelector({selector!r})"
+        self.run(f"{element}.scrollIntoView({{ block: 'center', behavior: 'instant' }})")
+        self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        return self.run(f"{element}.getBoundingClientRect().toJSON()")
 
     def press(self, key: str) -> None:
         """Press and release one key, as a person would."""

@@ -74,7 +74,7 @@ def test_each_part_of_a_card_has_its_chart():
         "Reliability: token confidence",
         "AUROC of S_SC by number of samples",
         "Probe AUROC by layer",
-        "Margin of the true answer (oracle: needs the true answer)",
+        "Margin of the true answer (oracle)",
         "Added to the margin of the given answer",
     ]
 
@@ -106,7 +106,7 @@ def test_a_reliability_diagram_has_a_point_per_filled_bin():
 
 def test_margins_start_at_the_embeddings_and_shares_are_said():
     charts = by_title(run_charts(*pair()))
-    truth = charts["Margin of the true answer (oracle: needs the true answer)"]
+    truth = charts["Margin of the true answer (oracle)"]
     assert truth.lines[0].tips[0].endswith("layer 0: 0")
     assert "5 answers have none" in truth.caption
     branches = charts["Added to the margin of the given answer"]

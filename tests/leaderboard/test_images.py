@@ -166,7 +166,8 @@ def test_only_files_of_the_run_are_opened(tmp_path):
     ("said", "crop"),
     [
         ({}, None),
-        ({"center_crop": None}, 0.0),
+        ({"center_crop": None}, None),
+        ({"center_crop": 0}, 0.0),
         ({"center_crop": 0.875}, 0.875),
         ({"center_crop": "<b>"}, None),
         ({"center_crop": 7}, None),

@@ -36,6 +36,7 @@ from vrp_tasks.companions import Companion, companions_for
 from vrp_tasks.errors import CaptureError
 from vrp_tasks.families import family_of
 from vrp_tasks.preflight import settings_from
+from vrp_tasks.provenance import center_crop
 from vrp_tasks.session import Session
 from vrp_tasks.session_state import active_session, session_or_none
 from vrp_tasks.signals import capture_arrays, capture_payload
@@ -79,15 +80,9 @@ class ProbedAdapter(lmms):
         return check_geometry(self.model, family_of(self.model.config), processor)
 
     def center_crop(self) -> float | None:
-        """Side of the central square that the model sees, as a share of the image's shorter side.
-
-        None where the processor cuts nothing off.
-        """
+        """What `vrp_tasks.provenance.center_crop` says of the stock adapter's processor."""
         processor = next(p for p in self._processors() if hasattr(p, "image_processor"))
-        images = processor.image_processor
-        if not getattr(images, "do_center_crop", False):
-            return None
-        return float(images.crop_size["height"] / images.size["shortest_edge"])
+        return center_crop(processor.image_processor)
 
     def generate_until(self, requests: list[Any]) -> list[Any]:
         """Probe the requests of our tasks; hand all others to the stock adapter."""
