@@ -11,6 +11,21 @@ from dataclasses import dataclass
 from leaderboard.aggregate import Board
 from leaderboard.charts import Chart
 from leaderboard.tables import Table
+from leaderboard.tables_card import (
+    calibration_tables,
+    consistency_tables,
+    fusion_tables,
+    selective_tables,
+)
+from leaderboard.tables_controls import controls_tables
+from leaderboard.tables_cost import cost_tables
+from leaderboard.tables_lens import lens_tables
+from leaderboard.tables_transfer import transfer_tables
+
+
+def no_charts(board: Board, task: str) -> Sequence[Chart]:
+    """For a part whose curves stand with its runs, or that has none."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -28,7 +43,16 @@ class Part:
 
     title: str
     tables: Callable[[Board, str], Sequence[Table]]
-    charts: Callable[[Board, str], Sequence[Chart]]
+    charts: Callable[[Board, str], Sequence[Chart]] = no_charts
 
 
-PARTS: tuple[Part, ...] = ()
+PARTS: tuple[Part, ...] = (
+    Part("Controls and leakage", controls_tables),
+    Part("Calibration", calibration_tables),
+    Part("Selective prediction", selective_tables),
+    Part("Fusion", fusion_tables),
+    Part("Self-consistency", consistency_tables),
+    Part("Logit lens", lens_tables),
+    Part("Transfer", transfer_tables),
+    Part("Cost", cost_tables),
+)

@@ -41,6 +41,11 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
+def task_title(what: str, task: str) -> str:
+    """Title of a table about one benchmark."""
+    return f"{what} on {text_cell(task).lines[0]}"
+
+
 def transposed(table: Table) -> Table:
     """The table with one column per row, for few rows of many columns.
 

@@ -14,7 +14,15 @@ from leaderboard.cells import (
     text_cell,
     undefined_cell,
 )
-from leaderboard.tables import ACCESS_TITLES, IN_KIND, NOT_RECORDED, READING, Block, Table
+from leaderboard.tables import (
+    ACCESS_TITLES,
+    IN_KIND,
+    NOT_RECORDED,
+    READING,
+    Block,
+    Table,
+    task_title,
+)
 from metrics.card import SignalResult
 from metrics.signals import BY_NAME
 
@@ -51,7 +59,7 @@ def signals_table(board: Board, task: str) -> Table:
         blocks.append(Block(title, _signal_rows(results, access, family, mixed=mixed)))
     notes = [READING.format(n_resamples=board.n_resamples), *([IN_KIND] if mixed else []), ACCESS]
     columns = ("signal", *(text_cell(run.label).lines[0] for run, _ in pairs))
-    title = f"Signals on {text_cell(task).lines[0]}"
+    title = task_title("Signals", task)
     return Table(f"signals-{task}", title, columns, tuple(blocks), tuple(notes))
 
 
@@ -100,7 +108,7 @@ def declared_order(name: str) -> int:
 
 def _families(results: list[TaskResult]) -> list[tuple[str, str]]:
     """Access and family of each block, in declared order."""
-    found = {
+    found: dict[tuple[str, str], int] = {
         (s.access, s.family): declared_order(s.name)
         for result in results
         for s in sorted(result.card.signals, key=lambda s: -declared_order(s.name))

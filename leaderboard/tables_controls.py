@@ -1,0 +1,110 @@
+"""The bars that a signal has to beat: controls, shuffled labels, leakage, the paper's protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from leaderboard.aggregate import Board, RunResult, TaskResult
+from leaderboard.cells import UNDEFINED, Cell, estimate_cell, signal_cell, text_cell, undefined_cell
+from leaderboard.tables import NOT_RECORDED, Block, Table, task_title
+from leaderboard.tables_signals import declared_order
+
+NO_PROBE = "the run fitted no probe"
+NOTE = (
+    "A control knows nothing of the answer's truth; a signal is worth having where it beats them. "
+    "Shuffled labels: what the probe scores when there is nothing to find. Leakage: the same probe "
+    "under a split by row, where images are shared by training and test, and by image, which is "
+    "what is reported. Protocol “paper”: one 80/20 split, best layer chosen on what is reported; "
+    "for comparison only."
+)
+
+
+def controls_tables(board: Board, task: str) -> list[Table]:
+    """Controls × models on one benchmark, and beside them the probe that they are bars for."""
+    pairs = board.of_task(task)
+    if not any(s.access == "control" for _, r in pairs for s in r.card.signals):
+        return []
+    columns = ("control", *(text_cell(run.label).lines[0] for run, _ in pairs))
+    blocks = [
+        Block("controls", _control_rows([result for _, result in pairs])),
+        Block("hidden-state probe", _probe_rows(pairs)),
+    ]
+    title = task_title("Controls and leakage", task)
+    return [Table(f"controls-{task}", title, columns, tuple(blocks), (NOTE,))]
+
+
+def _control_rows(results: list[TaskResult]) -> tuple[tuple[Cell, ...], ...]:
+    mixed = any(result.is_mixed for result in results)
+    labels = {s.name: s.label for r in results for s in r.card.signals if s.access == "control"}
+    by_name = [{signal.name: signal for signal in r.card.signals} for r in results]
+    return tuple(
+        (
+            text_cell(labels[name]),
+            *(
+                signal_cell(signals[name], mixed=mixed)
+                if name in signals
+                else undefined_cell(NOT_RECORDED)
+                for signals in by_name
+            ),
+        )
+        for name in sorted(labels, key=declared_order)
+    )
+
+
+def _probe_rows(pairs: list[tuple[RunResult, TaskResult]]) -> tuple[tuple[Cell, ...], ...]:
+    rows: dict[str, Callable[[RunResult, TaskResult], Cell]] = {
+        "probe, as reported": _reported,
+        "within equal answers": _within_answer,
+        "shuffled labels": lambda run, result: _shuffled(_found(run, result)),
+        "leakage: by row → by image": lambda run, result: _leakage(_found(run, result)),
+        "protocol “paper” (for comparison only)": lambda run, result: _paper(_found(run, result)),
+    }
+    return tuple(
+        (text_cell(label), *(cell(run, result) for run, result in pairs))
+        for label, cell in rows.items()
+    )
+
+
+def _found(run: RunResult, result: TaskResult) -> Mapping[str, Any]:
+    return run.manifest.probe.get(result.task, {})
+
+
+def _reported(run: RunResult, result: TaskResult) -> Cell:
+    for signal in result.card.signals:
+        if signal.name == "probe":
+            return signal_cell(signal, mixed=result.is_mixed)
+    return undefined_cell(NOT_RECORDED)
+
+
+def _within_answer(run: RunResult, result: TaskResult) -> Cell:
+    for signal in result.card.signals:
+        if signal.name == "probe" and signal.invalid is None:
+            return estimate_cell(signal.within_answer_auroc)
+    return undefined_cell(NO_PROBE)
+
+
+def _shuffled(found: Mapping[str, Any]) -> Cell:
+    values = [v for v in found.get("shuffled_label_aurocs") or () if v is not None]
+    if not values:
+        return undefined_cell(NO_PROBE)
+    mean = sum(values) / len(values)
+    spread = f"{mean:.3f} ({min(values):.3f} … {max(values):.3f})"
+    return Cell((spread, f"{len(values)} shuffles"), mean)
+
+
+def _leakage(found: Mapping[str, Any]) -> Cell:
+    leakage = found.get("leakage") or {}
+    row, grouped = leakage.get("row_split"), leakage.get("grouped_split")
+    if row is None or grouped is None:
+        return undefined_cell(leakage.get("line") or NO_PROBE)
+    return Cell((f"{row:.3f} → {grouped:.3f}",), row - grouped)
+
+
+def _paper(found: Mapping[str, Any]) -> Cell:
+    paper = found.get("paper") or {}
+    if paper.get("auroc") is None:
+        return undefined_cell(paper.get("note") or NO_PROBE)
+    layer = paper.get("layer")
+    lines = [f"{paper['auroc']:.3f}", f"layer {UNDEFINED if layer is None else layer}"]
+    return Cell(tuple(lines), paper["auroc"])
