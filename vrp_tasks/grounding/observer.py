@@ -1,0 +1,211 @@
+"""Captures what the maps are made of, in the one prefill: a few attention rows and last states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from vrp_tasks.capture.decode_state import DecodeState
+from vrp_tasks.capture.observer import CaptureContext, Observer
+from vrp_tasks.capture.result import Captured
+from vrp_tasks.grounding.activation import TokenActivations
+from vrp_tasks.grounding.attention import Readers, attention_to_image
+from vrp_tasks.grounding.maps import GroundingMaps
+from vrp_tasks.grounding.words import UnalignedError, Word, align_words
+
+KEY = "grounding"
+_UNSEEN = "the question stands before the image, which its words do not attend to"
+_WORDS, _MARKERS = 0, 1  # rows of what `attention_to_image` returns
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    """What is read off one prompt; ``reason`` says why there are no words."""
+
+    words: list[Word]
+    reason: str | None
+    image: torch.Tensor
+    markers: torch.Tensor
+    context: torch.Tensor
+    readers: Readers | None
+
+
+class PromptMaps(Observer):
+    """Adds `GroundingMaps` to ``extra["grounding"]`` and the maps per layer to ``extra["arrays"]``.
+
+    Parameters
+    ----------
+    context : CaptureContext
+        With questions and tokenizer.
+    words_of : callable
+        The part of a prompt's text whose content words count.
+    """
+
+    def __init__(self, context: CaptureContext, *, words_of: Callable[[str], str]) -> None:
+        super().__init__(context)
+        self.words_of = words_of
+        self.prompts = [self._read(index) for index in range(len(context.input_ids))]
+        self.layers: list[list[torch.Tensor]] = [[] for _ in self.prompts]
+        self.states = torch.empty(0)
+        self.reading = True
+
+    def _read(self, index: int) -> _Prompt:
+        context = self.context
+        ids = context.input_ids[index]
+        image = context.family.image_tokens(context.model.config, ids).cpu()
+        place = torch.arange(len(ids))
+        after = place > (int(place[image].max()) if image.any() else len(ids))
+        tokenizer = context.tokenizer
+        is_marker = torch.zeros_like(image)
+        if tokenizer is not None:
+            is_marker = context.family.boundary_markers(tokenizer, ids).cpu()
+        # the last prompt token is the answer's own first position, whatever it is
+        markers = place[after & is_marker & (place < len(ids) - 1)]
+        try:
+            words, reason = self._words(index, ids.tolist()), None
+        except UnalignedError as unaligned:
+            words, reason = [], str(unaligned)
+        context_places = place[after & ~is_marker]
+        readers = _readers(words, markers, image) if image.any() else None
+        return _Prompt(words, reason, image, markers, context_places, readers)
+
+    def _words(self, index: int, ids: list[int]) -> list[Word]:
+        question, tokenizer = self.context.questions[index], self.context.tokenizer
+        if question is None or tokenizer is None:
+            raise UnalignedError("the question is not known to the capture")
+        return align_words(tokenizer, ids, self.words_of(question))
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Hook the final norm."""
+        norm = self.context.family.decoder(self.context.model).norm
+        handle = norm.register_forward_hook(self._on_norm)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def _on_norm(self, _module: nn.Module, _args: tuple, output: torch.Tensor) -> None:
+        if self.reading:
+            self.states = output
+
+    def after_prefill(self, outputs: Any) -> None:
+        """The prompt's states are there; those of answer tokens are not needed."""
+        self.reading = False
+
+    def on_attention(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        mask: torch.Tensor | None,
+        scaling: float,
+    ) -> None:
+        """Keep two mean rows per prompt."""
+        for index, prompt in enumerate(self.prompts):
+            if prompt.readers is not None:
+                own = None if mask is None else mask[index if len(mask) > 1 else 0, 0]
+                rows = attention_to_image(prompt.readers, query[index], key[index], own, scaling)
+                self.layers[index].append(rows.cpu())
+
+    def collect(self, index: int, item: Captured, state: DecodeState) -> None:
+        """The maps of one prompt."""
+        found = GroundingMaps()
+        item.extra[KEY] = found
+        if item.maps is None or item.grid is None or self.prompts[index].readers is None:
+            reason = item.missing.get("attention", "no attention map")
+            for side in ("attention.answer", "attention.prompt"):
+                found.lack(side, reason)
+            for side in ("activation.answer", "activation.prompt"):
+                found.lack(side, reason)
+            return
+        rows = torch.stack(self.layers[index]).double().numpy()
+        self._attention(found, item.maps.astype(np.float64), rows, self.prompts[index], item)
+        self._activation(found, index, item)
+
+    def _attention(
+        self,
+        found: GroundingMaps,
+        answer: np.ndarray,
+        rows: np.ndarray,
+        prompt: _Prompt,
+        item: Captured,
+    ) -> None:
+        assert item.grid is not None
+        boundary = rows[:, _MARKERS] if len(prompt.markers) else None
+        found.add("attention.answer", answer, boundary, item.grid)
+        arrays = item.extra.setdefault("arrays", {})
+        if boundary is not None:
+            arrays["map_boundary"] = _stored(boundary)
+        if prompt.reason is not None:
+            found.lack("attention.prompt", prompt.reason)
+        elif not rows[:, _WORDS].any():
+            found.lack("attention.prompt", _UNSEEN)
+        else:
+            found.add("attention.prompt", rows[:, _WORDS], boundary, item.grid)
+            arrays["map_prompt"] = _stored(rows[:, _WORDS])
+
+    def _activation(self, found: GroundingMaps, index: int, item: Captured) -> None:
+        assert item.grid is not None
+        prompt, ids = self.prompts[index], self.context.input_ids[index].cpu()
+        states = self.states[index]
+        activations = TokenActivations(
+            image=states[prompt.image.to(states.device)],
+            text=states[prompt.context.to(states.device)],
+            text_ids=ids[prompt.context],
+            text_positions=prompt.context,
+            unembedding=self.context.model.get_output_embeddings().weight,
+            grid=item.grid,
+        )
+        markers = activations.of_markers(ids[prompt.markers]).reshape(1, -1)
+        boundary = markers if len(prompt.markers) and markers.any() else None
+        if item.tokens:
+            answer = activations.of_token(item.tokens[0], len(ids))
+            _add_activation(found, "activation.answer", answer, boundary, item.grid)
+        else:
+            found.lack("activation.answer", "the answer is empty")
+        reason = prompt.reason or found.missing.get("attention.prompt")
+        if reason is not None:
+            found.lack("activation.prompt", reason)
+        else:
+            words = activations.of_words([w.positions for w in prompt.words], ids.tolist())
+            _add_activation(found, "activation.prompt", words, boundary, item.grid)
+
+
+def _add_activation(
+    found: GroundingMaps,
+    side: str,
+    activation: np.ndarray,
+    boundary: np.ndarray | None,
+    grid: tuple[int, int],
+) -> None:
+    if activation.any():
+        found.add(side, activation.reshape(1, -1), boundary, grid)
+    else:
+        found.lack(side, "no image token activates it beyond what the context explains")
+
+
+def _readers(words: list[Word], markers: torch.Tensor, image: torch.Tensor) -> Readers:
+    """Two mean rows: over words (each the mean over its tokens), and over the markers."""
+    positions = sorted({p for word in words for p in word.positions} | set(markers.tolist()))
+    weights = torch.zeros(2, len(positions))
+    column = {position: index for index, position in enumerate(positions)}
+    for word in words:
+        for position in word.positions:
+            weights[_WORDS, column[position]] += 1 / len(word.positions) / len(words)
+    for position in markers.tolist():
+        weights[_MARKERS, column[position]] = 1 / len(markers)
+    return Readers(torch.tensor(positions, dtype=torch.long), weights, image)
+
+
+def _stored(layers: np.ndarray) -> np.ndarray:
+    """Per layer, each scaled to sum to 1; half precision is enough for a picture of a map."""
+    mass = layers.sum(axis=1, keepdims=True)
+    scaled: np.ndarray = np.divide(layers, mass, out=np.zeros_like(layers), where=mass > 0)
+    return scaled.astype(np.float16)
