@@ -81,8 +81,12 @@ class ProbedAdapter(lmms):
 
     def center_crop(self) -> float | None:
         """What `vrp_tasks.provenance.center_crop` says of the stock adapter's processor."""
+        return center_crop(self.stock_image_processor())
+
+    def stock_image_processor(self) -> Any:
+        """What turns images into pixel values."""
         processor = next(p for p in self._processors() if hasattr(p, "image_processor"))
-        return center_crop(processor.image_processor)
+        return processor.image_processor
 
     def generate_until(self, requests: list[Any]) -> list[Any]:
         """Probe the requests of our tasks; hand all others to the stock adapter."""
