@@ -39,7 +39,6 @@ from metrics.comparison import (
     Difference,
     benjamini_hochberg,
     holm,
-    paired_auroc_difference,
     smallest_detectable_difference,
 )
 from metrics.controls import category_only_scores
@@ -69,6 +68,12 @@ from metrics.grounding_maps import (
     rank_gaussian_filter,
 )
 from metrics.logit_lens import MarginSummary, answer_margin, margin_summary, mlp_share
+from metrics.paired_differences import (
+    paired_augrc_difference,
+    paired_auroc_difference,
+    paired_calibration_error_difference,
+    paired_mean_difference,
+)
 from metrics.probe_controls import LeakageReport, leakage_report, shuffled_label_aurocs
 from metrics.probes import ProbeScores, cross_fit_probe
 from metrics.proportions import effective_sample_size, wilson_interval
@@ -173,7 +178,10 @@ __all__ = [
     "mlp_share",
     "n_distinct",
     "normalize_answer",
+    "paired_augrc_difference",
     "paired_auroc_difference",
+    "paired_calibration_error_difference",
+    "paired_mean_difference",
     "pairwise_agreement",
     "parse_yes_no",
     "peak_weighted_iou",

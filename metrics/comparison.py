@@ -10,10 +10,7 @@ from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
 from metrics._checks import FloatArray, between, finite_array, refuse
-from metrics._estimate import Estimate, estimate_from_replicates
-from metrics._ranking import weighted_auroc
-from metrics._resampling import Weights
-from metrics.discrimination import auroc
+from metrics._estimate import Estimate
 from metrics.errors import UndefinedMetricError
 
 
@@ -24,73 +21,6 @@ class Difference:
     estimate: Estimate
     p_value: float | None
     smallest_detectable: float | None
-
-
-def paired_auroc_difference(
-    first: tuple[ArrayLike, ArrayLike],
-    second: tuple[ArrayLike, ArrayLike],
-    *,
-    weights: Weights,
-    level: float = 0.95,
-) -> Difference:
-    r"""AUROC of one minus AUROC of the other, on the same samples and the same resamples.
-
-    .. math:: D^*_b = A_1(w_b) - A_2(w_b), \qquad p = 2 \Phi(-|D| / \mathrm{sd}(D^*))
-
-    Two signals of one model share their labels; two models bring their own, which is why DeLong's
-    test does not apply. No direction: positive favours the first. Range: :math:`[-1, 1]`.
-
-    Parameters
-    ----------
-    first, second : tuple of (y_true, y_score), each shape (n_samples,)
-        Rows of both belong to the same samples.
-    weights : uint16 array, shape (n_resamples, n_samples)
-        From `cluster_weights`.
-    level : float in (0, 1), default 0.95
-        Coverage of the interval.
-
-    Returns
-    -------
-    Difference
-        Undefined with a reason if either AUROC is.
-
-    Raises
-    ------
-    ValueError
-        If an argument is malformed.
-
-    References
-    ----------
-    Method §7 (ours).
-
-    Examples
-    --------
-    >>> from metrics.bootstrap import cluster_weights
-    >>> rng = np.random.default_rng(0)
-    >>> y = np.arange(200) % 2
-    >>> weights = cluster_weights(range(200), n_resamples=200, rng=rng)
-    >>> good, bad = y + rng.normal(size=200), rng.normal(size=200)
-    >>> found = paired_auroc_difference((y, good), (y, bad), weights=weights)
-    >>> found.estimate.low > 0, found.p_value < 0.05
-    (True, True)
-    """
-    try:
-        value = auroc(*first) - auroc(*second)
-    except UndefinedMetricError as undefined:
-        return Difference(Estimate.undefined(str(undefined)), None, None)
-    n = len(np.asarray(first[0]))
-    if len(np.asarray(second[0])) != n or weights.shape[1] != n:
-        got = f"{n}, {len(np.asarray(second[0]))} and {weights.shape[1]}"
-        raise refuse("paired_auroc_difference", "first, second, weights", "of one length", got)
-    one, two = (
-        weighted_auroc(np.asarray(y) == 1, np.asarray(s, np.float64), weights.T)
-        for y, s in (first, second)
-    )
-    estimate = estimate_from_replicates(value, one - two, weights=weights, level=level)
-    if estimate.stderr is None or estimate.stderr == 0:
-        return Difference(estimate, None, None)
-    p = float(2 * norm.sf(abs(value) / estimate.stderr))
-    return Difference(estimate, p, smallest_detectable_difference(estimate.stderr))
 
 
 def smallest_detectable_difference(

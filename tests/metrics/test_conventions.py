@@ -35,7 +35,9 @@ NO_DIRECTION = {
     "answer_flips", "dose_response", "image_folds", "probe_weights", "ranking_verdict",
     "robustness_area_difference",
     "leakage_report", "margin_summary", "mlp_share", "shuffled_label_aurocs",
-    "benjamini_hochberg", "fisher_interval", "holm", "paired_auroc_difference", "reliability_bins",
+    "benjamini_hochberg", "fisher_interval", "holm", "reliability_bins",
+    "paired_augrc_difference", "paired_auroc_difference", "paired_calibration_error_difference",
+    "paired_mean_difference",
     "risk_coverage_curve",
     "cluster_weights", "entropy_evolution", "majority_answer", "mean_estimate", "wilson_interval",
 }  # fmt: skip
