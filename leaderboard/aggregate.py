@@ -8,6 +8,7 @@ from pathlib import Path
 
 from leaderboard.profiles import LayerProfile, layer_profiles
 from leaderboard.read import Problem, Run
+from leaderboard.robustness import Robustness, summarise
 from leaderboard.samples import Showcase, showcase_of
 from metrics.card import Card
 from metrics.record_card import card_of_records
@@ -25,6 +26,7 @@ class TaskResult:
     card: Card
     profiles: tuple[LayerProfile, ...] = ()
     showcase: Showcase | None = None
+    robustness: Robustness | None = None
 
     @property
     def is_mixed(self) -> bool:
@@ -122,6 +124,7 @@ def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
         card=card_of_records(records, invalid=invalid, n_resamples=n_resamples),
         profiles=layer_profiles(records),
         showcase=showcase_of(run, task),
+        robustness=summarise(run, task, n_resamples),
     )
 
 

@@ -13,6 +13,7 @@ from leaderboard.aggregate import DEFAULT_RESAMPLES, Board
 from leaderboard.compare import IncomparableError, compare_runs
 from leaderboard.contents import all_tables, card_tables
 from leaderboard.export import to_csv, to_json
+from leaderboard.figures_robustness import write_figures
 from leaderboard.formats import to_latex, to_markdown, to_terminal
 from leaderboard.html import to_html
 from leaderboard.read import read_run
@@ -125,6 +126,7 @@ def _build(arguments: argparse.Namespace) -> int:
     }
     for name, text in contents.items():
         (output / name).write_text(text, encoding="utf-8", newline="\n")
+    write_figures(board, output)
     _print("\n\n\n".join(to_terminal(_narrow(table)) for table in tables))
     for problem in problems:
         _print(f"not in the tables: {problem}")

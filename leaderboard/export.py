@@ -112,7 +112,11 @@ def _run_as_json(run: RunResult) -> dict[str, Any]:
         "path": str(run.path),
         "manifest": run.manifest.to_json(),
         "tasks": {
-            result.task: {"kinds": result.kinds, "card": _plain(result.card)}
+            result.task: {
+                "kinds": result.kinds,
+                "card": _plain(result.card),
+                "robustness": _plain(result.robustness),
+            }
             for result in run.tasks
         },
     }

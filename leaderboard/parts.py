@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from leaderboard.aggregate import Board
 from leaderboard.charts import Chart
+from leaderboard.figures_robustness import figures as robustness_figures
 from leaderboard.tables import Table
 from leaderboard.tables_card import (
     calibration_tables,
@@ -20,6 +21,7 @@ from leaderboard.tables_card import (
 from leaderboard.tables_controls import controls_tables
 from leaderboard.tables_cost import cost_tables
 from leaderboard.tables_lens import lens_tables
+from leaderboard.tables_robustness import tables as robustness_tables
 from leaderboard.tables_transfer import transfer_tables
 
 
@@ -54,5 +56,6 @@ PARTS: tuple[Part, ...] = (
     Part("Self-consistency", consistency_tables),
     Part("Logit lens", lens_tables),
     Part("Transfer", transfer_tables),
+    Part("Robustness", robustness_tables, robustness_figures),
     Part("Cost", cost_tables),
 )

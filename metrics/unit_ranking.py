@@ -151,14 +151,17 @@ def probe_weights(
     return basis.to_input(coefficients) * varies
 
 
-def ranking_verdict(drop: Estimate, gap: Estimate, *, margin: float = 0.05) -> RankingVerdict:
+def ranking_verdict(
+    drop: Estimate, gap: Estimate, *, n_groups: int, margin: float = 0.05
+) -> RankingVerdict:
     r"""Whether the units ranked highest decide the answer, read from two intervals.
 
     .. math:: \text{bottleneck}: g_{high} < -m; \qquad \text{distributed}: d_{low} > -m
 
     with :math:`g` the accuracy without the ranked units less that without as many random ones,
     :math:`d` the accuracy without the ranked units less the clean one, :math:`m` the margin. If
-    neither holds, the data cannot tell. No direction. Range: the three words.
+    neither holds, the data cannot tell. Where no answer changed, resamples cannot vary and
+    :math:`d_{low} = -3 / n_{groups}` (rule of three). No direction. Range: the three words.
 
     Parameters
     ----------
@@ -166,6 +169,8 @@ def ranking_verdict(drop: Estimate, gap: Estimate, *, margin: float = 0.05) -> R
         :math:`d`, e.g. at a tenth of the units.
     gap : Estimate
         :math:`g` at the same dose, from `control_gap`.
+    n_groups : int
+        Number of images.
     margin : float in (0, 1], default 0.05
         The smallest change of accuracy that matters.
 
@@ -182,16 +187,18 @@ def ranking_verdict(drop: Estimate, gap: Estimate, *, margin: float = 0.05) -> R
     References
     ----------
     arXiv 2605.08200 contrasts fragile bottlenecks with distributed reliability by point values;
-    reading it from intervals is ours.
+    reading it from intervals is ours. Hanley and Lippman-Hand (1983), JAMA 249, rule of three.
 
     Examples
     --------
     >>> ranking_verdict(
-    ...     Estimate(-0.30, -0.36, -0.24, 0.03, None), Estimate(-0.28, -0.35, -0.21, 0.03, None)
+    ...     Estimate(-0.30, -0.36, -0.24, 0.03, None), Estimate(-0.28, -0.35, -0.21, 0.03, None),
+    ...     n_groups=100,
     ... ).word
     'bottleneck'
     """
     between("ranking_verdict", "margin", margin, 0, 1)
+    at_least("ranking_verdict", "n_groups", n_groups, 1)
     for estimate in (drop, gap):
         if estimate.reason is not None:
             return RankingVerdict("cannot tell", estimate.reason)
@@ -199,11 +206,13 @@ def ranking_verdict(drop: Estimate, gap: Estimate, *, margin: float = 0.05) -> R
     shown = f"{_points(drop)} against clean, {_points(gap)} against random units"
     if gap.high is not None and gap.high < -margin:
         return RankingVerdict("bottleneck", f"{shown}: more than {points:g} points below random")
-    if drop.low is not None and drop.low > -margin:
+    low = drop.low if drop.stderr else -3 / n_groups
+    if low is not None and low > -margin:
         return RankingVerdict("distributed", f"{shown}: less than {points:g} points lost")
-    return RankingVerdict(
-        "cannot tell", f"{shown}: neither clearly above nor below {points:g} points"
-    )
+    if not drop.stderr:
+        shown += f", no answer changed in {n_groups} images"
+    why = f"{shown}: neither clearly above nor below {points:g} points"
+    return RankingVerdict("cannot tell", why)
 
 
 def _points(estimate: Estimate) -> str:

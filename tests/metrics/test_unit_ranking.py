@@ -86,14 +86,27 @@ def test_images_stay_whole_and_strata_in_proportion():
 )
 def test_verdicts(drop, gap, word):
     estimates = [Estimate(v, low, high, 0.01, None) for v, low, high in (drop, gap)]
-    found = ranking_verdict(*estimates)
+    found = ranking_verdict(*estimates, n_groups=100)
     assert found.word == word
     assert f"{100 * drop[0]:+.1f}" in found.reason
 
 
 def test_an_undefined_estimate_cannot_tell():
     fine = Estimate(0.0, -0.01, 0.01, 0.005, None)
-    found = ranking_verdict(Estimate.undefined("12 wrong answers to rank units on"), fine)
+    found = ranking_verdict(
+        Estimate.undefined("12 wrong answers to rank units on"), fine, n_groups=100
+    )
     assert (found.word, found.reason) == ("cannot tell", "12 wrong answers to rank units on")
     with pytest.raises(ValueError, match="`margin` must be in"):
-        ranking_verdict(Estimate(0, 0, 0, 1, None), Estimate(0, 0, 0, 1, None), margin=2)
+        ranking_verdict(
+            Estimate(0, 0, 0, 1, None), Estimate(0, 0, 0, 1, None), n_groups=9, margin=2
+        )
+
+
+def test_no_change_in_few_images_proves_little():
+    """Resamples of equal samples have no width; of 30 images a tenth could still change."""
+    same = Estimate(0.0, 0.0, 0.0, 0.0, None)
+    few = ranking_verdict(same, same, n_groups=30)
+    assert few.word == "cannot tell"
+    assert "no answer changed in 30 images" in few.reason
+    assert ranking_verdict(same, same, n_groups=61).word == "distributed"
