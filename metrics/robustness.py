@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
 
 from metrics._checks import FloatArray, between, refuse, same_length
 from metrics._estimate import Estimate, estimate_from_replicates
+from metrics._paired import difference_of_replicates
 from metrics._resampling import Weights
-from metrics.comparison import Difference, smallest_detectable_difference
+from metrics.comparison import Difference
 from metrics.dose_response import DoseResponse
 
 
@@ -245,11 +245,7 @@ def robustness_area_difference(
         return Difference(Estimate.undefined(reason), None, None)
     one, two = (_area(curve.doses, curve.accuracies(weights)) for curve in (first, second))
     value = float(values[0] - values[1])
-    estimate = estimate_from_replicates(value, one - two, weights=weights, level=0.95)
-    if not estimate.stderr:
-        return Difference(estimate, None, None)
-    p = float(2 * norm.sf(abs(value) / estimate.stderr))
-    return Difference(estimate, p, smallest_detectable_difference(estimate.stderr))
+    return difference_of_replicates(value, one - two, weights=weights, level=0.95)
 
 
 def _area(doses: FloatArray, accuracy: FloatArray) -> FloatArray:
