@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 from datasets import Dataset
 from PIL import Image
 
 from vrp_tasks.scoring import Item, reliability_results
 from vrp_tasks.world.dataset import load_test_split
+from vrp_tasks.world.encoding import decode_mask
 
 
 def all_kinds(_seed: Dataset) -> Dataset:
@@ -45,6 +47,15 @@ def _of_kind(kind: str) -> Dataset:
 def doc_to_visual(doc: dict[str, Any]) -> list[Image.Image]:
     """The scene."""
     return [doc["image"].convert("RGB")]
+
+
+def region(doc: dict[str, Any]) -> dict[str, Any] | None:
+    """What is visible of the objects that the question is about; None where it is about none."""
+    if not doc["evidence"]:
+        return None
+    masks = [decode_mask(doc["masks"][index]) for index in doc["evidence"]]
+    height, width = masks[0].shape
+    return {"mask": np.any(masks, axis=0), "boxes": None, "size": [width, height]}
 
 
 def normalize(answer: str) -> str:
