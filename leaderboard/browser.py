@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from leaderboard.aggregate import Board
 from leaderboard.images import HeatMap, Picture, covered, overlay_png
 from leaderboard.samples import Example, Showcase, SignalValue
+from leaderboard.text import clean
 
 # Of base64: with 30 runs the rest of the file is about as large again.
 MAX_ALBUM = 5_000_000
+LABEL_WIDTH, MAX_REASON = 32, 120
 TOO_MANY = "left out to keep this file small; pictures of a run's first samples are in it"
 
 
@@ -47,6 +49,11 @@ class View:
     score: float | None
     headline: tuple[SignalValue, ...]
     others: tuple[SignalValue, ...]
+
+    @property
+    def others_text(self) -> str:
+        """A line per signal that is no headline: tables of them are most of a large report."""
+        return "\n".join(_line(signal) for signal in self.others)
 
 
 @dataclass(frozen=True)
@@ -139,6 +146,14 @@ def _view(example: Example, signal: str, album: Album) -> View:
         tuple(shown),
         tuple(others),
     )
+
+
+def _line(signal: SignalValue) -> str:
+    mark = "" if signal.access == "deployable" else f" ({signal.access})"
+    if signal.value is None or signal.rank is None:
+        return f"{signal.label + mark:{LABEL_WIDTH}}  – {clean(signal.reason, limit=MAX_REASON)}"
+    value = f"{signal.value:.4g}".replace("-", "−")
+    return f"{signal.label + mark:{LABEL_WIDTH}}{value:>10}  above {100 * signal.rank:.0f} %"
 
 
 def _overlay(heat: HeatMap, picture: Picture | None) -> tuple[Overlay | None, str]:

@@ -18,7 +18,6 @@ from leaderboard.text import MAX_NAME, clean
 WIDTH, HEIGHT = 360.0, 214.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 348.0, 12.0, 172.0
 N_COLOURS = 8
-MAX_POINTS = 80
 MAX_RADIUS = 9.0
 
 
@@ -68,7 +67,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Line:
-    """One curve laid out: SVG paths, its points' tips, and what it stands for.
+    """One curve laid out: SVG paths, what its points say after its name, and what it stands for.
 
     ``path`` names every defined point in order, which is where the script reads them from.
     """
@@ -156,23 +155,6 @@ def chart(
     )
 
 
-def thinned(
-    x: Sequence[float], y: Sequence[float], *, most: int = MAX_POINTS
-) -> tuple[list[float], list[float]]:
-    """At most ``most`` points of a long curve, evenly spaced, with both ends.
-
-    Examples
-    --------
-    >>> thinned(range(101), range(101), most=3)
-    ([0, 50, 100], [0, 50, 100])
-    """
-    n = len(x)
-    if n <= most:
-        return list(x), list(y)
-    kept = sorted({round(i * (n - 1) / (most - 1)) for i in range(most)})
-    return [x[i] for i in kept], [y[i] for i in kept]
-
-
 @dataclass(frozen=True)
 class _Box:
     x_low: float
@@ -229,11 +211,7 @@ def _line(series: Series, box: _Box, x_label: str, y_label: str) -> Line:
         for x, y in zip(series.x, series.y, strict=True)
     ]
     name = clean(series.name, limit=MAX_NAME)
-    tips = [
-        clean(f"{name}: {hint}", limit=240)
-        for hint, p in zip(hints, points, strict=True)
-        if p is not None
-    ]
+    tips = [clean(hint, limit=200) for hint, p in zip(hints, points, strict=True) if p is not None]
     defined = [p for p in points if p is not None]
     scatter = bool(series.sizes)
     shares = [s for s, p in zip(series.sizes, points, strict=True) if p] if scatter else []

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from leaderboard.aggregate import RunResult, TaskResult
-from leaderboard.charts import N_COLOURS, Chart, Series, chart, thinned
+from leaderboard.charts import N_COLOURS, Chart, Series, chart
 from leaderboard.profiles import Curve, LayerProfile
 from metrics.bootstrap import Estimate
 from metrics.card import CalibratedSignal, SignalResult
@@ -105,7 +105,7 @@ def _risk_by_model(pairs: Pairs, family: str) -> Chart | None:
 def _risk_series(signal: SignalResult, name: str, colour: int) -> Series:
     if signal.selective is None:
         return Series(name, (), ())
-    x, y = thinned(signal.selective.coverage, signal.selective.risk)
+    x, y = signal.selective.coverage, signal.selective.risk
     hints = [f"risk {r:.3f} at coverage {c:.2f}" for c, r in zip(x, y, strict=True)]
     return Series(name, x, y, hints, colour=colour, dots=False)
 

@@ -45,10 +45,7 @@ def to_html(board: Board, *, published: bool = False) -> str:
         section_of(board, task, signals_table(board, task), number, album)
         for number, task in enumerate(board.tasks)
     ]
-    environment = Environment(
-        loader=PackageLoader("leaderboard"), autoescape=True, undefined=StrictUndefined
-    )
-    environment.filters["clean"] = clean
+    environment = make_environment()
     script = "".join(_source(environment, name) for name in SCRIPTS)
     return environment.get_template("report.html.j2").render(
         overview=html_table(overview_table(board), "overview"),
@@ -63,6 +60,15 @@ def to_html(board: Board, *, published: bool = False) -> str:
         script=Markup(script),
         script_hash=script_hash(script),
     )
+
+
+def make_environment() -> Environment:
+    """The templates: everything is escaped, an unknown name is an error."""
+    environment = Environment(
+        loader=PackageLoader("leaderboard"), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters["clean"] = clean
+    return environment
 
 
 def script_hash(script: str) -> str:

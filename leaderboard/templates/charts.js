@@ -27,8 +27,8 @@ for (const svg of document.querySelectorAll("svg.chart")) {
     if (series === null) {
       series = [...svg.querySelectorAll("[data-tips]")].map((group) => {
         const numbers = group.querySelector(".curve").getAttribute("d").match(/-?[\d.]+/g).map(Number);
-        return group.dataset.tips.split("\n").map((text, i) => (
-          { text, group, x: numbers[2 * i], y: numbers[2 * i + 1] }));
+        return group.dataset.tips.split("\n").map((hint, i) => (
+          { text: (group.dataset.name ?? "") + hint, group, x: numbers[2 * i], y: numbers[2 * i + 1] }));
       });
     }
     return series;

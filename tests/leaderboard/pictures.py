@@ -25,9 +25,14 @@ N_LAYERS = 3
 
 def jpeg(seed: int = 0, size: tuple[int, int] = (96, 64)) -> bytes:
     """A picture of noise."""
-    noise = np.random.default_rng(seed).integers(0, 256, size=(size[1], size[0], 3), dtype=np.uint8)
+    shape = (size[1], size[0], 3)
+    return as_jpeg(np.random.default_rng(seed).integers(0, 256, size=shape, dtype=np.uint8))
+
+
+def as_jpeg(pixels: np.ndarray) -> bytes:
+    """Encode an array of shape (height, width, 3)."""
     buffer = io.BytesIO()
-    Image.fromarray(noise).save(buffer, format="JPEG")
+    Image.fromarray(pixels).save(buffer, format="JPEG")
     return buffer.getvalue()
 
 

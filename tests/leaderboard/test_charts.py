@@ -1,6 +1,4 @@
-import pytest
-
-from leaderboard.charts import BOTTOM, LEFT, RIGHT, TOP, Series, chart, thinned
+from leaderboard.charts import BOTTOM, LEFT, RIGHT, TOP, Series, chart
 
 
 def drawn(*series, **options):
@@ -14,9 +12,9 @@ def test_ends_of_the_axes_are_ends_of_the_box():
     assert line.path == f"M{LEFT:g} {BOTTOM:g} {middle} L{RIGHT:g} {TOP:g}"
     assert line.dots.count("h0") == 3
     assert line.tips == (
-        "s: layer 0, AUROC 0",
-        "s: layer 1, AUROC 0.5",
-        "s: layer 2, AUROC 1",
+        "layer 0, AUROC 0",
+        "layer 1, AUROC 0.5",
+        "layer 2, AUROC 1",
     )
 
 
@@ -67,11 +65,3 @@ def test_the_reference_is_within_the_axis_and_texts_are_clean():
 def test_whole_numbers_only_where_layers_are_counted():
     plot = drawn(Series("s", [1, 2, 3], [0, 1, 2]), whole_x=True)
     assert [tick.text for tick in plot.x_ticks] == ["1", "2", "3"]
-
-
-@pytest.mark.parametrize("n", [1, 80, 81, 3000])
-def test_a_thinned_curve_keeps_both_ends(n):
-    x, y = thinned(range(n), range(n), most=80)
-    assert len(x) == min(n, 80)
-    assert (x[0], x[-1]) == (0, n - 1)
-    assert x == y

@@ -11,15 +11,15 @@ from metrics.calibration import reliability_bins
 from metrics.card import CalibratedSignal, ConsistencyCard
 from metrics.selective_card import Selective
 from tests.leaderboard.cards import estimate, make_card, signal
+from tests.leaderboard.full_card import SELECTIVE
 from tests.leaderboard.golden import KINDS, make_manifest, make_records
 
 NONE = Estimate.undefined("not of interest here")
 
 
 def selective(*, n: int = 4) -> Selective:
-    figures = {name: NONE for name in Selective.__dataclass_fields__}
     coverage = tuple((i + 1) / n for i in range(n))
-    return Selective(**figures | {"coverage": coverage, "risk": tuple(c / 2 for c in coverage)})
+    return replace(SELECTIVE, coverage=coverage, risk=tuple(c / 2 for c in coverage))
 
 
 def calibrated() -> CalibratedSignal:
@@ -83,12 +83,12 @@ def test_points_say_their_values():
     charts = by_title(run_charts(*pair()))
     risk = charts["Risk against coverage"]
     assert [line.name for line in risk.lines] == ["token confidence", "self-consistency S_SC"]
-    assert risk.lines[0].tips[1] == "token confidence: risk 0.250 at coverage 0.50"
+    assert risk.lines[0].tips[1] == "risk 0.250 at coverage 0.50"
     by_k = charts["AUROC of S_SC by number of samples"].lines[0]
-    assert by_k.tips[1] == "m: k 3: 0.700 [0.650, 0.750]"
+    assert by_k.tips[1] == "k 3: 0.700 [0.650, 0.750]"
     assert by_k.band
     probe = charts["Probe AUROC by layer"].lines[0]
-    assert probe.tips == ("m: layer 1: 0.600", "m: layer 2: 0.800")
+    assert probe.tips == ("layer 1: 0.600", "layer 2: 0.800")
 
 
 def test_a_reliability_diagram_has_a_point_per_filled_bin():
@@ -96,8 +96,8 @@ def test_a_reliability_diagram_has_a_point_per_filled_bin():
     (line,) = diagram.lines
     # (0, 0.5] holds 0.2 and 0.4 with one right of two; (0.5, 1] holds 0.9, right
     assert line.tips == (
-        "token confidence: stated 0.30, right 0.50, n 2",
-        "token confidence: stated 0.90, right 1.00, n 1",
+        "stated 0.30, right 0.50, n 2",
+        "stated 0.90, right 1.00, n 1",
     )
     assert "ECE 0.125" in diagram.caption
     assert "cross-fitted by image" in diagram.caption
