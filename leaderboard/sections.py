@@ -17,7 +17,6 @@ from leaderboard.tables import Table
 from leaderboard.tables_signals import run_table
 
 MAX_RUNS = 30
-NARROW = 2
 
 
 @dataclass(frozen=True)
@@ -79,12 +78,6 @@ class Section:
     parts: tuple[HtmlPart, ...]
     runs: tuple[RunView, ...]
     n_left_out: int
-
-    @property
-    def is_narrow(self) -> bool:
-        """Whether table and forest fit beside each other."""
-        return self.forest is not None and len(self.table.columns) <= NARROW
-
 
 def section_of(board: Board, task: str, table: Table, number: int, album: Album) -> Section:
     """Collect one benchmark's section.
