@@ -21,7 +21,7 @@ from leaderboard.release import comparison_as_json, comparison_as_junit, gates_t
 from leaderboard.tables import Table, transposed
 from leaderboard.tables_overview import OVERVIEW
 from leaderboard.text import clean, escape_markdown
-from leaderboard.verdicts import ToleranceError, read_tolerances
+from leaderboard.tolerances import ToleranceError, read_tolerances
 from leaderboard.workers import evaluate_paths
 from metrics.errors import RecordError
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from leaderboard.gates import Pairs, changes_of
 from leaderboard.read import Run
-from leaderboard.verdicts import Difference, Gate, Tolerances, judge
-from metrics.bootstrap import cluster_weights
-from metrics.discrimination import auroc, within_kind_auroc
-from metrics.errors import UndefinedMetricError
-from metrics.record_card import rng_for
+from leaderboard.tolerances import Tolerances, signal_of
+from leaderboard.verdicts import Gate, judge
 from metrics.records import SampleRecord
 
 SAMPLING = ("k", "temperature", "top_p", "top_k", "seed")
 TASK_FIELDS = ("version", "split", "threshold", "generation")
 MAX_NAMED = 3
-MAX_DROPPED = 0.1
-LEVEL = (0.025, 0.975)
 
 
 class IncomparableError(ValueError):
@@ -86,7 +80,7 @@ def compare_runs(
     if not shared:
         raise IncomparableError("the runs have no task in common.")
     pairs = {task: _pair(old.of_task(task), new.of_task(task)) for task in shared}
-    differing = [*_settings_differ(old, new)]
+    differing = [*_tasks_differ(old, new), *_settings_differ(old, new)]
     for task in shared:
         differing += _task_differs(task, old, new, pairs[task])
     rejected = _rejected(shared, old, new, tolerances)
@@ -98,10 +92,10 @@ def compare_runs(
         )
     if not any(pairs.values()):
         raise IncomparableError("the runs have no labelled sample in common.")
-    differences = {
-        task: _differences(task, pairs[task], tolerances) for task in shared if pairs[task]
+    changes = {
+        task: changes_of(task, old, new, pairs[task], tolerances) for task in shared if pairs[task]
     }
-    judged = iter(judge([d for ds in differences.values() for d in ds], tolerances))
+    judged = iter(judge([change for own in changes.values() for change in own], tolerances))
     tasks = tuple(
         TaskComparison(
             task=task,
@@ -109,12 +103,9 @@ def compare_runs(
             n_groups=len({record.group for record, _ in pairs[task]}),
             gates=tuple(next(judged) for _ in found),
         )
-        for task, found in differences.items()
+        for task, found in changes.items()
     )
     return Comparison(_name(old), _name(new), tasks, tuple(differing))
-
-
-Pairs = list[tuple[SampleRecord, SampleRecord]]
 
 
 def _pair(old: Sequence[SampleRecord], new: Sequence[SampleRecord]) -> Pairs:
@@ -122,6 +113,12 @@ def _pair(old: Sequence[SampleRecord], new: Sequence[SampleRecord]) -> Pairs:
     by_identity = {record.identity: record for record in new}
     pairs = [(r, by_identity[r.identity]) for r in old if r.identity in by_identity]
     return [(a, b) for a, b in pairs if a.correct is not None and b.correct is not None]
+
+
+def _tasks_differ(old: Run, new: Run) -> list[str]:
+    """Benchmarks that one run lacks: a release must not pass by leaving one out."""
+    names = sorted(old.manifest.tasks.keys() ^ new.manifest.tasks.keys())
+    return [f"the task {n} ({'old' if n in old.manifest.tasks else 'new'} run only)" for n in names]
 
 
 def _settings_differ(old: Run, new: Run) -> list[str]:
@@ -137,7 +134,7 @@ def _rejected(tasks: Sequence[str], old: Run, new: Run, tolerances: Tolerances) 
         for task in tasks
         for gate in tolerances.margins
         for side, run in (("old", old), ("new", new))
-        if (reason := run.manifest.invalid.get(f"{task}:{gate.removeprefix('auroc.')}"))
+        if (reason := run.manifest.invalid.get(f"{task}:{signal_of(gate)}"))
     ]
 
 
@@ -157,67 +154,6 @@ def _task_differs(task: str, old: Run, new: Run, pairs: Pairs) -> list[str]:
             named = ", ".join(unequal[:MAX_NAMED]) + (", …" if len(unequal) > MAX_NAMED else "")
             found.append(f"{task}'s {field} of {len(unequal)} sample(s) ({named})")
     return found
-
-
-def _differences(task: str, pairs: Pairs, tolerances: Tolerances) -> list[Difference]:
-    groups = [old.group for old, _ in pairs]
-    weights = cluster_weights(groups, n_resamples=tolerances.n_resamples, rng=rng_for(task))
-    correct = np.array([[old.correct, new.correct] for old, new in pairs], dtype=float).T
-    kinds = np.array([old.kind for old, _ in pairs])
-    found = []
-    for gate in tolerances.margins:
-        if gate == "accuracy":
-            found.append(_joint(gate, weights, np.ones(len(pairs), bool), _mean_of(correct)))
-            continue
-        name = gate.removeprefix("auroc.")
-        scores = np.array([[r.signals.get(name) for r in pair] for pair in pairs], dtype=float).T
-        present = np.isfinite(scores).all(axis=0)
-        found.append(_joint(gate, weights, present, _auroc_of(correct, scores, kinds)))
-    return found
-
-
-Statistic = Callable[[int, np.ndarray], float]
-
-
-def _mean_of(correct: np.ndarray) -> Statistic:
-    return lambda run, rows: float(correct[run, rows].mean())
-
-
-def _auroc_of(correct: np.ndarray, scores: np.ndarray, kinds: np.ndarray) -> Statistic:
-    mixed = len(set(kinds)) > 1
-
-    def statistic(run: int, rows: np.ndarray) -> float:
-        y, s = correct[run, rows], scores[run, rows]
-        return within_kind_auroc(y, s, kinds[rows]) if mixed else auroc(y, s)
-
-    return statistic
-
-
-def _joint(gate: str, weights: np.ndarray, present: np.ndarray, statistic: Statistic) -> Difference:
-    """Difference of one figure, both runs resampled by the same images."""
-    if not present.any():
-        return Difference(gate, reason="no sample has the signal in both runs")
-    rows = np.flatnonzero(present)
-    try:
-        old, new = statistic(0, rows), statistic(1, rows)
-    except UndefinedMetricError as undefined:
-        return Difference(gate, reason=str(undefined))
-    drawn = [_difference_of(statistic, np.repeat(rows, w[rows])) for w in weights]
-    replicates = np.array([value for value in drawn if value is not None])
-    if len(replicates) < max(2, (1 - MAX_DROPPED) * len(drawn)):
-        lost = len(drawn) - len(replicates)
-        reason = f"{lost} of {len(drawn)} resamples lack a class"
-        return Difference(gate, old, new, reason=reason)
-    low, high = np.quantile(replicates, LEVEL)
-    stderr = float(replicates.std(ddof=1))
-    return Difference(gate, old, new, float(low), float(high), stderr)
-
-
-def _difference_of(statistic: Statistic, rows: np.ndarray) -> float | None:
-    try:
-        return statistic(1, rows) - statistic(0, rows) if rows.size else None
-    except UndefinedMetricError:
-        return None
 
 
 def _name(run: Run) -> str:

@@ -9,14 +9,15 @@ from leaderboard.cells import UNDEFINED, Cell, text_cell
 from leaderboard.compare import Comparison, TaskComparison
 from leaderboard.tables import Block, Table
 from leaderboard.text import clean
+from leaderboard.tolerances import is_lower_better
 from leaderboard.verdicts import Gate
 
 ORDER = ("regressed", "cannot tell", "unchanged within margin", "improved")
 READING = (
     "Difference: new less old on the same samples, 95 % interval by bootstrap over images, both "
     "runs resampled together. regressed / improved: beyond the margin and, Holm-adjusted over all "
-    "gates, different from zero. unchanged within margin: the interval lies inside it. "
-    "Detectable: the smallest true difference found with 80 % power."
+    "gates, different from zero; AUGRC and ECE get better by falling. unchanged within margin: "
+    "the interval lies inside it. Detectable: the smallest true difference found with 80 % power."
 )
 
 
@@ -32,7 +33,17 @@ def gates_table(comparison: Comparison, task: TaskComparison) -> Table:
     -------
     Table
     """
-    columns = ("gate", "old", "new", "difference", "margin", "detectable", "p (Holm)", "verdict")
+    columns = (
+        "gate",
+        "old",
+        "new",
+        "difference",
+        "margin",
+        "detectable",
+        "p (Holm)",
+        "n",
+        "verdict",
+    )
     rows = tuple(_row(gate) for gate in task.gates)
     title = f"{clean(task.task)}: n {task.n}, {task.n_groups} images"
     notes = [READING, f"old: {clean(comparison.old)}", f"new: {clean(comparison.new)}"]
@@ -45,7 +56,7 @@ def summary(comparison: Comparison) -> str:
     verdicts = [gate.verdict for _, gate in comparison.gates]
     counts = [f"{verdicts.count(v)} {v}" for v in ORDER if v in verdicts]
     named = [
-        clean(f"{task}/{gate.difference.gate}")
+        clean(f"{task}/{gate.change.gate}")
         for task, gate in comparison.gates
         if gate.verdict == "regressed"
     ]
@@ -76,7 +87,7 @@ def comparison_as_junit(comparison: Comparison) -> str:
     )
     for task, gate in comparison.gates:
         case = ElementTree.SubElement(
-            suite, "testcase", classname=clean(task), name=gate.difference.gate
+            suite, "testcase", classname=clean(task), name=gate.change.gate
         )
         message = _sentence(gate)
         if gate.verdict == "regressed":
@@ -87,16 +98,17 @@ def comparison_as_junit(comparison: Comparison) -> str:
 
 
 def _row(gate: Gate) -> tuple[Cell, ...]:
-    d = gate.difference
-    notes = () if d.reason is None else (clean(d.reason),)
+    change = gate.change
+    notes = () if change.reason is None else (clean(change.reason),)
     return (
-        text_cell(d.gate),
-        _number(d.old),
-        _number(d.new),
-        Cell((_interval(gate),), d.value, notes),
+        text_cell(change.gate),
+        _number(change.old),
+        _number(change.new),
+        Cell((_interval(gate),), change.value, notes),
         _number(gate.margin),
         _number(gate.detectable),
         _number(gate.p_value),
+        Cell((str(change.n),), float(change.n)),
         Cell((gate.verdict,), state="warning" if gate.verdict == "regressed" else "value"),
     )
 
@@ -106,32 +118,34 @@ def _number(value: float | None) -> Cell:
 
 
 def _interval(gate: Gate) -> str:
-    d = gate.difference
-    if d.value is None or d.low is None or d.high is None:
+    found = gate.change.difference.estimate
+    if found.value is None:
         return UNDEFINED
-    return f"{d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}]"
+    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
 
 
 def _sentence(gate: Gate) -> str:
-    if gate.difference.reason is not None:
-        return clean(f"{gate.verdict}: {gate.difference.reason}")
+    if gate.change.reason is not None:
+        return clean(f"{gate.verdict}: {gate.change.reason}")
     return f"{gate.verdict}: {_interval(gate)}, margin {gate.margin:.3f}"
 
 
 def _gate_as_json(task: str, gate: Gate) -> dict[str, object]:
-    d = gate.difference
+    change, found = gate.change, gate.change.difference.estimate
     return {
         "task": task,
-        "gate": d.gate,
+        "gate": change.gate,
         "verdict": gate.verdict,
-        "old": d.old,
-        "new": d.new,
-        "difference": d.value,
-        "low": d.low,
-        "high": d.high,
-        "stderr": d.stderr,
+        "lower_is_better": is_lower_better(change.gate),
+        "n": change.n,
+        "old": change.old,
+        "new": change.new,
+        "difference": found.value,
+        "low": found.low,
+        "high": found.high,
+        "stderr": found.stderr,
         "margin": gate.margin,
         "detectable": gate.detectable,
         "p_value": gate.p_value,
-        "reason": d.reason,
+        "reason": found.reason,
     }

@@ -1,0 +1,99 @@
+"""The tolerance file: which figures are gates of a release, and how much worse each may get."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from metrics.signals import BY_NAME
+
+ACCURACY, ROBUSTNESS = "accuracy", "robustness"
+PLAIN_GATES = (ACCURACY, ROBUSTNESS)
+SIGNAL_GATES = ("auroc", "augrc", "ece")
+LOWER_IS_BETTER = ("augrc", "ece")
+
+
+class ToleranceError(ValueError):
+    """A tolerance file that cannot be used; the message names the key."""
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """Margins per gate: accuracy, robustness, or auroc, augrc and ece of a signal (auroc.probe)."""
+
+    margins: Mapping[str, float]
+    alpha: float = 0.05
+    n_resamples: int = 2000
+
+
+def signal_of(gate: str) -> str | None:
+    """The signal that a gate is about, or None."""
+    _, _, signal = gate.partition(".")
+    return signal or None
+
+
+def is_lower_better(gate: str) -> bool:
+    """Whether a fall of the gate's figure is an improvement."""
+    return gate.partition(".")[0] in LOWER_IS_BETTER
+
+
+def read_tolerances(path: Path | None = None) -> Tolerances:
+    """Read a tolerance file, the documented defaults without one.
+
+    Parameters
+    ----------
+    path : Path, optional
+        TOML in the form of ``leaderboard/templates/tolerances.toml``.
+
+    Returns
+    -------
+    Tolerances
+
+    Raises
+    ------
+    ToleranceError
+        If the file is not TOML, or holds an unknown key or an illegal value.
+    """
+    default = files("leaderboard").joinpath("templates/tolerances.toml")
+    try:
+        text = default.read_text("utf-8") if path is None else path.read_text("utf-8")
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ToleranceError(f"{path} is not TOML: {error}.") from error
+    unknown = sorted(set(data) - {"alpha", "n_resamples", "margins"})
+    if unknown:
+        raise ToleranceError(f"unknown key {unknown[0]} in the tolerances.")
+    margins = _margins(data.get("margins", {}))
+    alpha, n_resamples = data.get("alpha", 0.05), data.get("n_resamples", 2000)
+    if not isinstance(alpha, float) or not 0 < alpha < 1:
+        raise ToleranceError(f"alpha must be between 0 and 1, got {alpha!r}.")
+    if not isinstance(n_resamples, int) or isinstance(n_resamples, bool) or n_resamples < 2:
+        raise ToleranceError(f"n_resamples must be a whole number >= 2, got {n_resamples!r}.")
+    return Tolerances(margins, alpha, n_resamples)
+
+
+def _margins(data: object) -> dict[str, float]:
+    if not isinstance(data, dict) or not data:
+        raise ToleranceError("the tolerances name no gate in [margins].")
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        if key in SIGNAL_GATES and isinstance(value, dict):
+            flat |= {f"{key}.{signal}": margin for signal, margin in value.items()}
+        else:
+            flat[key] = value
+    for gate, margin in flat.items():
+        _check(gate, margin)
+    return flat
+
+
+def _check(gate: str, margin: object) -> None:
+    kind, _, signal = gate.partition(".")
+    if gate not in PLAIN_GATES and (kind not in SIGNAL_GATES or signal not in BY_NAME):
+        known = ", ".join((*PLAIN_GATES, *(f"{kind}.<signal>" for kind in SIGNAL_GATES)))
+        raise ToleranceError(f"margins.{gate} is no gate ({known}) of a declared signal.")
+    if isinstance(margin, bool) or not isinstance(margin, (int, float)) or not 0 <= margin <= 1:
+        raise ToleranceError(f"margins.{gate} must be in [0, 1], got {margin!r}.")
