@@ -17,12 +17,12 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from matplotlib import colormaps
 from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError, safe_open
 
 from leaderboard.read import Run
-from metrics.errors import RecordError
 from metrics.records import IMAGES_FILE, SampleRecord
 
 MAX_SIDE = 240
@@ -40,7 +40,7 @@ _UNDECODABLE = (
     ValueError,
     SyntaxError,
 )
-_UNREADABLE = (SafetensorError, RecordError, OSError, ValueError, TypeError, IndexError)
+_UNREADABLE = (SafetensorError, pa.ArrowException, OSError, ValueError, TypeError, IndexError)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def pictures_of(run: Run, records: Sequence[SampleRecord]) -> dict[str, Picture]
     wanted = {record.image for record in records if record.image is not None}
     try:
         stored = _stored(run, wanted)
-    except (RecordError, OSError) as error:
+    except _UNREADABLE as error:
         return {
             r.identity: Picture.absent(f"{IMAGES_FILE} cannot be read: {error}") for r in records
         }

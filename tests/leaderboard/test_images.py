@@ -20,6 +20,7 @@ from leaderboard.images import (
     shrunk,
 )
 from leaderboard.read import read_run
+from metrics.records import IMAGES_FILE
 from tests.leaderboard.golden import make_records, write_run
 from tests.leaderboard.pictures import GRID, SHARD, jpeg, name_in_manifest, write_pictured_run
 
@@ -115,6 +116,14 @@ def test_an_image_that_the_table_lacks_is_missed(tmp_path):
     run = read_run(folder)
     picked = [r for r in run.records if r.image == "absent"]
     assert "no JPEG" in pictures_of(run, picked)[picked[0].identity].reason
+
+
+def test_a_table_of_pictures_that_cannot_be_read_is_a_reason(tmp_path):
+    folder = write_pictured_run(tmp_path / "run", make_records(1))
+    run = read_run(folder)
+    (folder / IMAGES_FILE).write_bytes(SCRIPT)
+    (picture,) = pictures_of(run, run.records).values()
+    assert f"{IMAGES_FILE} cannot be read" in picture.reason
 
 
 @pytest.mark.parametrize(
