@@ -35,6 +35,7 @@ class Page:
     def __init__(self, profile: Path, *, timeout: float = 60) -> None:
         self.timeout, self.console = timeout, []
         self._number, self._session, self._events, self._rest = 0, None, [], b""
+        self.requests = []
         read_here, write_there = os.pipe()
         read_there, write_here = os.pipe()
         # dash takes no descriptor above 9 behind <&
@@ -47,12 +48,18 @@ class Page:
         os.close(read_there)
         os.close(write_there)
         self._in, self._out = read_here, write_here
+        try:
+            self._attach()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _attach(self) -> None:
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
-        self.requests = []
 
     def __enter__(self) -> Page:
         return self
