@@ -180,7 +180,7 @@ def maps_of(run: Run, records: Iterable[SampleRecord]) -> dict[str, HeatMap]:
     dict of str to HeatMap
         Identity of a record -> its map.
     """
-    crop = _crop_of(run)
+    crop = crop_of(run)
     found = {}
     for record in records:
         try:
@@ -209,7 +209,8 @@ def _map_of(run: Run, record: SampleRecord, crop: float | None) -> HeatMap:
     return heat_map(layers, record.grid, crop=crop)
 
 
-def _crop_of(run: Run) -> float | None:
+def crop_of(run: Run) -> float | None:
+    """What `HeatMap.crop` is for the maps of a run."""
     stated = run.manifest.model.get("center_crop")
     return float(stated) if isinstance(stated, int | float) and 0 <= stated <= 1 else None
 
