@@ -112,7 +112,9 @@ class Robustness(Companion):
                 mask = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"]))
                 states = UnitStates(self.model, self.family, self.places, mask)
                 with states.attached():
-                    sequences = self.model.generate(**inputs, **options)
+                    sequences = branched_generate(
+                        self.model, self.family, inputs, _no_work, keep=(), **options
+                    )
                 found |= {doc: states.of(index) for index, doc in enumerate(docs)}
                 return sequences
 
@@ -228,3 +230,7 @@ class Robustness(Companion):
             keep={g.start for g in groups if g.intervention != "mask_pixels"},
             **options,
         )
+
+
+def _no_work(_clean: CleanPass, _references: list[Answer]) -> None:
+    """The clean pass itself is all that is wanted."""
