@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from leaderboard.grounding import Grounding
+from leaderboard.grounding import summarise as summarise_grounding
 from leaderboard.profiles import LayerProfile, layer_profiles
 from leaderboard.read import Problem, Run
 from leaderboard.robustness import Robustness, summarise
@@ -27,6 +29,7 @@ class TaskResult:
     profiles: tuple[LayerProfile, ...] = ()
     showcase: Showcase | None = None
     robustness: Robustness | None = None
+    grounding: Grounding | None = None
 
     @property
     def is_mixed(self) -> bool:
@@ -125,6 +128,7 @@ def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
         profiles=layer_profiles(records),
         showcase=showcase_of(run, task),
         robustness=summarise(run, task, n_resamples),
+        grounding=summarise_grounding(run, task, n_resamples),
     )
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,7 @@ def _run_as_json(run: RunResult) -> dict[str, Any]:
                 "kinds": result.kinds,
                 "card": _plain(result.card),
                 "robustness": _plain(result.robustness),
+                "grounding": _plain(result.grounding and replace(result.grounding, looks=())),
             }
             for result in run.tasks
         },

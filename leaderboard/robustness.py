@@ -20,7 +20,7 @@ from leaderboard.sweep_columns import (
 from metrics.bootstrap import Estimate, cluster_weights, mean_estimate
 from metrics.dose_response import DoseResponse, Flips, answer_flips
 from metrics.record_card import rng_for
-from metrics.records import INTERVENTIONS_FILE
+from metrics.records import INTERVENTIONS_FILE, OCCLUSION
 from metrics.robustness import (
     CriticalDose,
     control_gap,
@@ -124,6 +124,8 @@ def summarise(run: Run, task: str, n_resamples: int) -> Robustness | None:
         None if the task has no interventions, or no labels.
     """
     columns = labelled(run.columns_of(INTERVENTIONS_FILE, task=task))
+    swept = columns["intervention"] != OCCLUSION  # its doses are the sizes of regions
+    columns = {name: values[swept] for name, values in columns.items()}
     if not len(columns["doc_id"]):
         return None
     curves: dict[CurveKey, Curve] = {}

@@ -65,6 +65,7 @@ GROUNDING_MAPS = {
     "uniform": "baseline: every cell alike, so its scores are the chance levels",
     "center": "baseline: a Gaussian around the middle",
 }
+OCCLUSION = "occlude_pixels"  # `intervention` of grounding tasks: pixels at the mean colour
 REGION_MAP = "region"  # not a map: its `cells` are the annotated region
 
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from metrics.answers import normalize_answer
-from metrics.records import GROUNDING_FILE, INTERVENTIONS_FILE
+from metrics.records import GROUNDING_FILE, INTERVENTIONS_FILE, OCCLUSION
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.capture.result import Captured
 from vrp_tasks.companions import Companion
@@ -24,7 +24,6 @@ from vrp_tasks.grounding.regions import Region, UnmappedError, region_of
 from vrp_tasks.grounding.rows import grounding_rows, lost_rows
 from vrp_tasks.grounding.settings import GroundingSettings, question_in, regions_of
 
-INTERVENTION = "occlude_pixels"
 CHOICES = ("region", "elsewhere")
 _LOST = "the run was stopped between the capture of the sample and the scoring of its maps"
 _SLICE = 64  # samples between two writes to the run folder
@@ -89,7 +88,7 @@ class Grounding(Companion):
         refused: Counter[str],
     ) -> None:
         """Answers with one place blanked, of the samples that have it and no row yet."""
-        done = self._done(INTERVENTIONS_FILE, intervention=INTERVENTION, choice=choice)
+        done = self._done(INTERVENTIONS_FILE, intervention=OCCLUSION, choice=choice)
         pixels = partial(self._pixels, choice)
         left: list[tuple[Any, dict[str, Any], float]] = []
         for request, payload in zip(requests, payloads, strict=True):
@@ -160,7 +159,7 @@ class Grounding(Companion):
             **identity,
             "correct": self.session.correct_of(self.task, doc, answer),
             "clean_correct": identity["correct"],
-            "intervention": INTERVENTION,
+            "intervention": OCCLUSION,
             "choice": choice,
             "fill": "mean",
             "layer": None,
