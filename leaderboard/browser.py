@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaderboard.aggregate import Board
 from leaderboard.images import HeatMap, Picture, covered, overlay_png
+from leaderboard.overlays import Look
+from leaderboard.parts import PARTS
 from leaderboard.samples import Example, Showcase, SignalValue
 from leaderboard.text import clean
 
@@ -67,7 +70,7 @@ class Shelf:
 
 
 def album_of(board: Board, *, limit: int = MAX_ALBUM) -> Album:
-    """Pictures of the showcased samples, first samples of every run first, up to a total size.
+    """Pictures of the samples that are shown, each run's first ones first, up to a total size.
 
     Parameters
     ----------
@@ -80,7 +83,13 @@ def album_of(board: Board, *, limit: int = MAX_ALBUM) -> Album:
     -------
     Album
     """
-    shelves = [
+    shelves: list[Sequence[Example | Look]] = [
+        gallery.looks
+        for part in PARTS
+        for task in board.tasks
+        for gallery in part.galleries(board, task)
+    ]
+    shelves += [
         side
         for run in board.runs
         for result in run.tasks

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from leaderboard.aggregate import Board
 from leaderboard.charts import Chart
 from leaderboard.figures_robustness import figures as robustness_figures
+from leaderboard.galleries import Gallery, grounding_galleries
 from leaderboard.tables import Table
 from leaderboard.tables_card import (
     calibration_tables,
@@ -20,6 +21,7 @@ from leaderboard.tables_card import (
 )
 from leaderboard.tables_controls import controls_tables
 from leaderboard.tables_cost import cost_tables
+from leaderboard.tables_grounding import tables as grounding_tables
 from leaderboard.tables_lens import lens_tables
 from leaderboard.tables_robustness import tables as robustness_tables
 from leaderboard.tables_transfer import transfer_tables
@@ -27,6 +29,11 @@ from leaderboard.tables_transfer import transfer_tables
 
 def no_charts(board: Board, task: str) -> Sequence[Chart]:
     """For a part whose curves stand with its runs, or that has none."""
+    return ()
+
+
+def no_galleries(board: Board, task: str) -> Sequence[Gallery]:
+    """For a part that shows no samples."""
     return ()
 
 
@@ -38,14 +45,15 @@ class Part:
     ----------
     title
         Heading.
-    tables, charts
-        Of a board and the name of one of its benchmarks; both empty where no run has such results,
+    tables, charts, galleries
+        Of a board and the name of one of its benchmarks; all empty where no run has such results,
         and then the heading is left out too.
     """
 
     title: str
     tables: Callable[[Board, str], Sequence[Table]]
     charts: Callable[[Board, str], Sequence[Chart]] = no_charts
+    galleries: Callable[[Board, str], Sequence[Gallery]] = no_galleries
 
 
 PARTS: tuple[Part, ...] = (
@@ -57,5 +65,6 @@ PARTS: tuple[Part, ...] = (
     Part("Logit lens", lens_tables),
     Part("Transfer", transfer_tables),
     Part("Robustness", robustness_tables, robustness_figures),
+    Part("Grounding", grounding_tables, no_charts, grounding_galleries),
     Part("Cost", cost_tables),
 )

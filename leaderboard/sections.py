@@ -11,6 +11,7 @@ from leaderboard.cells import Cell
 from leaderboard.charts import Chart
 from leaderboard.curves import model_charts, run_charts
 from leaderboard.formats import Footnotes
+from leaderboard.galleries import GalleryView, gallery_view
 from leaderboard.parts import PARTS
 from leaderboard.plots import Forest, forest
 from leaderboard.tables import Table
@@ -53,6 +54,7 @@ class HtmlPart:
     title: str
     tables: tuple[HtmlTable, ...]
     charts: tuple[Chart, ...]
+    galleries: tuple[GalleryView, ...]
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Section:
     parts: tuple[HtmlPart, ...]
     runs: tuple[RunView, ...]
     n_left_out: int
+
 
 def section_of(board: Board, task: str, table: Table, number: int, album: Album) -> Section:
     """Collect one benchmark's section.
@@ -107,7 +110,7 @@ def section_of(board: Board, task: str, table: Table, number: int, album: Album)
         table=html_table(table, f"signals-{number}"),
         forest=plot if any(row.marks for row in plot.rows) else None,
         comparisons=model_charts(pairs),
-        parts=_parts(board, task, number),
+        parts=_parts(board, task, number, album),
         runs=tuple(
             _run_view(run, result, f"run-{number}-{index}", album)
             for index, (run, result) in enumerate(pairs[:MAX_RUNS])
@@ -131,7 +134,7 @@ def _html_row(row: Sequence[Cell], notes: Footnotes) -> tuple[HtmlCell, ...]:
     return tuple(HtmlCell(c.lines, notes.numbers_of(c), c.sort, c.state) for c in row)
 
 
-def _parts(board: Board, task: str, number: int) -> tuple[HtmlPart, ...]:
+def _parts(board: Board, task: str, number: int, album: Album) -> tuple[HtmlPart, ...]:
     parts = []
     for index, part in enumerate(PARTS):
         tables = tuple(
@@ -139,8 +142,10 @@ def _parts(board: Board, task: str, number: int) -> tuple[HtmlPart, ...]:
             for position, table in enumerate(part.tables(board, task))
         )
         charts = tuple(part.charts(board, task))
-        if tables or charts:
-            parts.append(HtmlPart(part.title, tables, charts))
+        found = part.galleries(board, task)
+        galleries = tuple(gallery_view(gallery, album.ids) for gallery in found)
+        if tables or charts or galleries:
+            parts.append(HtmlPart(part.title, tables, charts, galleries))
     return tuple(parts)
 
 
