@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from leaderboard.aggregate import DEFAULT_RESAMPLES, Board
+from leaderboard.cache import FOLDER, Cache
 from leaderboard.compare import IncomparableError, compare_runs
 from leaderboard.contents import all_tables, card_tables
 from leaderboard.export import to_csv, to_json
@@ -65,9 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("paths", nargs="+", type=Path, metavar="RUNS", help="folders with runs")
     build.add_argument("-o", "--output", type=Path, help="where to write (default: first path)")
     build.add_argument("--published", action="store_true", help="add the papers' figures")
+    build.add_argument(
+        "--no-cache", action="store_true", help="evaluate every run anew, and keep nothing"
+    )
     build.set_defaults(run=_build)
     show = commands.add_parser("show", help="one run's card")
-    show.add_argument("paths", nargs=1, type=Path, metavar="RUN", help="a run folder")
+    show.add_argument("paths", nargs="+", type=Path, metavar="RUN", help="folders with runs")
     show.set_defaults(run=_show)
     _add_compare(commands)
     for command in (build, show):
@@ -106,10 +110,11 @@ def _resamples(text: str) -> int:
 
 
 def _build(arguments: argparse.Namespace) -> int:
-    board = _read(arguments)
+    output: Path = arguments.output or _folder_of(arguments.paths[0])
+    cache = None if arguments.no_cache else Cache(output / FOLDER)
+    board = evaluate_paths(arguments.paths, n_resamples=arguments.resamples, cache=cache)
     if not board.runs:
         return _nothing_read(board, arguments.paths)
-    output: Path = arguments.output or _folder_of(arguments.paths[0])
     output.mkdir(parents=True, exist_ok=True)
     tables = all_tables(board, published=arguments.published)
     problems = [clean(problem) for problem in board.problems]
@@ -135,7 +140,7 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    board = _read(arguments)
+    board = evaluate_paths(arguments.paths, n_resamples=arguments.resamples)
     if not board.runs:
         return _nothing_read(board, arguments.paths)
     _print("\n\n\n".join(to_terminal(table) for table in card_tables(board)))
@@ -164,10 +169,6 @@ def _compare(arguments: argparse.Namespace) -> int:
     _print("\n\n\n".join(to_terminal(table) for table in tables))
     _print(f"\n{summary(comparison)}")
     return REGRESSED if comparison.has_regressed else 0
-
-
-def _read(arguments: argparse.Namespace) -> Board:
-    return evaluate_paths(arguments.paths, n_resamples=arguments.resamples)
 
 
 def _narrow(table: Table) -> Table:

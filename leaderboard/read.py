@@ -12,21 +12,28 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from leaderboard.schema import check_columns, check_manifest, check_no_nulls, check_table
+from leaderboard.schema import (
+    check_columns,
+    check_manifest,
+    check_no_nulls,
+    check_table,
+    check_table_schema,
+)
 from metrics.errors import RecordError
 from metrics.records import MANIFEST_FILE, RECORDS_FILE, TABLES, Column, RunManifest, SampleRecord
 
 UNFINISHED_FILE = Path("parts") / "run.json"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -118,11 +125,16 @@ def absent_paths(paths: Iterable[Path]) -> list[Problem]:
 
 def read_or_explain(folder: Path) -> Run | Problem:
     """Read one run folder, or say why it cannot be read."""
+    return or_explain(folder, read_run)
+
+
+def or_explain(folder: Path, read: Callable[[Path], _T]) -> _T | Problem:
+    """What ``read`` makes of a run folder, or why it cannot."""
     if not (folder / MANIFEST_FILE).is_file():
         reason = f"no {MANIFEST_FILE}: the run has not ended, or was stopped before its end"
         return Problem(folder, "incomplete", reason)
     try:
-        return read_run(folder)
+        return read(folder)
     except (RecordError, OSError, pa.ArrowException) as error:
         return Problem(folder, "damaged", " ".join(str(error).split()))
 
@@ -144,9 +156,34 @@ def read_run(folder: Path) -> Run:
     RecordError
         If the manifest or a record breaks the format, or a file is not the one that was written.
     """
-    manifest = _read_manifest(folder / MANIFEST_FILE)
+    return read_records(folder, read_manifest(folder))
+
+
+def read_manifest(folder: Path) -> RunManifest:
+    """Read a run's manifest and check the files that it names, without reading their rows.
+
+    Raises
+    ------
+    RecordError
+        If the manifest breaks the format, a file is not the one that was written, or a table
+        beside the records has other columns than declared.
+    """
+    manifest = _parse_manifest(folder / MANIFEST_FILE)
     check_manifest(manifest)
     _check_files(folder, manifest.files)
+    for file in TABLES.keys() & manifest.files.keys():
+        check_table_schema(file, pq.read_schema(folder / file))
+    return manifest
+
+
+def read_records(folder: Path, manifest: RunManifest) -> Run:
+    """Read the records of a run whose manifest has been read.
+
+    Raises
+    ------
+    RecordError
+        If a record breaks the format.
+    """
     table = pq.read_table(folder / RECORDS_FILE)
     check_columns(table.schema)
     check_no_nulls(table)
@@ -166,7 +203,7 @@ def _as_array(values: pa.ChunkedArray, column: Column) -> np.ndarray:
     return pc.cast(values, pa.float64()).to_numpy().astype(np.float64)
 
 
-def _read_manifest(path: Path) -> RunManifest:
+def _parse_manifest(path: Path) -> RunManifest:
     def refuse(constant: str) -> None:
         raise RecordError(f"{MANIFEST_FILE} holds {constant}; a missing value must be null.")
 

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from difflib import get_close_matches
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from metrics.errors import RecordError
 from metrics.records import LAYER_PREFIX, SIGNAL_PREFIX, TABLES, RunManifest
 from metrics.signals import BY_NAME
+
+FLAGS = ("correct", "clean_correct", "agrees")
 
 Check = Callable[[pa.DataType], bool]
 
@@ -87,24 +90,44 @@ def check_no_nulls(table: pa.Table) -> None:
             )
 
 
-def check_table(file: str, table: pa.Table) -> None:
-    """Check one of `metrics.records.TABLES`: columns, types and nulls.
+def check_table_schema(file: str, schema: pa.Schema) -> None:
+    """Check names and types of one of `metrics.records.TABLES`.
 
     Raises
     ------
     RecordError
-        If a column is missing, unknown, of another type or null where it must not be.
+        If a column is missing, unknown or of another type; names the column.
     """
     declared = TABLES[file]
-    for name in sorted(declared.keys() ^ set(table.schema.names)):
+    for name in sorted(declared.keys() ^ set(schema.names)):
         what = "lacks the column" if name in declared else "has the unknown column"
         raise RecordError(f"{file} {what} {name}.")
     for name, column in declared.items():
-        kind = table.schema.field(name).type
+        kind = schema.field(name).type
         if not (_TABLE_CHECKS[column.kind](kind) or (column.nullable and pt.is_null(kind))):
             raise RecordError(f"{file}: column {name} must hold {column.kind}, got {kind}.")
+
+
+def check_table(file: str, table: pa.Table) -> None:
+    """Check one of `metrics.records.TABLES`: columns, types, nulls and values.
+
+    Raises
+    ------
+    RecordError
+        If a column is not as declared, null where it must not be, not finite, or a flag that is
+        neither 0 nor 1; names the column.
+    """
+    check_table_schema(file, table.schema)
+    for name, column in TABLES[file].items():
         if not column.nullable and table[name].null_count:
             raise RecordError(f"{file}: column {name} must not be null.")
+        if column.kind == "number" and pc.all(pc.is_finite(table[name])).as_py() not in (
+            True,
+            None,
+        ):
+            raise RecordError(f"{file}: column {name} must be finite.")
+        if name in FLAGS and not set(pc.unique(table[name]).to_pylist()) <= {0, 1, None}:
+            raise RecordError(f"{file}: column {name} must be 0, 1 or null.")
 
 
 _TABLE_CHECKS: dict[str, Check] = {
