@@ -32,10 +32,10 @@ _PAPER_LAYERS = {"llava": (31, 32), "paligemma": (15, 18), "qwen2_vl": (25, 28)}
 PRESETS: dict[str, dict[str, Any]] = {
     PAPER: {},
     "quick": {
-        "interventions": ("mask_attention", "ablate_residual", "ablate_mlp", "bypass_mlp"),
+        "interventions": ("mask_attention", "ablate_residual", "bypass_mlp"),
         "image_shares": (0.3, 0.7),
-        "unit_counts": (5,),
-        "unit_shares": (0.1, 0.25, 0.5, 0.75),
+        "unit_counts": (),
+        "unit_shares": (0.1, 0.3, 0.75),
         "unit_fills": ("zero",),
     },
 }

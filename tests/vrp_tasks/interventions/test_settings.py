@@ -86,4 +86,5 @@ def test_the_shipped_tasks_are_valid(name):
     Loader.add_constructor("!function", lambda loader, node: node.value)
     text = (TASKS_FOLDER / "shapes" / f"{name}.yaml").read_text()
     options = yaml.load(text, Loader)["metadata"]["vrp"]["robustness"]
-    assert SweepSettings.of(options) == SweepSettings.of({"doses": options["doses"]})
+    measured = SweepSettings.of(options)
+    assert replace(measured, max_samples=None) == SweepSettings.of({"doses": options["doses"]})
