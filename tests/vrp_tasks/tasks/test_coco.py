@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pyarrow.parquet as pq
 import pytest
@@ -135,23 +135,28 @@ def rows(folder, name):
     return pq.read_table(folder / f"{name}.parquet").to_pylist()
 
 
-def annotated(world, row):
+@pytest.fixture(scope="module")
+def annotated(world):
+    """Name and box of every single thing, by image."""
     content = json.loads((world / "instances.json").read_text())
     names = {c["id"]: c["name"] for c in content["categories"]}
-    mine = [a for a in content["annotations"] if a["image_id"] == int(row["image_id"])]
-    return [(names[a["category_id"]], a["bbox"]) for a in mine if not a["iscrowd"]]
+    things = defaultdict(list)
+    for a in content["annotations"]:
+        if not a["iscrowd"]:
+            things[str(a["image_id"])].append((names[a["category_id"]], a["bbox"]))
+    return things
 
 
-def test_answers_derived_again_from_the_annotations(world):
+def test_answers_derived_again_from_the_annotations(world, annotated):
     for row in rows(world / "out", "counting"):
         name = row["category"]
-        boxes = [box for found, box in annotated(world, row) if found == name]
+        boxes = [box for found, box in annotated[row["image_id"]] if found == name]
         assert row["answer"] == str(len(boxes))
         assert [[b[2] - b[0], b[3] - b[1]] for b in row["boxes"]] == [b[2:] for b in boxes]
     for row in rows(world / "out", "spatial"):
         pattern = r"Is the (.+) (left of|right of|above|below) the (.+) in the image\?"
         first, asked, second = re.fullmatch(pattern, row["question"]).groups()
-        at = {name: (x + w / 2, y + h / 2) for name, (x, y, w, h) in annotated(world, row)}
+        at = {name: (x + w / 2, y + h / 2) for name, (x, y, w, h) in annotated[row["image_id"]]}
         (ax, ay), (bx, by) = at[first], at[second]
         holds = {"left of": ax < bx, "right of": ax > bx, "above": ay < by, "below": ay > by}
         assert row["answer"] == ("yes" if holds[asked] else "no")
