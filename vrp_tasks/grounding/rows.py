@@ -61,7 +61,7 @@ def grounding_rows(
     """
     maps, missing = dict(found.maps), dict(found.missing)
     if grid is None:
-        missing |= dict.fromkeys(("uniform", "center"), "no grid of image tokens")
+        missing = dict.fromkeys(("uniform", "center"), "no grid of image tokens") | missing
     else:
         maps |= {"uniform": uniform_map(*grid), "center": center_prior_map(*grid)}
     rows = [
