@@ -47,6 +47,7 @@ from metrics.cross_fitting import FusedScores, calibrated_probabilities, fused_s
 from metrics.discrimination import auroc, error_average_precision, within_kind_auroc
 from metrics.dose_response import DoseResponse, Flips, answer_flips, dose_response
 from metrics.errors import RecordError, UndefinedMetricError
+from metrics.fitted_probe import FittedProbe, fit_probe
 from metrics.generation import (
     entropy_from_logprobs,
     mean_entropy,
@@ -74,9 +75,23 @@ from metrics.paired_differences import (
     paired_calibration_error_difference,
     paired_mean_difference,
 )
-from metrics.probe_controls import LeakageReport, leakage_report, shuffled_label_aurocs
-from metrics.probes import ProbeScores, cross_fit_probe
+from metrics.probe_controls import (
+    LeakageReport,
+    PaperProtocol,
+    leakage_report,
+    paper_protocol,
+    shuffled_label_aurocs,
+)
+from metrics.probe_kinds import (
+    SparseProbeScores,
+    WeightedDimension,
+    l1_probe,
+    mlp_probe,
+)
+from metrics.probe_panel import ProbePanel, probe_panel
+from metrics.probes import ProbeScores, cross_fit_probe, last_layers_probe
 from metrics.proportions import effective_sample_size, wilson_interval
+from metrics.ranks import RankInterval, auroc_replicates, mean_replicates, rank_intervals
 from metrics.records import RunManifest, SampleRecord
 from metrics.risk_coverage import RiskCoverageCurve, aurc, e_aurc, prr, risk_coverage_curve
 from metrics.robustness import (
@@ -97,6 +112,8 @@ from metrics.self_consistency import (
     pairwise_agreement,
 )
 from metrics.signals import SIGNALS, Signal
+from metrics.stress_tests import attention_feature_scores, attention_features, attention_mlp_scores
+from metrics.transfer import TransferMatrix, transfer_matrix
 from metrics.unit_ranking import RankingVerdict, image_folds, probe_weights, ranking_verdict
 from metrics.validity import check_signal
 
@@ -110,12 +127,16 @@ __all__ = [
     "DoseResponse",
     "EntropyEvolution",
     "Estimate",
+    "FittedProbe",
     "Flips",
     "FusedScores",
     "Fusion",
     "LeakageReport",
     "MarginSummary",
+    "PaperProtocol",
+    "ProbePanel",
     "ProbeScores",
+    "RankInterval",
     "RankingVerdict",
     "RecordError",
     "ReliabilityBins",
@@ -126,15 +147,22 @@ __all__ = [
     "SelectiveAccuracy",
     "Signal",
     "SignalResult",
+    "SparseProbeScores",
+    "TransferMatrix",
     "UndefinedMetricError",
+    "WeightedDimension",
     "accuracy_at_coverage",
     "answer_agreement",
     "answer_flips",
     "answer_margin",
+    "attention_feature_scores",
+    "attention_features",
+    "attention_mlp_scores",
     "augrc",
     "aurc",
     "auroc",
     "auroc_estimate",
+    "auroc_replicates",
     "benjamini_hochberg",
     "boundary_filtered_map",
     "brier_loss",
@@ -162,9 +190,12 @@ __all__ = [
     "evaluate_card",
     "expected_calibration_error",
     "fisher_interval",
+    "fit_probe",
     "fused_scores",
     "holm",
     "image_folds",
+    "l1_probe",
+    "last_layers_probe",
     "leakage_report",
     "majority_answer",
     "majority_share",
@@ -174,7 +205,9 @@ __all__ = [
     "mean_entropy",
     "mean_estimate",
     "mean_logprob",
+    "mean_replicates",
     "min_logprob",
+    "mlp_probe",
     "mlp_share",
     "n_distinct",
     "normalize_answer",
@@ -183,14 +216,17 @@ __all__ = [
     "paired_calibration_error_difference",
     "paired_mean_difference",
     "pairwise_agreement",
+    "paper_protocol",
     "parse_yes_no",
     "peak_weighted_iou",
     "point_biserial",
     "point_biserial_estimate",
     "pointing_game",
+    "probe_panel",
     "probe_weights",
     "prr",
     "rank_gaussian_filter",
+    "rank_intervals",
     "ranking_verdict",
     "reliability_bins",
     "risk_coverage_curve",
@@ -201,6 +237,7 @@ __all__ = [
     "spatial_entropy",
     "top2_margin",
     "top_share_iou",
+    "transfer_matrix",
     "uniform_map",
     "wilson_interval",
     "within_kind_auroc",

@@ -11,7 +11,10 @@ from scipy import linalg
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from metrics._checks import BoolArray, FloatArray
+from metrics._checks import BoolArray, FloatArray, IntArray, refuse
+from metrics._folds import training_folds
+from metrics.discrimination import auroc
+from metrics.errors import UndefinedMetricError
 
 States = NDArray[np.float32]
 
@@ -88,3 +91,37 @@ def _principal_axes(z: States, limit: int) -> States:
         return np.ascontiguousarray(vectors)
     axes: States = (z.T @ vectors) / np.sqrt(values).astype(np.float32)
     return axes
+
+
+def layer_states(function: str, hidden: NDArray[np.floating], layer: int) -> States:
+    """States of one layer, float32; refuse what is not finite."""
+    states = np.ascontiguousarray(hidden[:, layer], dtype=np.float32)
+    n_bad = int(states.size - np.isfinite(states).sum())
+    if n_bad:
+        got = f"{n_bad} non-finite of {states.size} at layer {layer}"
+        raise refuse(function, "hidden", "finite", got)
+    return states
+
+
+def inner_validation(
+    z: States, y: BoolArray, fold: IntArray, cs: tuple[float, ...]
+) -> tuple[FloatArray, FloatArray]:
+    """Return out-of-fold decisions (n_Cs, n) and the mean AUROC over folds of each C."""
+    decisions = np.empty((len(cs), y.size))
+    aurocs: list[list[float]] = []
+    for train, test in training_folds(y, fold):
+        held_out = z[test].astype(np.float64)
+        for i, (coef, intercept) in enumerate(logistic_path(z[train], y[train], cs)):
+            decisions[i, test] = held_out @ coef + intercept
+        if 0 < y[test].sum() < test.size:
+            aurocs.append([auroc_or_nan(y[test], row) for row in decisions[:, test]])
+    if not aurocs:
+        raise UndefinedMetricError("no inner fold has both classes")
+    return decisions, np.nan_to_num(np.mean(aurocs, axis=0), nan=0.5)
+
+
+def auroc_or_nan(label: BoolArray, scores: FloatArray) -> float:
+    """AUROC; NaN for scores that are constant or not all there."""
+    if not np.isfinite(scores).all() or scores.min() == scores.max():
+        return float("nan")
+    return auroc(label, scores)

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import train_test_split
 
 from metrics._checks import FloatArray, Labels, binary_labels, codes
+from metrics._linear_probe import Basis, layer_states, logistic_path
 from metrics.discrimination import auroc
+from metrics.errors import UndefinedMetricError
 from metrics.probes import DEFAULT_CS, cross_fit_probe
 
 
@@ -152,3 +155,74 @@ def shuffled_label_aurocs(
         scores = cross_fit_probe(hidden, shuffled, groups, rng=rng, Cs=Cs).scores
         found[i] = auroc(shuffled, scores)
     return found
+
+
+@dataclass(frozen=True)
+class PaperProtocol:
+    """What the papers' protocol gives; for comparison only, since it chooses on what it reports."""
+
+    auroc: float
+    layer: int
+    auroc_by_layer: FloatArray
+
+
+def paper_protocol(
+    hidden: NDArray[np.floating], correct: ArrayLike, *, rng: np.random.Generator
+) -> PaperProtocol:
+    r"""AUROC of an L2 probe by the papers' own protocol: for comparison only.
+
+    .. math:: \max_l A(\text{test rows}, w_l^\top z^{(l)})
+
+    with one stratified 80/20 split of *rows* (questions of one image may be on both sides), C = 1,
+    and the best layer chosen on the very rows whose AUROC is reported. Both inflate it. No
+    direction: a comparison. Range: :math:`[0, 1]`.
+
+    Parameters
+    ----------
+    hidden : float array, shape (n_samples, n_layers + 1, d_model)
+        States, as in `cross_fit_probe`.
+    correct : 0/1 array, shape (n_samples,)
+        1 where the answer is correct.
+    rng : numpy.random.Generator
+        Source of the split.
+
+    Returns
+    -------
+    PaperProtocol
+        The figure, the layer, and all layers.
+
+    Raises
+    ------
+    UndefinedMetricError
+        If a class has fewer than 5 samples, or no layer varies.
+
+    References
+    ----------
+    arXiv 2605.08200, probing protocol; method §4 says why not.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> label = np.arange(100) % 2
+    >>> states = rng.normal(size=(100, 30, 40))  # nothing to find, 30 layers to choose from
+    >>> paper_protocol(states, label, rng=rng).auroc > 0.6
+    True
+    """
+    label = binary_labels("paper_protocol", "correct", correct)
+    if min(int(label.sum()), int((~label).sum())) < 5:
+        raise UndefinedMetricError("fewer than 5 answers of a class")
+    train, test = train_test_split(
+        np.arange(label.size), test_size=0.2, stratify=label, random_state=int(rng.integers(2**31))
+    )
+    by_layer = np.full(hidden.shape[1], np.nan)
+    for layer in range(hidden.shape[1]):
+        x = layer_states("paper_protocol", hidden, layer)
+        basis = Basis.fit(x[train], None)
+        if basis is not None:
+            ((coef, intercept),) = logistic_path(basis.transform(x[train]), label[train], (1.0,))
+            decisions = basis.transform(x[test]).astype(np.float64) @ coef + intercept
+            by_layer[layer] = auroc(label[test], decisions)
+    if np.isnan(by_layer).all():
+        raise UndefinedMetricError("the hidden states do not vary at any layer")
+    best = int(np.nanargmax(by_layer))
+    return PaperProtocol(float(by_layer[best]), best, by_layer)

@@ -19,8 +19,14 @@ from metrics._checks import (
     refuse,
 )
 from metrics._folds import grouped_folds, require_classes, training_folds
-from metrics._linear_probe import Basis, States, logistic_path
-from metrics.discrimination import auroc
+from metrics._linear_probe import (
+    Basis,
+    States,
+    auroc_or_nan,
+    inner_validation,
+    layer_states,
+    logistic_path,
+)
 from metrics.errors import UndefinedMetricError
 
 DEFAULT_CS = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -122,7 +128,7 @@ def cross_fit_probe(
     >>> hidden = rng.normal(size=(200, 3, 4))
     >>> hidden[:, 2, 0] += 3 * correct
     >>> found = cross_fit_probe(hidden, correct, np.arange(200), rng=rng)
-    >>> found.layer_per_fold.tolist(), auroc(correct, found.scores) > 0.9
+    >>> found.layer_per_fold.tolist(), auroc_or_nan(correct == 1, found.scores) > 0.9
     ([2, 2, 2, 2, 2], True)
     """
     at_least("cross_fit_probe", "n_folds", n_folds, 2)
@@ -141,7 +147,9 @@ def cross_fit_probe(
     splits = list(training_folds(label, fold))
     inner = [grouped_folds(label[t], group[t], n_folds=n_inner, rng=rng) for t, _ in splits]
     layers = [
-        _cross_fit_layer(_layer(hidden, layer), label, splits, inner, cs, max_components)
+        _cross_fit_layer(
+            layer_states("cross_fit_probe", hidden, layer), label, splits, inner, cs, max_components
+        )
         for layer in range(hidden.shape[1])
     ]
     inner_auroc = np.array([layer.inner_auroc for layer in layers])
@@ -153,17 +161,65 @@ def cross_fit_probe(
         fold=fold,
         layer_per_fold=chosen,
         C_per_fold=np.array([layers[c].c[f] for f, c in enumerate(chosen)]),
-        auroc_by_layer=np.array([_auroc_or_nan(label, layer.scores) for layer in layers]),
+        auroc_by_layer=np.array([auroc_or_nan(label, layer.scores) for layer in layers]),
     )
 
 
-def _layer(hidden: NDArray[np.floating], layer: int) -> States:
-    states = np.ascontiguousarray(hidden[:, layer], dtype=np.float32)
-    n_bad = int(states.size - np.isfinite(states).sum())
-    if n_bad:
-        got = f"{n_bad} non-finite of {states.size} at layer {layer}"
-        raise refuse("cross_fit_probe", "hidden", "finite", got)
-    return states
+def last_layers_probe(
+    hidden: NDArray[np.floating],
+    correct: ArrayLike,
+    groups: Labels,
+    *,
+    rng: np.random.Generator,
+    n_last: int = 5,
+) -> ProbeScores:
+    r"""L2 probe on the states of the last layers, put side by side.
+
+    .. math:: z_i = [h_i^{(L - k + 1)}, \dots, h_i^{(L)}]
+
+    Higher means more likely correct. Range: unbounded, about standardised.
+
+    Parameters
+    ----------
+    hidden : float array, shape (n_samples, n_layers + 1, d_model)
+        States, embeddings first.
+    correct : 0/1 array, shape (n_samples,)
+        1 where the answer is correct.
+    groups : sequence, length n_samples
+        Image of each sample.
+    rng : numpy.random.Generator
+        Source of the splits; seeded alike, the folds are those of `cross_fit_probe`.
+    n_last : int, default 5
+        Number of layers.
+
+    Returns
+    -------
+    ProbeScores
+        As of one layer.
+
+    Raises
+    ------
+    UndefinedMetricError
+        As in `cross_fit_probe`.
+    ValueError
+        If there are not as many layers.
+
+    References
+    ----------
+    Method §4; arXiv 2605.08200 (last-five-layers variant).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> correct = np.arange(200) % 2
+    >>> hidden = rng.normal(size=(200, 6, 4)) + correct[:, None, None]
+    >>> found = last_layers_probe(hidden, correct, range(200), rng=rng)
+    >>> auroc_or_nan(correct == 1, found.scores) > 0.9
+    True
+    """
+    at_least("last_layers_probe", "hidden.shape[1]", hidden.shape[1], n_last)
+    beside = hidden[:, -n_last:].reshape(len(hidden), 1, -1)
+    return cross_fit_probe(beside, correct, groups, rng=rng)
 
 
 def _cross_fit_layer(
@@ -182,7 +238,7 @@ def _cross_fit_layer(
         if basis is None:
             continue
         z, y = basis.transform(x[train]), label[train]
-        decisions, aurocs = _inner_validation(z, y, inner[f], cs)
+        decisions, aurocs = inner_validation(z, y, inner[f], cs)
         best = int(aurocs.argmax())
         ((coef, intercept),) = logistic_path(z, y, cs[best : best + 1])
         centre, spread = decisions[best].mean(), decisions[best].std()
@@ -190,25 +246,3 @@ def _cross_fit_layer(
         result.scores[test] = (held_out - centre) / (spread if spread > 0 else 1.0)
         result.inner_auroc[f], result.c[f] = aurocs[best], cs[best]
     return result
-
-
-def _inner_validation(
-    z: States, y: BoolArray, fold: IntArray, cs: tuple[float, ...]
-) -> tuple[FloatArray, FloatArray]:
-    decisions = np.empty((len(cs), y.size))
-    aurocs: list[list[float]] = []
-    for train, test in training_folds(y, fold):
-        held_out = z[test].astype(np.float64)
-        for i, (coef, intercept) in enumerate(logistic_path(z[train], y[train], cs)):
-            decisions[i, test] = held_out @ coef + intercept
-        if 0 < y[test].sum() < test.size:
-            aurocs.append([_auroc_or_nan(y[test], row) for row in decisions[:, test]])
-    if not aurocs:
-        raise UndefinedMetricError("no inner fold has both classes")
-    return decisions, np.nan_to_num(np.mean(aurocs, axis=0), nan=0.5)
-
-
-def _auroc_or_nan(label: BoolArray, scores: FloatArray) -> float:
-    if not np.isfinite(scores).all() or scores.min() == scores.max():
-        return float("nan")
-    return auroc(label, scores)

@@ -17,17 +17,44 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from metrics.errors import RecordError
+from metrics.record_tables import (
+    GROUNDING_FILE,
+    GROUNDING_MAPS,
+    IMAGES_FILE,
+    INTERVENTIONS_FILE,
+    OCCLUSION,
+    REGION_MAP,
+    TABLES,
+    Column,
+)
+
+__all__ = [
+    "ARRAYS",
+    "GROUNDING_FILE",
+    "GROUNDING_MAPS",
+    "IMAGES_FILE",
+    "INTERVENTIONS_FILE",
+    "LAYER_PREFIX",
+    "MANIFEST_FILE",
+    "OCCLUSION",
+    "RAGGED",
+    "RECORDS_FILE",
+    "REGION_MAP",
+    "SCHEMA_VERSION",
+    "SIGNAL_PREFIX",
+    "TABLES",
+    "Column",
+    "RunManifest",
+    "SampleRecord",
+]
 
 SCHEMA_VERSION = 2
 
 MANIFEST_FILE = "manifest.json"
 RECORDS_FILE = "records.parquet"
-IMAGES_FILE = "images.parquet"
-INTERVENTIONS_FILE = "interventions.parquet"
-GROUNDING_FILE = "grounding.parquet"
 
 SIGNAL_PREFIX = "signal."
 LAYER_PREFIX = "layers."
@@ -50,78 +77,6 @@ RAGGED = {
     "map_layers": "map_offsets",
     "map_prompt": "map_prompt_offsets",
     "map_boundary": "map_boundary_offsets",
-}
-
-# `map` in grounding.parquet -> what it is
-GROUNDING_MAPS = {
-    "attention.answer": "attention of the answer-side positions (map_layers), mean over layers",
-    "attention.answer.filtered": "the same without the share that the boundary markers explain",
-    "attention.prompt": "attention of the question's content words, mean over layers",
-    "attention.prompt.filtered": "the same without the share that the boundary markers explain",
-    "activation.answer": "image tokens projected on the answer's first token, context taken out",
-    "activation.answer.filtered": "the same without the share that the boundary markers explain",
-    "activation.prompt": "image tokens projected on the question's content words, likewise",
-    "activation.prompt.filtered": "the same without the share that the boundary markers explain",
-    "uniform": "baseline: every cell alike, so its scores are the chance levels",
-    "center": "baseline: a Gaussian around the middle",
-}
-OCCLUSION = "occlude_pixels"  # `intervention` of grounding tasks: pixels at the mean colour
-REGION_MAP = "region"  # not a map: its `cells` are the annotated region
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of one of the `TABLES`."""
-
-    kind: Literal["text", "integer", "number", "bytes"]
-    meaning: str
-    nullable: bool = False
-
-
-_IDENTITY = {
-    "task": Column("text", "lmms-eval's task name"),
-    "split": Column("text", "data set split"),
-    "doc_id": Column("text", "row number as a string, as in the records"),
-    "group": Column("text", "the image, as in the records"),
-}
-
-# optional file -> its columns
-TABLES: dict[str, dict[str, Column]] = {
-    IMAGES_FILE: {
-        "sha256": Column("text", "of the bytes; what SampleRecord.image names"),
-        "jpeg": Column("bytes", "the image in small, JPEG"),
-        "width": Column("integer", "of the small copy, pixels"),
-        "height": Column("integer", "of the small copy, pixels"),
-    },
-    INTERVENTIONS_FILE: {
-        **_IDENTITY,
-        "intervention": Column("text", "what is done: mask_attention, mask_pixels, …"),
-        "choice": Column("text", "what it is done to: ranked, random, least, region, all, …"),
-        "fill": Column("text", "what stands there instead: block, zero, mean, blur"),
-        "layer": Column("integer", "decoder layer from 0; null = every layer, or the input", True),
-        "dose": Column("number", "how much of it, in `unit`"),
-        "unit": Column("text", "share (of 1) or count"),
-        "seed": Column("integer", "of a random choice, else null", True),
-        "answer": Column("text", "the greedy answer under the intervention"),
-        "correct": Column("integer", "as in the records", True),
-        "clean_correct": Column("integer", "of the same sample without intervention", True),
-        "agrees": Column("integer", "1 if the normalised answer equals the clean one, else 0"),
-        "logprob": Column("number", "mean log-probability of the clean answer's tokens", True),
-        "clean_logprob": Column("number", "the same without intervention", True),
-    },
-    GROUNDING_FILE: {
-        **_IDENTITY,
-        "map": Column("text", "one of `GROUNDING_MAPS`, or `REGION_MAP`"),
-        "correct": Column("integer", "as in the records", True),
-        "region_share": Column("number", "share of the grid inside the region = chance", True),
-        "pointing": Column("number", "chance that a point of the peak is inside the region", True),
-        "mass": Column("number", "share of the map's mass inside the region", True),
-        "peak_iou": Column("number", "peak-weighted IoU with the region", True),
-        "top_iou": Column("number", "IoU of the top-10 % cells with the region", True),
-        "spatial_entropy": Column("number", "−H_s of the map: needs no region", True),
-        "reason": Column("text", "why a value is null", True),
-        "cells": Column("bytes", "the map row by row, 255 = its peak; of a few samples", True),
-    },
 }
 
 
@@ -241,7 +196,8 @@ class RunManifest:
         UTC time of completion, ISO 8601.
     model
         ``name`` (shown in tables), ``family``, ``pretrained``, ``weights_sha256``, ``adapter``,
-        ``dtype``, ``attention``, ``n_layers``, ``d_model``, ``n_parameters``.
+        ``dtype``, ``attention``, ``n_layers``, ``d_model``, ``n_parameters``, ``center_crop`` (0:
+        the grid covers the whole image, a share: its central square, null: not known).
     tasks
         Task name -> ``version``, ``split``, ``n_samples``, ``threshold`` (of `correct`), ``kinds``.
     settings

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from metrics.discrimination import auroc
+from metrics.errors import UndefinedMetricError
+from metrics.probe_kinds import l1_probe, mlp_probe
+from metrics.probes import cross_fit_probe, last_layers_probe
+from tests.metrics.planted import planted_states
+
+
+@pytest.fixture(scope="module")
+def planted():
+    rng = np.random.default_rng(0)
+    correct = rng.random(400) < 0.6
+    hidden = planted_states(rng, correct, layer=3, dimension=2, auroc=0.85)
+    groups = np.arange(400) // 2
+    reference = cross_fit_probe(hidden, correct, groups, rng=np.random.default_rng(1))
+    return correct, hidden, groups, reference
+
+
+def test_l1_names_the_planted_dimension_and_scores_as_planted(planted):
+    correct, hidden, groups, reference = planted
+    found = l1_probe(hidden, correct, groups, reference=reference, rng=np.random.default_rng(2))
+    first = found.dimensions[0]
+    assert (first.layer, first.dimension, first.n_folds) == (3, 2, 5)
+    assert first.weight > 0
+    assert all(abs(d.weight) < first.weight / 3 for d in found.dimensions[1:])
+    assert auroc(correct, found.scores) == pytest.approx(0.85, abs=0.05)
+
+
+def test_l1_weights_are_those_of_scikit_learn_on_standardised_states(planted):
+    correct, hidden, groups, reference = planted
+    found = l1_probe(
+        hidden, correct, groups, reference=reference, rng=np.random.default_rng(2), Cs=(0.03,)
+    )
+    means = np.zeros(16)
+    for fold in range(5):
+        train = reference.fold != fold
+        x = hidden[train, 3].astype(np.float32).astype(np.float64)
+        z = (x - x.mean(axis=0)) / x.std(axis=0)
+        model = LogisticRegression(l1_ratio=1.0, C=0.03, solver="liblinear", random_state=0)
+        means += model.fit(z, correct[train]).coef_[0] / 5
+    for entry in found.dimensions:
+        assert entry.weight == pytest.approx(means[entry.dimension], abs=1e-4)
+    assert len(found.dimensions) == np.count_nonzero(means)
+
+
+def test_own_label_never_reaches_own_score(planted):
+    correct, hidden, groups, reference = planted
+    held_out = reference.fold == 0
+    turned = np.where(held_out, ~correct, correct)
+    for probe in (
+        lambda y: mlp_probe(
+            hidden, y, reference=reference, rng=np.random.default_rng(3), n_epochs=2
+        ),
+        lambda y: (
+            l1_probe(
+                hidden, y, groups, reference=reference, rng=np.random.default_rng(3), Cs=(0.03,)
+            ).scores
+        ),
+    ):
+        one, two = probe(correct), probe(turned)
+        assert (one[held_out] == two[held_out]).all()
+        assert (one[~held_out] != two[~held_out]).any()
+
+
+def test_the_mlp_finds_what_no_linear_probe_can():
+    rng = np.random.default_rng(4)
+    hidden = rng.normal(size=(900, 1, 3))
+    correct = hidden[:, 0, 0] * hidden[:, 0, 1] > 0
+    reference = cross_fit_probe(hidden, correct, np.arange(900), rng=rng)
+    scores = mlp_probe(hidden, correct, reference=reference, rng=rng, n_epochs=150)
+    assert auroc(correct, reference.scores) < 0.6
+    assert auroc(correct, scores) > 0.8
+
+
+def test_last_layers_join_what_each_layer_has_a_part_of():
+    rng = np.random.default_rng(5)
+    correct = rng.random(500) < 0.5
+    hidden = rng.normal(size=(500, 6, 3))
+    hidden[:, 1:, 0] += 0.7 * correct[:, None]  # each of the last five says the same a little
+    one = cross_fit_probe(hidden, correct, np.arange(500), rng=np.random.default_rng(6))
+    five = last_layers_probe(hidden, correct, np.arange(500), rng=np.random.default_rng(6))
+    assert auroc(correct, five.scores) > auroc(correct, one.scores) + 0.05
+    assert (five.fold == one.fold).all()
+    with pytest.raises(ValueError, match="must be >= 5, got 4"):
+        last_layers_probe(hidden[:, :4], correct, np.arange(500), rng=rng)
+
+
+def test_states_that_do_not_vary_are_refused_with_a_reason(planted):
+    correct, hidden, groups, reference = planted
+    constant = np.ones_like(hidden)
+    with pytest.raises(UndefinedMetricError, match="do not vary"):
+        mlp_probe(constant, correct, reference=reference, rng=np.random.default_rng(0))
