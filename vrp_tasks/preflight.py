@@ -146,6 +146,7 @@ def _suggestion(model_type: str) -> str:
 def check_tasks(lm: Any, tasks: dict[str, Any]) -> None:
     """Check, with model and data loaded, that every task of ours can be probed on this model."""
     from vrp_tasks.adapters.base import ProbedAdapter
+    from vrp_tasks.interventions.settings import SweepSettings
 
     first = next(iter(tasks))
     if not isinstance(lm, ProbedAdapter):
@@ -153,10 +154,13 @@ def check_tasks(lm: Any, tasks: dict[str, Any]) -> None:
             f"{type(lm).__name__} cannot be probed, and {first} needs a probed model. "
             f"Models that can: {', '.join(sorted(ADAPTERS))}."
         )
-    check_decoder(lm.model.config)
+    family = check_decoder(lm.model.config)
     for name, task in tasks.items():
         if not task.doc_to_visual(task.task_docs[0]):
             raise SetupError(
                 f"task {name} has no image in its first document, so there is nothing to probe. "
                 "Check its doc_to_visual."
             )
+        wanted = task.config.metadata["vrp"]
+        if isinstance(wanted, dict) and wanted.get("robustness"):
+            SweepSettings.of(wanted["robustness"]).check(lm.model, family)

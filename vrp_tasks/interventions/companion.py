@@ -86,14 +86,14 @@ class Robustness(Companion):
         unmapped, mismatched = self._sweep(measured, ranking)
         if unmapped:
             ranking.refused["masks of some samples"] = f"{unmapped} samples have no attention map"
-        self.session.sweeps[self.task] = {
-            "settings": asdict(self.settings),
-            "layers": list(self.settings.unit_layers(self.model, self.family)),
-            "n_samples": len(chosen),
-            "refused": ranking.refused,
-            "top_units": ranking.top_units(),
-            "n_decoded_differently": mismatched,
-        }
+        self.session.sweeps.setdefault(self.task, {}).update(
+            settings=asdict(self.settings),
+            layers=list(self.settings.unit_layers(self.model, self.family)),
+            n_samples=len(chosen),
+            refused=ranking.refused,
+            top_units=ranking.top_units(),
+            n_decoded_differently=mismatched,
+        )
 
     def _complete_states(self, requests: list[Any]) -> None:
         """Unit states of samples that were captured just before a run was stopped."""

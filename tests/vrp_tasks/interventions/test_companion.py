@@ -110,8 +110,8 @@ def test_planted_truth(plant, tmp_path):
 
 
 EVERYTHING = {
-    "image_shares": [0.3], "unit_counts": [3], "unit_shares": [0.5], "layers": [4],
-    "unit_fills": ["zero"], "pixel_fills": ["blur"], "min_errors": 1, "folds": 2, "max_rows": 7,
+    "image_shares": [0.3], "mask_layers": [1], "unit_counts": [3], "unit_shares": [0.5],
+    "layers": [4], "unit_fills": ["zero"], "pixel_fills": ["blur"], "min_errors": 1, "folds": 2, "max_rows": 7,
 }  # fmt: skip
 
 
@@ -177,7 +177,7 @@ def naive_handler(companion, variant, sample, ranking, attended):
                 return type(model).generate(model, **changed, **options)
             hidden = family.image_tokens(model.config, inputs["input_ids"])
             hidden[hidden.clone()] = chosen
-            context = blocked_attention(model, family, hidden)
+            context = blocked_attention(model, family, hidden, layers=[variant.layer])
         elif name.startswith("bypass"):
             context = bypassed(model, family, variant.layer, name.removeprefix("bypass_"))
         else:
