@@ -9,6 +9,7 @@ from pathlib import Path
 from leaderboard.grounding import Grounding
 from leaderboard.grounding import summarise as summarise_grounding
 from leaderboard.profiles import LayerProfile, layer_profiles
+from leaderboard.ranking import Ranking, ranking_of
 from leaderboard.read import Problem, Run
 from leaderboard.robustness import Robustness, summarise
 from leaderboard.samples import Showcase, showcase_of
@@ -30,6 +31,7 @@ class TaskResult:
     showcase: Showcase | None = None
     robustness: Robustness | None = None
     grounding: Grounding | None = None
+    ranking: Ranking | None = None
 
     @property
     def is_mixed(self) -> bool:
@@ -121,14 +123,16 @@ def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
         for key, reason in run.manifest.invalid.items()
         if key.startswith(prefix)
     }
+    card = card_of_records(records, invalid=invalid, n_resamples=n_resamples)
     return TaskResult(
         task=task,
         kinds=tuple(sorted({record.kind for record in records})),
-        card=card_of_records(records, invalid=invalid, n_resamples=n_resamples),
+        card=card,
         profiles=layer_profiles(records),
         showcase=showcase_of(run, task),
         robustness=summarise(run, task, n_resamples),
         grounding=summarise_grounding(run, task, n_resamples),
+        ranking=ranking_of(records, card),
     )
 
 

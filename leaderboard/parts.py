@@ -23,6 +23,7 @@ from leaderboard.tables_controls import controls_tables
 from leaderboard.tables_cost import cost_tables
 from leaderboard.tables_grounding import tables as grounding_tables
 from leaderboard.tables_lens import lens_tables
+from leaderboard.tables_ranks import rank_tables
 from leaderboard.tables_robustness import tables as robustness_tables
 from leaderboard.tables_transfer import transfer_tables
 
@@ -57,6 +58,7 @@ class Part:
 
 
 PARTS: tuple[Part, ...] = (
+    Part("Ranks", rank_tables),
     Part("Controls and leakage", controls_tables),
     Part("Calibration", calibration_tables),
     Part("Selective prediction", selective_tables),

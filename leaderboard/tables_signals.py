@@ -23,6 +23,7 @@ from leaderboard.tables import (
     Table,
     task_title,
 )
+from leaderboard.tables_ranks import rank_cell
 from metrics.card import SignalResult
 from metrics.signals import BY_NAME
 
@@ -77,15 +78,15 @@ def run_table(run: RunResult, result: TaskResult) -> Table:
     """
     mixed = result.is_mixed
     columns = (
-        "signal", "AUROC", *(["AUROC in kind"] if mixed else []), "AUROC in answer", "error AP",
-        "AUGRC", "n valid / n", "errors",
+        "signal", "AUROC", *(["AUROC in kind"] if mixed else []), "rank", "AUROC in answer",
+        "error AP", "AUGRC", "n valid / n", "errors",
     )  # fmt: skip
     blocks = []
     for access, title in ACCESS_TITLES.items():
         own = [signal for signal in result.card.signals if signal.access == access]
         if own:
             own.sort(key=lambda signal: _falling(signal, mixed=mixed))
-            blocks.append(Block(title, tuple(_run_row(s, mixed=mixed) for s in own)))
+            blocks.append(Block(title, tuple(_run_row(s, result) for s in own)))
     rate = "undefined" if result.card.error_rate is None else f"{result.card.error_rate:.3f}"
     notes = (
         "in answer: pairs of right and wrong answers with the same text only. error AP: average "
@@ -146,8 +147,8 @@ def _falling(signal: SignalResult, *, mixed: bool) -> float:
     return 1.0 if value is None or signal.invalid is not None else -value
 
 
-def _run_row(signal: SignalResult, *, mixed: bool) -> tuple[Cell, ...]:
-    name = text_cell(signal.label)
+def _run_row(signal: SignalResult, result: TaskResult) -> tuple[Cell, ...]:
+    name, mixed = text_cell(signal.label), result.is_mixed
     counts = (
         Cell((f"{signal.n} / {signal.n + signal.n_missing}",), float(signal.n)),
         Cell((str(signal.n_errors),), float(signal.n_errors)),
@@ -155,7 +156,7 @@ def _run_row(signal: SignalResult, *, mixed: bool) -> tuple[Cell, ...]:
     plain = signal_cell(replace(signal, n_missing=0), mixed=False)
     if signal.invalid is not None:
         empty = Cell(("",), state="undefined")
-        return (name, plain, *[empty] * (4 if mixed else 3), *counts)
+        return (name, plain, *[empty] * (5 if mixed else 4), *counts)
     augrc = (
         undefined_cell(_no_selection(signal))
         if signal.selective is None
@@ -165,6 +166,7 @@ def _run_row(signal: SignalResult, *, mixed: bool) -> tuple[Cell, ...]:
         name,
         plain,
         *([estimate_cell(signal.within_kind_auroc)] if mixed else []),
+        rank_cell(result.ranking, signal),
         estimate_cell(signal.within_answer_auroc),
         estimate_cell(signal.error_average_precision),
         augrc,
