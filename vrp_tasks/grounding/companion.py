@@ -40,6 +40,7 @@ class Grounding(Companion):
         self.prompts = session.tasks[task].lmms_eval_specific_kwargs or {}
         self.processor = adapter.stock_image_processor()
         self.tokens: dict[str, list[int]] = {}  # clean answers of this process
+        self.identities: dict[str, dict[str, Any]] = {}
         self.n_examples = 0
 
     def observers(self) -> Sequence[ObserverFactory]:
@@ -202,17 +203,16 @@ class Grounding(Companion):
             return str(unmapped)
 
     def _identity(self, request: Any, payload: dict[str, Any]) -> dict[str, Any]:
-        """Who a row is about, as the records have it."""
-        scored = self.session.tasks[self.task].process_results(
-            self._doc(request), [payload["answer"]]
-        )["accuracy"]
-        return {
-            "task": payload["task"],
-            "split": payload["split"],
-            "doc_id": payload["doc_id"],
-            "group": scored["group"],
-            "correct": scored["correct"],
-        }
+        """Who a row is about, as the records have it; a judge is asked once."""
+        known = self.identities.get(payload["doc_id"])
+        if known is None:
+            scored = self.session.tasks[self.task].process_results(
+                self._doc(request), [payload["answer"]]
+            )["accuracy"]
+            known = {name: payload[name] for name in ("task", "split", "doc_id")}
+            known |= {name: scored[name] for name in ("group", "correct")}
+            self.identities[payload["doc_id"]] = known
+        return known
 
     def _doc(self, request: Any) -> Any:
         return self.adapter.task_dict[request.args[4]][request.args[5]][request.doc_id]
