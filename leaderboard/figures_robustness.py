@@ -20,6 +20,7 @@ from leaderboard.text import MAX_NAME, clean
 CAPTION = "Accuracy on held-out images; band: 95 % interval over images; dose 0: no intervention."
 X_LABELS = {"mask": "share of the image tokens", "ablate": "share of the units"}
 FORMATS = ("svg", "png")
+_STYLES = {"ranked": "-", "random": "--"}
 _COLOURS = {"ranked": "#c4422b", "least": "#3b7dd8", "random": "#7a7a7a"}
 
 # intervention, layer, fill, unit: what shares one picture
@@ -53,7 +54,7 @@ def figures(board: Board, task: str) -> list[Chart]:
 
 
 def write_figures(board: Board, folder: Path) -> list[Path]:
-    """Write ``robustness-<task>.svg`` and ``.png``: a row per model, a column per intervention.
+    """Write ``robustness-<task>.svg`` and ``.png``: rows are models, columns interventions.
 
     Parameters
     ----------
@@ -111,24 +112,20 @@ def _label(intervention: str, choice: str) -> str:
     return CHOICES.get(intervention.split("_")[0], {}).get(choice, choice)
 
 
-def _series(name: str, curve: Curve, colour: int, clean_at: float | None) -> Series:
-    estimates = curve.accuracy
-    values = [clean_at, *(e.value for e in estimates)]
-    lows = [clean_at, *(e.low for e in estimates)]
-    highs = [clean_at, *(e.high for e in estimates)]
-    x = [0.0, *curve.doses]
+def _series(name: str, curve: Curve, colour: int) -> Series:
+    x, estimates = [0.0, *curve.doses], [curve.start, *curve.accuracy]
     hints = [
-        f"{name}, dose {at:g}: {'–' if v is None else format(v, '.3f')}"
-        for at, v in zip(x, values, strict=True)
+        f"{name}, dose {at:g}: {'–' if e.value is None else format(e.value, '.3f')}"
+        for at, e in zip(x, estimates, strict=True)
     ]
+    values, lows, highs = ([getattr(e, f) for e in estimates] for f in ("value", "low", "high"))
     return Series(name, x, values, hints, lows, highs, colour=colour)
 
 
 def _chart(title: str, panel: _Panel, curves: Sequence[tuple[str, Curve]]) -> Chart | None:
     order = ("ranked", "least", "random")
     series = [
-        _series(_label(panel[0], choice), curve, order.index(choice), curve.start)
-        for choice, curve in curves
+        _series(_label(panel[0], choice), curve, order.index(choice)) for choice, curve in curves
     ]
     return _accuracy_chart(title, panel[0], series)
 
@@ -158,7 +155,7 @@ def _comparison(
             None,
         )
         if curve is not None:
-            series.append(_series(name, curve, number, curve.start))
+            series.append(_series(name, curve, number))
     title = f"{WORDS.get(intervention, intervention)}, {_label(intervention, choice)}"
     return _accuracy_chart(title, intervention, series) if len(series) > 1 else None
 
@@ -175,38 +172,65 @@ def _accuracy_chart(title: str, intervention: str, series: list[Series]) -> Char
 
 
 def _figure(found: list[tuple[str, Robustness]]) -> Figure:
+    """A row per model, and below them one in which they stand beside each other."""
     kinds = list(dict.fromkeys(p[0] for _, own in found for p in _panels(own)))
-    size = (3.1 * len(kinds) + 0.6, 2.3 * len(found) + 0.5)
+    n_rows = len(found) + (len(found) > 1)
+    size = (3.1 * len(kinds) + 0.6, 2.2 * n_rows + 0.5)
     figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(len(found), len(kinds), squeeze=False, sharey=True)
-    for row, (name, own) in enumerate(found):
-        for column, kind in enumerate(kinds):
-            axes = grid[row][column]
-            panel = next((p for p in _panels(own) if p[0] == kind), None)
-            if panel is None:
-                axes.set_axis_off()
-                continue
-            _draw(axes, own, panel)
-            layer = "" if panel[1] < 0 else f" (layer {panel[1]})"
-            axes.set_title(f"{name}{layer}" if row else f"{WORDS.get(kind, kind)}\n{name}{layer}",
-                           fontsize=8)  # fmt: skip
-            axes.legend(fontsize=6, frameon=False, loc="lower left")
-            if row == len(found) - 1:
-                axes.set_xlabel(X_LABELS.get(kind.split("_")[0], "dose"), fontsize=8)
+    grid = figure.subplots(n_rows, len(kinds), squeeze=False, sharey=True)
+    for column, kind in enumerate(kinds):
+        for row, (name, own) in enumerate(found):
+            _draw(grid[row][column], name, _first(own, kind))
+        if len(found) > 1:
+            firsts = [(name, _first(own, kind)) for name, own in found]
+            _draw_all(grid[-1][column], kind, firsts)
+        top, bottom = grid[0][column], grid[-1][column]
+        top.set_title(f"{WORDS.get(kind, kind)}\n{top.get_title()}", fontsize=8)
+        bottom.set_xlabel(X_LABELS.get(kind.split("_")[0], "dose"), fontsize=8)
+    for row in range(n_rows):
         grid[row][0].set_ylabel("accuracy", fontsize=8)
     return figure
 
 
-def _draw(axes: Axes, robustness: Robustness, panel: _Panel) -> None:
-    for choice, curve in _by_choice(robustness, panel):
-        x, colour = [0.0, *curve.doses], _COLOURS[choice]
-        line, low, high = (
-            np.array([curve.start, *(getattr(e, end) for e in curve.accuracy)], dtype=np.float64)
-            for end in ("value", "low", "high")
-        )
-        label = _label(panel[0], choice)
-        axes.plot(x, line, marker="o", ms=3, lw=1.4, color=colour, label=label)
-        axes.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
+def _first(robustness: Robustness, kind: str) -> tuple[_Panel | None, list[tuple[str, Curve]]]:
+    """A run's first layer and fill of one intervention, and the curves there."""
+    panel = next((p for p in _panels(robustness) if p[0] == kind), None)
+    return panel, [] if panel is None else _by_choice(robustness, panel)
+
+
+def _draw(axes: Axes, name: str, first: tuple[_Panel | None, list[tuple[str, Curve]]]) -> None:
+    panel, curves = first
+    for choice, curve in curves:
+        _plot(axes, curve, _label(curve.key.intervention, choice), _COLOURS[choice], "-")
+    where = "" if panel is None or panel[1] < 0 else f" (layer {panel[1]})"
+    _finish(axes, f"{name}{where}")
+
+
+def _draw_all(
+    axes: Axes, kind: str, found: list[tuple[str, tuple[_Panel | None, list[tuple[str, Curve]]]]]
+) -> None:
+    for number, (name, (_, curves)) in enumerate(found):
+        for choice, curve in curves:
+            if choice in _STYLES:
+                label = name if choice == "ranked" else None
+                _plot(axes, curve, label, f"C{number}", _STYLES[choice])
+    _finish(axes, f"{_label(kind, 'ranked')} (solid), random (dashed)")
+
+
+def _plot(axes: Axes, curve: Curve, label: str | None, colour: str, style: str) -> None:
+    line, low, high = (
+        np.array([getattr(e, end) for e in (curve.start, *curve.accuracy)], dtype=np.float64)
+        for end in ("value", "low", "high")
+    )
+    x = [0.0, *curve.doses]
+    axes.plot(x, line, style, marker="o", ms=2.5, lw=1.3, color=colour, label=label)
+    axes.fill_between(x, low, high, color=colour, alpha=0.13, lw=0)
+
+
+def _finish(axes: Axes, title: str) -> None:
+    axes.set_title(title, fontsize=8)
     axes.set_ylim(0, 1)
     axes.grid(alpha=0.25, lw=0.5)
     axes.tick_params(labelsize=7)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=6, frameon=False, loc="lower left")

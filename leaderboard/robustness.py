@@ -62,7 +62,7 @@ class Curve:
     """
 
     key: CurveKey
-    start: float
+    start: Estimate
     doses: tuple[float, ...]
     accuracy: tuple[Estimate, ...]
     agreement: tuple[Estimate, ...]
@@ -197,7 +197,7 @@ def _curve(
     )
     return Curve(
         key=key,
-        start=float(response.clean.mean()),
+        start=mean_estimate(response.clean, weights=weights),
         doses=tuple(response.doses.tolist()),
         accuracy=_means(response, weights),
         agreement=_means(agreement, weights),

@@ -33,7 +33,7 @@ def test_figures_are_those_of_the_rows(tmp_path):
     curve = found.curve(CurveKey("ablate_residual", 5, "zero", "share", "ranked"))
     clean = np.mean([r.correct for r in run.records])
     assert curve.doses == (0.1, 0.5)
-    assert curve.start == pytest.approx(clean)
+    assert curve.start.value == pytest.approx(clean)
     for at, dose in enumerate(curve.doses):
         here = own & (rows["dose"] == dose)
         control = (

@@ -111,7 +111,8 @@ def test_planted_truth(plant, tmp_path):
 
 EVERYTHING = {
     "image_shares": [0.3], "mask_layers": [1], "unit_counts": [3], "unit_shares": [0.5],
-    "layers": [4], "unit_fills": ["zero"], "pixel_fills": ["blur"], "min_errors": 1, "folds": 2, "max_rows": 7,
+    "layers": [4], "unit_fills": ["zero"], "pixel_fills": ["blur"],
+    "min_errors": 1, "folds": 2, "max_rows": 7,
 }  # fmt: skip
 
 
