@@ -84,7 +84,7 @@ class SweepSettings:
     folds: int = 5
     min_errors: int = 20
     max_samples: int | None = None
-    max_rows: int = 32
+    max_rows: int = 16
 
     @classmethod
     def of(cls, options: Any) -> SweepSettings:
@@ -149,6 +149,11 @@ class SweepSettings:
         """Decoder layers of ablations and bypasses on this model."""
         if isinstance(self.layers, tuple):
             return self.layers
+        if family.model_type not in _PAPER_LAYERS:
+            raise SetupError(
+                f"robustness: the papers name no layer for {family.model_type!r} models. "
+                "Give layers as a list."
+            )
         layer, depth = _PAPER_LAYERS[family.model_type]
         last = len(family.decoder(model).layers) - 1
         return (round(layer / (depth - 1) * last),)

@@ -33,6 +33,14 @@ def test_the_papers_layers_keep_their_depth():
     assert found == {"llava": (5,), "paligemma": (4,), "qwen2_vl": (5,)}
 
 
+def test_a_family_without_a_published_layer_needs_one():
+    model = random_architecture("llava").model
+    family = type("Other", (), {"model_type": "other"})()
+    with pytest.raises(SetupError, match="no layer for 'other' models. Give layers as a list"):
+        SweepSettings().unit_layers(model, family)
+    assert SweepSettings(layers=(2,)).unit_layers(model, family) == (2,)
+
+
 def test_variants_have_controls_of_equal_size():
     groups = groups_of(SweepSettings(), (4,))
     variants = [variant for group in groups for variant in group.variants]
