@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -75,6 +76,7 @@ class Robustness(Companion):
 
     def after_task(self, requests: list[Any], payloads: list[dict[str, Any]]) -> None:
         """Rank, then sweep what is not in the run folder yet."""
+        began = time.perf_counter()
         self._complete_states(requests)
         self._barrier()
         samples = self._samples(requests, payloads)
@@ -93,6 +95,7 @@ class Robustness(Companion):
             refused=ranking.refused,
             top_units=ranking.top_units(),
             n_decoded_differently=mismatched,
+            seconds=round(time.perf_counter() - began, 3),
         )
 
     def _complete_states(self, requests: list[Any]) -> None:
