@@ -102,8 +102,9 @@ def shuffled_label_aurocs(
     .. math:: A(\pi(y), \hat s(\pi(y)))
 
     with :math:`\pi` a permutation that moves the labels of whole images among images of the same
-    number of questions, so that labels stay as correlated within an image as they are. Near 0.5
-    unless the procedure leaks. No direction: a control. Range: each in :math:`[0, 1]`.
+    number of questions, so that labels stay as correlated within an image as they are, and then
+    among the questions of each image: the n-th question of every image may be of one kind, and its
+    kind would still tell its label. Near 0.5 unless the procedure leaks. No direction: a control. Range: each in :math:`[0, 1]`.
 
     Parameters
     ----------
@@ -151,7 +152,7 @@ def shuffled_label_aurocs(
         shuffled = label.copy()
         for size in {len(rows) for rows in rows_of}:
             same = np.array([rows for rows in rows_of if len(rows) == size])
-            shuffled[same] = label[rng.permutation(same)]
+            shuffled[same] = rng.permuted(label[rng.permutation(same)], axis=1)
         scores = cross_fit_probe(hidden, shuffled, groups, rng=rng, Cs=Cs).scores
         found[i] = auroc(shuffled, scores)
     return found

@@ -11,6 +11,7 @@ from transformers import AutoConfig, PretrainedConfig
 from vrp_tasks.capture import CaptureSettings
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import FAMILIES, Family, family_of
+from vrp_tasks.probe_file import LoadedProbe, load_probe
 from vrp_tasks.registration import ADAPTERS
 from vrp_tasks.run_folder import check_writable
 
@@ -48,8 +49,11 @@ def check_before_loading(asked: dict[str, Any]) -> None:
     module, name = str(adapter[0]).rsplit(".", 1)
     adapter_class = getattr(importlib.import_module(module), name)
     settings_from(arguments)
+    loaded = probe_from(arguments)
     pretrained = arguments.get("pretrained", adapter_class.default_checkpoint())
-    check_checkpoint(str(pretrained), adapter_class.family_type, model=model)
+    config = check_checkpoint(str(pretrained), adapter_class.family_type, model=model)
+    if loaded is not None:
+        check_probe(loaded, config)
     output = output_path(asked)
     if output:
         check_writable(Path(output))
@@ -91,6 +95,23 @@ def settings_from(arguments: dict[str, Any]) -> tuple[CaptureSettings, str]:
             legal = "true or false" if kind is _flag else "a number"
             raise SetupError(f"model argument {argument} must be {legal}, got {raw!r}.") from None
     return CaptureSettings(**values), hidden_dtype
+
+
+def probe_from(arguments: dict[str, Any]) -> LoadedProbe | None:
+    """Take the model argument ``probe`` out of the others and read the probe it names."""
+    path = arguments.pop("probe", None)
+    return None if path is None else load_probe(Path(str(path)))
+
+
+def check_probe(loaded: LoadedProbe, config: PretrainedConfig) -> None:
+    """Raise SetupError unless a loaded probe was fitted on a model of this shape."""
+    probe, text = loaded.probe, config.get_text_config()
+    if (probe.n_layers_stored, probe.d_model) != (text.num_hidden_layers + 1, text.hidden_size):
+        raise SetupError(
+            f"the probe fitted on {loaded.task} and {loaded.model} reads "
+            f"{probe.n_layers_stored - 1} layers of {probe.d_model} dimensions, this model has "
+            f"{text.num_hidden_layers} of {text.hidden_size}. Give one fitted on such a model."
+        )
 
 
 def _flag(value: Any) -> bool:

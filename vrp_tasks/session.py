@@ -24,20 +24,20 @@ from loguru import logger
 
 from metrics.card import Card
 from metrics.errors import UndefinedMetricError
-from metrics.probes import cross_fit_probe
-from metrics.record_card import card_of_records, rng_for, signal_columns
+from metrics.record_card import card_of_records, signal_columns
 from metrics.records import IMAGES_FILE, SampleRecord
 from metrics.signals import BY_NAME
 from metrics.validity import check_signal
+from vrp_tasks.companions import COMPANIONS
 from vrp_tasks.errors import SetupError
 from vrp_tasks.preflight import check_before_loading, check_tasks, output_path
+from vrp_tasks.probe_file import save_probe
 from vrp_tasks.provenance import describe_model, last_parts, package_versions, peak_memory
 from vrp_tasks.run_folder import RunFolder
 from vrp_tasks.scoring import THRESHOLD
 from vrp_tasks.session_state import sessions
+from vrp_tasks.supervised import PROBE_STATE, fitted_probe, supervised_signals, transfer
 from vrp_tasks.thumbnails import Thumbnails
-
-_PROBE_STATE = "hidden_last_prompt"
 
 
 def run_evaluation(module: ModuleType, stock: Callable, args: tuple, kwargs: dict) -> Any:
@@ -183,11 +183,9 @@ class Session:
         _fill_in(ordered)
         records = [SampleRecord(**{"score": None, **item}) for item in ordered]
         labelled = [record for record in records if record.correct is not None]
-        scores, why = self._probe_scores(task, labelled)
-        for record in records:
-            record.signals["probe"] = scores.get(record.doc_id)
-            if record.signals["probe"] is None:
-                record.missing["probe"] = why or "the sample has no label"
+        found = supervised_signals(self.folder, labelled, task=task)
+        found.enter(records, labelled)
+        self._probe[task] = found.summary
         invalid = {}
         for name, values in signal_columns(records).items():
             complaint = self._distrust(name) or check_signal(values)
@@ -207,36 +205,34 @@ class Session:
         on_grid = family == "attention" and name != "image_attention_mass"
         return self.geometry if on_grid else None
 
-    def _probe_scores(
-        self, task: str, records: list[SampleRecord]
-    ) -> tuple[dict[str, float], str | None]:
-        """Out-of-fold probe score per document, or the reason why there is none."""
-        hidden = self.folder.rows_of(_PROBE_STATE, records)
-        if hidden is None:
-            return {}, "not every sample has its hidden state"
-        try:
-            fitted = cross_fit_probe(
-                hidden,
-                np.array([record.correct for record in records]),
-                [record.group for record in records],
-                rng=rng_for(task),
-            )
-        except UndefinedMetricError as undefined:
-            return {}, str(undefined)
-        by_layer = [float(a) if np.isfinite(a) else None for a in fitted.auroc_by_layer]
-        self._probe[task] = {
-            "state": _PROBE_STATE,
-            "layer_per_fold": [int(layer) for layer in fitted.layer_per_fold],
-            "C_per_fold": [float(c) for c in fitted.C_per_fold],
-            "auroc_by_layer": by_layer,
-        }
-        names = [record.doc_id for record in records]
-        return dict(zip(names, map(float, fitted.scores), strict=True)), None
+    def _save_probes(self) -> None:
+        """One fitted probe per task that has labels enough; what transfers between tasks."""
+        if self._temporary is not None:
+            return
+        for task in self._own_images():
+            try:
+                probe = fitted_probe(self.folder, self._of_task(task), task=task)
+            except UndefinedMetricError as undefined:
+                logger.info(f"{task}: no probe is saved: {undefined}.")
+                continue
+            save_probe(self.folder.path, probe, task=task, position=PROBE_STATE, model=self.model)
+
+    def _own_images(self) -> list[str]:
+        """Tasks that are no variant (robustness, grounding) of another one of the run."""
+        settings = {name: task.config.metadata["vrp"] for name, task in self.tasks.items()}
+        plain = [
+            n for n, s in settings.items() if not (isinstance(s, dict) and set(s) & set(COMPANIONS))
+        ]
+        return plain or list(self.tasks)
+
+    def _of_task(self, name: str) -> list[SampleRecord]:
+        return [record for record in self._records if record.task == name]
 
     def finish(self) -> None:
         """Write records and manifest (rank 0)."""
         if not self.is_main:
             return
+        self._save_probes()
         manifest = {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "model": {**self.model, "geometry_self_test": self.geometry or "passed"},
@@ -246,6 +242,9 @@ class Session:
             "command": list(sys.argv),
             "invalid": self._invalid,
             "probe": self._probe,
+            "transfer": transfer(
+                self.folder, {task: self._of_task(task) for task in self._own_images()}
+            ),
             "sweeps": self.sweeps,
             "cost": {
                 "seconds": round(self.seconds, 3),
@@ -259,7 +258,7 @@ class Session:
 
     def _describe_task(self, name: str) -> dict[str, Any]:
         task = self.tasks[name]
-        records = [record for record in self._records if record.task == name]
+        records = self._of_task(name)
         config = task.config
         return {
             "version": str(task.VERSION),

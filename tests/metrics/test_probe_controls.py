@@ -55,3 +55,13 @@ def test_refusals():
     for function in (leakage_report, shuffled_label_aurocs):
         with pytest.raises(UndefinedMetricError, match="0 wrong answers of 40, 20 are needed"):
             function(np.zeros((40, 1, 2)), np.ones(40), range(40), rng=rng)
+
+
+def test_shuffled_labels_keep_no_trace_of_the_place_within_an_image():
+    """Each image asks an easy and then a hard question, and the state says which of them it is."""
+    rng = np.random.default_rng(0)
+    hard = np.tile([0, 1], 150)
+    label = rng.random(300) > 0.2 + 0.6 * hard
+    states = rng.normal(size=(300, 1, 3)) + 3 * hard[:, None, None]
+    found = shuffled_label_aurocs(states, label, np.arange(300) // 2, rng=rng, n_shuffles=4)
+    assert abs(found.mean() - 0.5) < 0.08

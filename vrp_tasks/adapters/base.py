@@ -35,7 +35,7 @@ from vrp_tasks.capture.observer import Subjects
 from vrp_tasks.companions import Companion, companions_for
 from vrp_tasks.errors import CaptureError
 from vrp_tasks.families import family_of
-from vrp_tasks.preflight import settings_from
+from vrp_tasks.preflight import check_probe, probe_from, settings_from
 from vrp_tasks.provenance import center_crop
 from vrp_tasks.session import Session
 from vrp_tasks.session_state import active_session, session_or_none
@@ -51,14 +51,18 @@ class ProbedAdapter(lmms):
     """Mixin in front of a stock adapter class.
 
     Model arguments beside the stock ones: ``k``, ``sample_temperature``, ``sample_top_p``,
-    ``sample_seed`` (see `CaptureSettings`) and ``hidden_dtype`` (float16, float32 or none).
+    ``sample_seed``, ``top_heads``, ``blank_image`` (see `CaptureSettings`), ``hidden_dtype``
+    (float16, float32 or none) and ``probe``, the folder of a fitted probe.
     """
 
     family_type: ClassVar[str]
 
     def __init__(self, **kwargs: Any) -> None:
         self._capture, self._hidden_dtype = settings_from(kwargs)
+        self._loaded_probe = probe_from(kwargs)
         super().__init__(**with_device(kwargs))
+        if self._loaded_probe is not None:
+            check_probe(self._loaded_probe, self.model.config)
         self.pretrained = kwargs.get("pretrained", self.default_checkpoint())
 
     @classmethod
@@ -72,7 +76,13 @@ class ProbedAdapter(lmms):
     def vrp_settings(self) -> dict[str, Any]:
         """Capture settings, for the manifest."""
         sampling = {"top_k": None, "repetition_penalty": None}  # never applied to the samples
-        return {**asdict(self._capture), **sampling, "hidden_dtype": self._hidden_dtype}
+        loaded = self._loaded_probe
+        return {
+            **asdict(self._capture),
+            **sampling,
+            "hidden_dtype": self._hidden_dtype,
+            "probe": None if loaded is None else f"{loaded.task} on {loaded.model}",
+        }
 
     def check_geometry(self) -> str | None:
         """Why attention maps of this checkpoint cannot be trusted, or None."""
@@ -264,6 +274,8 @@ class ProbedAdapter(lmms):
                 **capture_payload(item),
             }
             payload["missing"] |= missing
+            if self._loaded_probe is not None:
+                payload["signals"]["loaded_probe"] = self._loaded_probe.probability(item.hidden)
             payloads.append(payload)
             arrays.append(own)
         session.folder.add(payloads, arrays)

@@ -1,0 +1,77 @@
+"""A fitted probe on disk: vectors as safetensors, numbers and origin as JSON, never a pickle."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from metrics.fitted_probe import FittedProbe
+from vrp_tasks.errors import SetupError
+
+_FORMAT = "vrp-tasks probe 1"
+
+
+@dataclass(frozen=True)
+class LoadedProbe:
+    """A probe, the position whose state it reads, and where it comes from."""
+
+    probe: FittedProbe
+    position: str
+    task: str
+    model: str
+
+    def probability(self, hidden: dict[str, np.ndarray]) -> float:
+        """P(correct) of one answer from its states by position, each (n_layers + 1, d_model)."""
+        return float(self.probe.probability(hidden[self.position][None])[0])
+
+
+def save_probe(
+    folder: Path, probe: FittedProbe, *, task: str, position: str, model: dict[str, Any]
+) -> None:
+    """Write ``probe-<task>.safetensors`` and ``probe-<task>.json``."""
+    arrays, numbers = probe.to_arrays()
+    stem = "probe-" + re.sub(r"[^\w.-]", "_", task)
+    about = {"format": _FORMAT, "task": task, "position": position, "model": model["name"]}
+    save_file(arrays, folder / f"{stem}.safetensors")
+    text = json.dumps({**about, **numbers}, indent=1, allow_nan=False)
+    (folder / f"{stem}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def load_probe(path: Path) -> LoadedProbe:
+    """Read a probe.
+
+    Parameters
+    ----------
+    path : Path
+        A folder with one saved probe (a run folder of one task, say), or the ``.json`` of one.
+
+    Raises
+    ------
+    SetupError
+        If there is none, more than one, or one that cannot be read.
+    """
+    found = sorted(path.glob("probe-*.json")) if path.is_dir() else [path]
+    if not found or not found[0].is_file():
+        raise SetupError(
+            f"probe={path}: no saved probe (probe-<task>.json) there. Runs with labels save one "
+            "into their run folder."
+        )
+    if len(found) > 1:
+        names = ", ".join(file.name for file in found)
+        raise SetupError(f"probe={path} holds several probes ({names}): give the file of one.")
+    (file,) = found
+    try:
+        about = json.loads(file.read_text("utf-8"))
+        if not isinstance(about, dict) or about.get("format") != _FORMAT:
+            raise ValueError(f"not in the format {_FORMAT!r}")
+        probe = FittedProbe.from_arrays(load_file(file.with_suffix(".safetensors")), about)
+        return LoadedProbe(probe, str(about["position"]), str(about["task"]), str(about["model"]))
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise SetupError(f"probe={file} cannot be read: {error}.") from error
