@@ -13,14 +13,20 @@ from typing import Any
 from leaderboard.aggregate import Board, RunResult, TaskResult
 from leaderboard.published import FIGURES, MODELS, POOLED, SOURCE
 from metrics.bootstrap import Estimate
-from metrics.card import SignalResult
+from metrics.card import ConsistencyCard, SignalResult
 
 FORMAT_VERSION = 1
 CSV_COLUMNS = (
     "run", "model", "task", "signal", "statistic", "value", "low", "high", "stderr",
     "n", "n_groups", "n_errors", "reason",
 )  # fmt: skip
-STATISTICS = ("auroc", "within_kind_auroc", "error_average_precision")
+STATISTICS = (
+    "auroc", "within_kind_auroc", "within_answer_auroc", "error_average_precision",
+    "point_biserial",
+)  # fmt: skip
+SELECTIVE = ("aurc", "e_aurc", "augrc", "prr", "accuracy_at_80", "accuracy_at_90")
+PARTS = ("card", "robustness", "grounding")
+CALIBRATION = ("ece", "ece_equal_mass", "brier", "brier_skill")
 
 
 def to_csv(board: Board) -> str:
@@ -35,7 +41,9 @@ def to_csv(board: Board) -> str:
     -------
     str
         Columns `CSV_COLUMNS`. Numbers have all their digits. A signal that the validity gate
-        rejected has no value and the reason "INVALID: …".
+        rejected has no value and the reason "INVALID: …". ``rank`` has only ``low`` and ``high``. A
+        fusion is the signal ``fusion.<name>``; statistics of a calibrated probability are
+        ``<method>.ece`` and so on, of its signal.
     """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
@@ -87,10 +95,40 @@ def _rows(run: RunResult, result: TaskResult) -> Iterator[dict[str, Any]]:
     whole = {"n": card.n, "n_groups": card.n_groups, "n_errors": card.n_errors}
     yield head | whole | {"signal": "", "statistic": "accuracy"} | _numbers(card.accuracy)
     for signal in card.signals:
-        counts = {"n": signal.n, "n_groups": signal.n_groups, "n_errors": signal.n_errors}
-        for name in STATISTICS:
-            row = head | counts | {"signal": signal.name, "statistic": name}
-            yield row | _statistic(signal, name)
+        yield from _signal_rows(head, signal, signal.name)
+        rank = result.ranking.rank_of(signal.name) if result.ranking is not None else None
+        if rank is not None:
+            bounds = {"low": repr(rank.low), "high": repr(rank.high)}
+            yield head | whole | {"signal": signal.name, "statistic": "rank"} | bounds
+    for fusion in card.fusion:
+        yield from _signal_rows(head, fusion.result, f"fusion.{fusion.name}")
+    for found in card.probabilities:
+        for name in CALIBRATION:
+            row = {"signal": found.name, "statistic": f"{found.method}.{name}", "n": found.n}
+            yield head | row | _numbers(getattr(found, name))
+    yield from _consistency_rows(head, card.consistency)
+
+
+def _signal_rows(head: dict[str, Any], signal: SignalResult, name: str) -> Iterator[dict[str, Any]]:
+    counts = {"n": signal.n, "n_groups": signal.n_groups, "n_errors": signal.n_errors}
+    for statistic in STATISTICS:
+        row = head | counts | {"signal": name, "statistic": statistic}
+        yield row | _statistic(signal, statistic)
+    for statistic in SELECTIVE if signal.selective is not None else ():
+        row = head | counts | {"signal": name, "statistic": statistic}
+        yield row | _numbers(getattr(signal.selective, statistic))
+
+
+def _consistency_rows(
+    head: dict[str, Any], card: ConsistencyCard | None
+) -> Iterator[dict[str, Any]]:
+    if card is None:
+        return
+    head = head | {"signal": "self_consistency"}
+    for k, estimate in card.at_k:
+        yield head | {"statistic": f"auroc_at_{k}"} | _numbers(estimate)
+    row = {"statistic": "precision_at_full", "n": card.n_full}
+    yield head | row | _numbers(card.precision_at_full)
 
 
 def _statistic(signal: SignalResult, name: str) -> dict[str, Any]:

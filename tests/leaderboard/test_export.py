@@ -8,7 +8,8 @@ from leaderboard.aggregate import build_board
 from leaderboard.export import CSV_COLUMNS, to_csv, to_json
 from leaderboard.read import Problem, read_runs
 from tests.leaderboard.cards import SIGNALS, make_board, signal
-from tests.leaderboard.golden import write_run
+from tests.leaderboard.full_card import full_board
+from tests.leaderboard.golden import make_records, write_run
 
 
 def read_back(text: str) -> list[dict[str, str]]:
@@ -18,7 +19,7 @@ def read_back(text: str) -> list[dict[str, str]]:
 def test_csv_has_one_row_per_statistic_and_all_digits():
     rows = read_back(to_csv(make_board("m")))
     assert tuple(rows[0]) == CSV_COLUMNS
-    assert len(rows) == 1 + 3 * len(SIGNALS)
+    assert len(rows) == 1 + 5 * len(SIGNALS)
     assert rows[0] == {
         "run": "m", "model": "tiny-llava", "task": "shapes", "signal": "", "statistic": "accuracy",
         "value": "0.7", "low": repr(0.7 - 0.05), "high": "0.75", "stderr": "0.025",
@@ -38,6 +39,38 @@ def test_csv_keeps_missing_values_empty_with_their_reason():
 @pytest.mark.parametrize("name", ['a "quoted", name', "two\nlines", "=1+1", "ümläut ‮"])
 def test_csv_gives_back_any_name(name):
     assert {row["run"] for row in read_back(to_csv(make_board(name)))} == {name}
+
+
+def test_csv_holds_every_figure_of_a_card_and_comes_back(tmp_path):
+    board = full_board('m, "n"\n=1+1')
+    rows = read_back(to_csv(board))
+    found = {(row["signal"], row["statistic"]): row for row in rows}
+    assert len(found) == len(rows)
+    card = board.runs[0].tasks[0].card
+    expected = {
+        ("token_confidence", "augrc"): card.signals[1].selective.augrc,
+        ("token_confidence", "platt.ece"): card.probabilities[0].ece,
+        ("probe", "platt.brier"): card.probabilities[1].brier,
+        ("fusion.fusion", "within_kind_auroc"): card.fusion[0].result.within_kind_auroc,
+        ("self_consistency", "auroc_at_10"): card.consistency.at_k[1][1],
+        ("self_consistency", "precision_at_full"): card.consistency.precision_at_full,
+    }
+    for key, estimate in expected.items():
+        for field in ("value", "low", "high", "stderr"):
+            number = getattr(estimate, field)
+            assert (float(found[key][field]) if found[key][field] else None) == number, key
+        assert found[key]["reason"] == (estimate.reason or "")
+    assert {row["run"] for row in rows} == {'m, "n"\n=1+1'}
+
+
+def test_ranks_are_bounds_without_a_value(tmp_path):
+    write_run(tmp_path / "run", make_records(400))
+    rows = read_back(to_csv(build_board(read_runs([tmp_path]), n_resamples=50)))
+    ranks = {row["signal"]: row for row in rows if row["statistic"] == "rank"}
+    assert set(ranks) == {"spatial_entropy", "token_confidence", "self_consistency", "probe"}
+    for row in ranks.values():
+        assert 1 <= int(row["low"]) <= int(row["high"]) <= 4
+        assert row["value"] == ""
 
 
 def test_json_has_null_and_reason_where_a_figure_is_undefined():
@@ -69,6 +102,8 @@ def test_csv_and_json_of_a_real_run_agree(tmp_path):
     card = json.loads(to_json(board))["runs"][0]["tasks"]["shapes"]["card"]
     by_name = {signal["name"]: signal for signal in card["signals"]}
     for row in read_back(to_csv(board))[1:]:
+        if row["statistic"] not in by_name.get(row["signal"], {}):
+            continue
         stored = by_name[row["signal"]][row["statistic"]]
         for field in ("value", "low", "high", "stderr"):
             assert row[field] == ("" if stored[field] is None else repr(stored[field]))
