@@ -79,5 +79,6 @@ class TokenActivations:
 
 def _projected(states: torch.Tensor, unembedding: torch.Tensor, ids: torch.Tensor) -> np.ndarray:
     """Positive part of the logits of ``ids``, float64 (n_ids, n_states)."""
-    logits = unembedding[ids.to(unembedding.device)].float() @ states.float().T
+    device = unembedding.device
+    logits = unembedding[ids.to(device)].float() @ states.to(device).float().T
     return logits.clamp_min(0).cpu().double().numpy()
