@@ -12,15 +12,13 @@ from pathlib import Path
 from leaderboard.aggregate import DEFAULT_RESAMPLES, Board
 from leaderboard.cache import FOLDER, Cache
 from leaderboard.compare import IncomparableError, compare_runs
-from leaderboard.contents import all_tables, card_tables
+from leaderboard.contents import all_tables, card_tables, terminal_tables
 from leaderboard.export import to_csv, to_json
 from leaderboard.figures_robustness import write_figures
 from leaderboard.formats import to_latex, to_markdown, to_terminal
 from leaderboard.html import to_html
 from leaderboard.read import read_run
 from leaderboard.release import comparison_as_json, comparison_as_junit, gates_table, summary
-from leaderboard.tables import Table, transposed
-from leaderboard.tables_overview import OVERVIEW
 from leaderboard.text import clean, escape_markdown
 from leaderboard.tolerances import ToleranceError, read_tolerances
 from leaderboard.workers import evaluate_paths
@@ -28,7 +26,6 @@ from metrics.errors import RecordError
 
 REGRESSED = 1
 NOTHING_READ = 2
-MAX_COLUMNS = 4
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -132,7 +129,8 @@ def _build(arguments: argparse.Namespace) -> int:
     for name, text in contents.items():
         (output / name).write_text(text, encoding="utf-8", newline="\n")
     write_figures(board, output)
-    _print("\n\n\n".join(to_terminal(_narrow(table)) for table in tables))
+    shown = terminal_tables(board, published=arguments.published)
+    _print("\n\n\n".join(to_terminal(table) for table in shown))
     for problem in problems:
         _print(f"not in the tables: {problem}")
     _print(f"\n{output / 'report.html'}")
@@ -169,12 +167,6 @@ def _compare(arguments: argparse.Namespace) -> int:
     _print("\n\n\n".join(to_terminal(table) for table in tables))
     _print(f"\n{summary(comparison)}")
     return REGRESSED if comparison.has_regressed else 0
-
-
-def _narrow(table: Table) -> Table:
-    """The overview turned on its side as long as its runs fit beside each other."""
-    few = table.key == OVERVIEW and len(table.blocks[0].rows) <= MAX_COLUMNS
-    return transposed(table) if few else table
 
 
 def _folder_of(path: Path) -> Path:

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 from leaderboard.aggregate import Board
 from leaderboard.parts import PARTS
-from leaderboard.tables import Table
+from leaderboard.tables import Table, transposed
 from leaderboard.tables_overview import overview_table
 from leaderboard.tables_published import published_table
+from leaderboard.tables_ranks import MODEL_RANKS
 from leaderboard.tables_signals import run_table, signals_table
+
+FEW = 4
 
 
 def all_tables(board: Board, *, published: bool = False) -> list[Table]:
@@ -30,6 +33,29 @@ def all_tables(board: Board, *, published: bool = False) -> list[Table]:
     for task in board.tasks:
         tables += [signals_table(board, task), *_parts(board, task)]
     return [*tables, published_table()] if published else tables
+
+
+def terminal_tables(board: Board, *, published: bool = False) -> list[Table]:
+    """What a terminal shows: each run's full card while the runs are few, else all tables.
+
+    Parameters
+    ----------
+    board : Board
+        All results.
+    published : bool, default False
+        Add `published_table`.
+
+    Returns
+    -------
+    list of Table
+        With few runs the overview stands on its side, its runs beside each other.
+    """
+    tables = all_tables(board, published=published)
+    if len(tables[0].blocks[0].rows) > FEW:
+        return tables
+    compared = [table for table in tables if table.key.startswith(MODEL_RANKS)]
+    tail = [published_table()] if published else []
+    return [transposed(tables[0]), *card_tables(board), *compared, *tail]
 
 
 def card_tables(board: Board) -> list[Table]:

@@ -15,6 +15,7 @@ from metrics.errors import UndefinedMetricError
 from metrics.ranks import RankInterval, rank_intervals
 from metrics.signals import BY_NAME
 
+MODEL_RANKS = "ranks-models-"
 METHOD = (
     "A rank is an interval: 1 + the number of those that are higher beyond doubt, to m less the "
     "number that are lower beyond doubt. Beyond doubt: paired difference on joint resamples over "
@@ -140,7 +141,7 @@ def _model_ranks(pairs: list[tuple[RunResult, TaskResult]], task: str) -> Table:
     labels = (BY_NAME[name].label if name in BY_NAME else name for name in names)
     title = task_title("Ranks of models", task)
     blocks = (Block("", rows),)
-    return Table(f"ranks-models-{task}", title, ("model", *labels), blocks, (MODELS, METHOD))
+    return Table(f"{MODEL_RANKS}{task}", title, ("model", *labels), blocks, (MODELS, METHOD))
 
 
 def _model_cell(found: tuple[float, RankInterval] | str) -> Cell:

@@ -15,7 +15,8 @@ def test_build_prints_the_tables_and_ends_with_the_path_of_the_report(tmp_path, 
     assert main(["build", str(tmp_path), *FAST]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Overview"
-    assert "Signals on shapes" in lines
+    (card,) = [line for line in lines if line.startswith("tiny-llava on shapes: n 160, 40 images")]
+    assert "Controls and leakage on shapes" in lines[lines.index(card) :]
     assert lines[-1] == str(tmp_path / "report.html")
     written = {path.name for path in tmp_path.iterdir() if path.is_file()}
     assert written == {
@@ -67,6 +68,15 @@ def test_published_figures_are_shown_on_request(tmp_path, capsys):
     assert "Published figures" not in capsys.readouterr().out
     main(["build", str(tmp_path), "--published", *FAST])
     assert "Published figures (not measured here)" in capsys.readouterr().out
+
+
+def test_many_runs_are_printed_beside_each_other(tmp_path, capsys):
+    for seed in range(5):
+        write_run(tmp_path / str(seed), make_records(20, seed=seed), model={"name": f"m{seed}"})
+    assert main(["build", str(tmp_path), *FAST]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "Signals on shapes" in lines
+    assert not any("on shapes: n 20" in line for line in lines)
 
 
 def test_show_prints_one_card(tmp_path, capsys):
