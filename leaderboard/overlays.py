@@ -45,8 +45,7 @@ class Look:
     area
         Part of the picture that the grid covers: x, y, width and height.
     outline
-        SVG path around the cells that the region fills to at least a half, or touches at all if it
-        fills none so far, in units of cells.
+        SVG path around the cells that the region touches, in units of cells.
     grid
         Height and width in cells.
     overlays
@@ -149,8 +148,7 @@ def outline_of(region: np.ndarray) -> str:
     str
         One line per cell edge that separates inside from outside.
     """
-    inside = region >= 128 if (region >= 128).any() else region > 0
-    padded = np.pad(inside, 1)
+    padded = np.pad(region > 0, 1)
     across = [f"M{x} {y}h1" for y, x in _edges(padded[1:, 1:-1] != padded[:-1, 1:-1])]
     down = [f"M{x} {y}v1" for y, x in _edges(padded[1:-1, 1:] != padded[1:-1, :-1])]
     return "".join(across + down)
