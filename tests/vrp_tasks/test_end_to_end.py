@@ -10,11 +10,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors import safe_open
 from transformers import GenerationMixin
 
-from metrics.records import SampleRecord
+from metrics.fitted_probe import fit_probe
+from metrics.records import IMAGES_FILE, SampleRecord
 from metrics.signals import SIGNALS
 from vrp_tasks.errors import CaptureError, SetupError
+from vrp_tasks.probe_file import save_probe
 from vrp_tasks.registration import TASKS_FOLDER
 
 CHECKPOINTS = Path(__file__).parents[2] / "vrp_tasks" / "checkpoints"
@@ -61,6 +64,8 @@ def evaluate(model, tasks, include, *, limit=16, output=None, lm=None, **options
     from lmms_eval.tasks import TaskManager
 
     arguments = f"pretrained={CHECKPOINTS / MODELS[model]}"
+    if "arguments" in options:
+        arguments += f",{options.pop('arguments')}"
     return evaluator.simple_evaluate(
         model=lm or model,
         model_args=arguments,
@@ -140,7 +145,10 @@ def test_a_run_is_complete_and_every_signal_is_there(model, tmp_path):
         assert record.grid == [8, 8]
         assert len(record.layers["spatial_entropy"]) == manifest["model"]["n_layers"] == 6
         assert 0 < min(record.layers["image_attention_mass"]) < 1
-        assert set(record.signals) == {s.name for s in SIGNALS if s.access == "deployable"}
+        every = {s.name for s in SIGNALS} - {"loaded_probe", "probe_blank"}  # on request
+        assert set(record.signals) == every
+        assert len(record.layers["answer_margin"]) == len(record.layers["truth_margin"]) == 7
+        assert len(record.layers["update_norm"]) == len(record.layers["margin_from_mlp"]) == 6
         assert record.signals["self_consistency"] in {i / 10 for i in range(1, 11)}
     table = results["results"]["vrp_shapes"]
     assert table["accuracy,none"] == np.mean([r.correct for r in records])
@@ -149,6 +157,9 @@ def test_a_run_is_complete_and_every_signal_is_there(model, tmp_path):
     assert len(manifest["model"]["weights_sha256"]) == 64
     assert manifest["model"]["center_crop"] == float(model == "llava_hf")
     assert (folder / records[0].shard).exists()
+    pictures = pq.read_table(folder / IMAGES_FILE)["sha256"].to_pylist()
+    assert len(pictures) == 5
+    assert {r.image for r in records} == set(pictures)
     logged = results["samples"]["vrp_shapes"][0]["accuracy"]
     assert logged["answer"] == records[0].answer
     assert logged["signals"]["token_confidence"] == records[0].signals["token_confidence"]
@@ -204,6 +215,41 @@ def test_a_probe_on_too_few_errors_says_so(tmp_path):
     assert "20" in reason
 
 
+def states_of(folder, record):
+    with safe_open(folder / record.shard, "numpy") as file:
+        return file.get_tensor("hidden_last_prompt")[record.row].astype(np.float32)
+
+
+def planted_probe(folder, *, d_model=128):
+    """Fitted on noise: what matters is that its probability arrives."""
+    rng = np.random.default_rng(0)
+    label = np.arange(60) % 2
+    hidden = rng.normal(size=(60, 7, d_model)) + label[:, None, None]
+    probe = fit_probe(hidden, label, range(60), rng=rng)
+    folder.mkdir()
+    save_probe(folder, probe, task="vrp_x", position="last_prompt", model={"name": "m"})
+    return probe
+
+
+def test_a_given_probe_adds_its_probability_to_each_sample(tmp_path):
+    probe = planted_probe(tmp_path / "probe")
+    _, (folder, manifest, records) = run_ours(
+        "qwen2_vl", tmp_path / "out", limit=8, arguments=f"probe={tmp_path / 'probe'}"
+    )
+    assert manifest["settings"]["probe"] == "vrp_x on m"
+    for record in records:
+        expected = probe.probability(states_of(folder, record)[None])[0]
+        assert record.signals["loaded_probe"] == pytest.approx(expected, abs=0.02)
+
+
+def test_a_probe_of_another_width_is_refused(tmp_path):
+    planted_probe(tmp_path / "probe", d_model=64)
+    with pytest.raises(
+        SetupError, match="reads 6 layers of 64 dimensions, this model has 6 of 128"
+    ):
+        run_ours("qwen2_vl", tmp_path / "out", limit=8, arguments=f"probe={tmp_path / 'probe'}")
+
+
 def test_nothing_is_left_without_an_output_path(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
@@ -252,6 +298,8 @@ def cli(tmp_path, *, model="qwen2_vl", arguments=None, output=None):
         ({"arguments": "pretrained=x,k=1"}, "k must be at least 2 .*got 1"),
         ({"arguments": "pretrained=x,k=many"}, "model argument k must be a number, got 'many'"),
         ({"arguments": "pretrained=x,hidden_dtype=int8"}, "float16, float32 or none, got 'int8'"),
+        ({"arguments": "pretrained=x,blank_image=2"}, "blank_image must be true or false, got 2"),
+        ({"arguments": "pretrained=x,probe=./nowhere"}, "probe=nowhere: no saved probe"),
         ({"output": "/dev/null/out"}, "cannot write to the output folder /dev/null/out"),
     ],
 )
