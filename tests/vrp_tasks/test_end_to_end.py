@@ -244,10 +244,9 @@ def test_a_given_probe_adds_its_probability_to_each_sample(tmp_path):
 
 def test_a_probe_of_another_width_is_refused(tmp_path):
     planted_probe(tmp_path / "probe", d_model=64)
-    with pytest.raises(
-        SetupError, match="reads 6 layers of 64 dimensions, this model has 6 of 128"
-    ):
-        run_ours("qwen2_vl", tmp_path / "out", limit=8, arguments=f"probe={tmp_path / 'probe'}")
+    checkpoint = CHECKPOINTS / MODELS["qwen2_vl"]
+    said = cli(tmp_path, arguments=f"pretrained={checkpoint},probe={tmp_path / 'probe'}")
+    assert "reads 6 layers of 64 dimensions, this model has 6 of 128" in said
 
 
 def test_nothing_is_left_without_an_output_path(tmp_path, monkeypatch):
