@@ -48,7 +48,7 @@ class GroundingSettings:
         settings = cls(**given)
         try:
             groups = re.compile(settings.words or "()").groups
-        except re.error as error:
+        except (re.error, TypeError) as error:
             raise SetupError(
                 f"{task}: grounding.words is no regular expression: {error}."
             ) from None

@@ -78,6 +78,7 @@ def test_settings():
     for odd, message in (
         ({"word": "x"}, "t: grounding has no setting word"),
         ({"words": "a(b"}, "no regular expression"),
+        ({"words": 3}, "no regular expression"),
         ({"words": "ab"}, "must have one group, it has 0"),
     ):
         with pytest.raises(SetupError, match=message):
