@@ -7,8 +7,9 @@ all functions read one card, so table, JSON and leaderboard show the same number
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from vrp_tasks.scoring import HEADLINES, Item
+from vrp_tasks.scoring import HEADLINES, METRICS, Item
 from vrp_tasks.session_state import active_session
 
 
@@ -39,3 +40,11 @@ def _auroc(name: str, statistic: str) -> Callable[[list[Item]], float | None]:
 for _name in HEADLINES:
     globals()[f"auroc_{_name}"] = _auroc(_name, "value")
     globals()[f"auroc_{_name}_stderr"] = _auroc(_name, "stderr")
+
+
+def metric_list() -> list[dict[str, Any]]:
+    """Entries of a task's ``metric_list``: every headline metric and its standard error."""
+    names = [entry for name in METRICS for entry in (name, f"{name}_stderr")]
+    return [
+        {"metric": name, "aggregation": globals()[name], "higher_is_better": True} for name in names
+    ]

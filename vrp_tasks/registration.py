@@ -3,7 +3,8 @@
 lmms-eval has entry points for models only, and loads them while ``lmms_eval.evaluator`` is being
 imported. `manifests` (the entry point) therefore also sees to it that
 
-- ``TaskManager`` looks into our tasks folder whenever it includes lmms-eval's own, and
+- ``TaskManager`` looks into our tasks folder whenever it includes lmms-eval's own, and knows
+  names such as ``vrp_<task>`` (see `vrp_tasks.attach.names`), and
 - ``simple_evaluate`` runs inside `vrp_tasks.session`, which leaves runs without our tasks alone.
 
 Everything here is idempotent, light (no torch) and must not raise: lmms-eval drops the models of
@@ -100,6 +101,9 @@ def _patch_tasks(module: ModuleType) -> None:
 
     setattr(initialize_tasks, _MARK, True)
     manager.initialize_tasks = initialize_tasks
+    from vrp_tasks.attach.names import install
+
+    install(manager)
 
 
 class _EvaluatorModule(ModuleType):

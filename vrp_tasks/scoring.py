@@ -28,6 +28,7 @@ HEADLINES = (
     "kind_only",
     "answer_only",
 )
+METRICS = ("accuracy", *(f"auroc_{name}" for name in HEADLINES))
 
 _CONSISTENCY: dict[str, Callable[[list[str], str], float]] = {
     "self_consistency": lambda samples, _: majority_share(samples),
@@ -58,6 +59,7 @@ def reliability_results(
     group: str,
     kind: str,
     target: str | None,
+    threshold: float = THRESHOLD,
 ) -> dict[str, Item]:
     """Score an answer and pair it with its signals.
 
@@ -69,11 +71,14 @@ def reliability_results(
     task : str
         Task name, used when the answer carries no payload.
     score : callable
-        The benchmark's scorer: answer -> score in [0, 1], or None without a reference.
+        The benchmark's scorer: answer -> score in [0, 1], or None without a reference. May raise
+        UndefinedMetricError with the reason why this answer has no score.
     normalize : callable
         The benchmark's answer normalisation, under which sampled answers are compared.
     doc_id, group, kind, target
         Identity of the sample, its image, question kind, and reference answer.
+    threshold : float
+        A score of at least this counts as correct.
 
     Returns
     -------
@@ -82,8 +87,11 @@ def reliability_results(
     """
     answer = results[0]
     payload = json.loads(results[1]) if len(results) > 1 else _uninstrumented()
-    value = score(answer)
     signals, missing = dict(payload["signals"]), dict(payload["missing"])
+    try:
+        value = score(answer)
+    except UndefinedMetricError as undefined:
+        value, missing["score"] = None, str(undefined)
     samples = payload["samples"]
     for name, compute in _CONSISTENCY.items():
         try:
@@ -101,7 +109,7 @@ def reliability_results(
         prompt=payload.get("prompt", ""),
         answer=answer,
         target=target,
-        correct=None if value is None else int(value >= THRESHOLD),
+        correct=None if value is None else int(value >= threshold),
         samples=samples,
         signals=signals,
         layers=payload["layers"],

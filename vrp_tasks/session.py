@@ -28,6 +28,8 @@ from metrics.record_card import card_of_records, signal_columns
 from metrics.records import IMAGES_FILE, SampleRecord
 from metrics.signals import BY_NAME
 from metrics.validity import check_signal
+from vrp_tasks.attach.preflight import check_names
+from vrp_tasks.attach.scorer import scorer_of
 from vrp_tasks.companions import COMPANIONS
 from vrp_tasks.errors import SetupError
 from vrp_tasks.preflight import check_before_loading, check_tasks, output_path
@@ -51,9 +53,10 @@ def run_evaluation(module: ModuleType, stock: Callable, args: tuple, kwargs: dic
     asked = inspect.signature(stock).bind(*args, **kwargs).arguments
     cli = asked.get("cli_args")
     try:
+        check_names(asked)
         check_before_loading(asked)
         with _output_path(output_path(asked)):
-            return stock(*args, **kwargs)
+            return stock(**asked)
     except SetupError as error:
         if cli is None:
             raise
@@ -259,12 +262,12 @@ class Session:
     def _describe_task(self, name: str) -> dict[str, Any]:
         task = self.tasks[name]
         records = self._of_task(name)
-        config = task.config
+        config, scorer = task.config, scorer_of(task)
         return {
             "version": str(task.VERSION),
             "split": config.test_split or config.validation_split,
             "n_samples": len(records),
-            "threshold": THRESHOLD,
+            "threshold": scorer.settings.threshold if scorer else THRESHOLD,
             "kinds": sorted({record.kind for record in records}),
             "generation": {k: v for k, v in (config.generation_kwargs or {}).items()},
         }

@@ -1,0 +1,62 @@
+"""Which samples share an image: a column of the data set, or a hash of the pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image
+
+from vrp_tasks.attach.settings import column_reader
+
+
+def group_of(
+    column: str | None, doc: Mapping[str, Any], task: Any, place: Mapping[str, Any] | None
+) -> str:
+    """The group of one document.
+
+    Parameters
+    ----------
+    column : str or None
+        A column or a function of the document; None for the pixels.
+    doc : mapping
+        As lmms-eval passes it to scorers: without images, as a rule.
+    task : lmms-eval task or None
+        Has the whole document.
+    place : mapping or None
+        ``split`` and ``doc_id`` of the document.
+    """
+    if column:
+        return str(column_reader(column)(doc))
+    if task is None:
+        return _hash_of_text(doc)
+    if place is not None and place.get("split") in task.dataset:
+        doc = task.dataset[place["split"]][int(place["doc_id"])]
+    return image_hash(task, doc) or _hash_of_text(doc)
+
+
+def image_hash(task: Any, doc: Mapping[str, Any]) -> str | None:
+    """Hash of the pixels that a document shows; None if it shows none."""
+    try:
+        visuals = task.doc_to_visual(doc)
+    except (KeyError, AssertionError):  # a document whose images were left out
+        return None
+    images = [visual for visual in visuals or () if isinstance(visual, Image.Image)]
+    if not images:
+        return None
+    digest = hashlib.sha256()
+    for image in images:
+        pixels = image.convert("RGB")
+        digest.update(repr(pixels.size).encode())
+        digest.update(pixels.tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _hash_of_text(doc: Mapping[str, Any]) -> str:
+    """Where the image is out of reach, documents of the same content share a group."""
+    content = {k: v for k, v in doc.items() if not isinstance(v, Image.Image)}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[
+        :32
+    ]

@@ -1,0 +1,130 @@
+"""How lmms-eval's task manager finds attached tasks, those without a YAML included.
+
+The manager has read every YAML when it is asked for a name, so nothing is read again: a name of
+ours that it does not know becomes an entry of its index, and its configuration is made when the
+task is built. ``vrp_<task>`` is any task with reliability attached; ``<task of ours>_robustness``
+and ``<task of ours>_grounding`` are the same task with that key of ``metadata.vrp`` set.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from vrp_tasks.errors import SetupError
+
+PREFIX = "vrp_"
+VARIANTS = ("robustness", "grounding")
+_MARK = "_vrp_tasks_names"
+
+
+def install(manager: type) -> None:
+    """Wrap the lookups of lmms-eval's ``TaskManager``."""
+    if hasattr(manager, _MARK):
+        return
+    setattr(manager, _MARK, True)
+    for method, around in (
+        ("match_tasks", _match_tasks),
+        ("_get_config", _get_config),
+        ("_load_individual_task_or_group", _load),
+    ):
+        stock = getattr(manager, method)
+        setattr(manager, method, functools.wraps(stock)(around(stock)))
+
+
+def _match_tasks(stock: Callable) -> Callable:
+    def match_tasks(self: Any, task_list: Any) -> Any:
+        for name in [task_list] if isinstance(task_list, str) else task_list:
+            register(self, name)
+        return stock(self, task_list)
+
+    return match_tasks
+
+
+def _get_config(stock: Callable) -> Callable:
+    def get_config(self: Any, name: str) -> Any:
+        entry = self.task_index.get(name, {})
+        if "vrp" in entry:
+            return _dynamic_config(self, name)
+        config = stock(self, name)
+        return _built(self, name, config)
+
+    return get_config
+
+
+def _load(stock: Callable) -> Callable:
+    def load(self: Any, name_or_config: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(name_or_config, str):
+            register(self, name_or_config)
+        elif isinstance(name_or_config, dict) and isinstance(name_or_config.get("task"), str):
+            name = name_or_config["task"]
+            register(self, name)
+            if not self._name_is_registered(name):
+                name_or_config = _built(self, name, name_or_config)
+        return stock(self, name_or_config, *args, **kwargs)
+
+    return load
+
+
+def register(manager: Any, name: str) -> None:
+    """Enter a name of ours into the index of a manager that has no YAML for it.
+
+    Whether there is such a task is found when its configuration is asked for.
+    """
+    unknown = name not in manager.task_index and not any(c in name for c in "*?[/")
+    if not unknown or not name.startswith(PREFIX) or name == PREFIX:
+        return
+    manager.task_index[name] = {"type": "task", "yaml_path": -1, "vrp": True}
+    for names in (manager._all_tasks, manager._all_subtasks):
+        names.append(name)
+        names.sort()
+
+
+def _dynamic_config(manager: Any, name: str) -> dict[str, Any]:
+    """The configuration of a task without a YAML."""
+    from vrp_tasks.attach.build import attached_config
+
+    for variant in VARIANTS:
+        whole = name.removesuffix(f"_{variant}")
+        if whole != name and name[len(PREFIX) :] not in manager.task_index:
+            return _variant_config(manager, name, whole, variant)
+    own = {"metadata": {"vrp": {"base": name[len(PREFIX) :]}}}
+    return attached_config(manager, name, own)
+
+
+def _variant_config(manager: Any, name: str, whole: str, variant: str) -> dict[str, Any]:
+    register(manager, whole)
+    if manager.task_index.get(whole, {}).get("type") != "task":
+        raise SetupError(f"task {name}: {whole} is no single task, so it has no {variant} variant.")
+    config = dict(manager._get_config(whole))
+    metadata = dict(config["metadata"])
+    settings = metadata["vrp"]
+    given = dict(settings) if isinstance(settings, Mapping) else {}
+    metadata["vrp"] = given | {variant: given.get(variant) or True}
+    return config | {"task": name, "metadata": metadata}
+
+
+def _built(manager: Any, name: str, config: Any) -> Any:
+    """The whole configuration, if this one is a few keys on top of a base."""
+    from vrp_tasks.attach.build import attached_config, is_attachment
+
+    return attached_config(manager, name, config) if is_attachment(config) else config
+
+
+def expanded(manager: Any, names: Any) -> Iterator[str]:
+    """Names of single tasks behind names, patterns, groups and tags."""
+    for name in names:
+        if any(c in name for c in "*?["):
+            yield from expanded(manager, fnmatch.filter(manager.all_tasks, name))
+            continue
+        register(manager, name)
+        entry = manager.task_index.get(name)
+        if entry is None or entry["type"] in ("task", "python_task"):
+            yield name
+            continue
+        parts = entry["task"]
+        if parts == -1:
+            parts = manager._get_config(name)["task"]
+        yield from expanded(manager, [p if isinstance(p, str) else p["task"] for p in parts])
