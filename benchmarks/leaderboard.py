@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import resource
 import sys
 import tempfile
@@ -45,14 +46,16 @@ def main() -> int:
         folder = Path(name)
         for seed in range(asked.runs):
             write_run(folder / f"run-{seed:02}", n=asked.samples, seed=seed)
+        before = _cpu_seconds()
         first = _seconds(folder, asked.resamples)
+        cpu = _cpu_seconds() - before
         again = _seconds(folder, asked.resamples)
         report = (folder / "report.html").stat().st_size / 1e6
     usage = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, _CHILDREN))
     # of the largest worker: there is one per core, each with one run at a time
     parent, worker = (peak / 2**20 for peak in usage)
     sys.stdout.write(
-        f"{first:.1f} s, from the cache {again:.1f} s; {parent:.2f} GB peak, "
+        f"{first:.1f} s ({cpu:.1f} s cpu), from the cache {again:.1f} s; {parent:.2f} GB peak, "
         f"{worker:.2f} GB per worker; report {report:.1f} MB\n"
     )
     return int(first > LIMIT_SECONDS or parent + 2 * worker > LIMIT_GIGABYTES)
@@ -117,6 +120,11 @@ def _record(
         shard=None,
         row=None,
     )
+
+
+def _cpu_seconds() -> float:
+    """Of this process and the workers that have ended."""
+    return sum(os.times()[:4])
 
 
 def _seconds(folder: Path, n_resamples: int) -> float:
