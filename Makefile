@@ -3,14 +3,15 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install check format test demo train clean
+.PHONY: help install check format test demo train docs clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 OUT ?= out
-LIMIT ?= 1600
+LIMIT ?= 1000
+SWEEP ?= 240
 FAMILY ?= llava
 STEPS ?= 4200
 
@@ -42,26 +43,40 @@ format: $(INSTALLED) ## Format, and fix what ruff can fix
 test: $(INSTALLED) ## Run the tests (no network, no GPU)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q $(ARGS)
 
-# lmms-eval exits 0 when a run fails: what counts is a manifest newer than the start of the run.
+# One run of lmms-eval, its output in a log. It exits 0 when a run fails: what counts is a manifest
+# newer than the start of the run. $(1): model, $(2): checkpoint, $(3): tasks, $(4): limit, $(5): log
 define evaluate
-	@echo "== $(1) on vrp_shapes$(if $(LIMIT), (first $(LIMIT) questions))"
-	@mkdir -p $(OUT) && touch $(OUT)/.started
-	HF_HUB_OFFLINE=1 $(BIN)/lmms-eval --model $(1) \
-	  --model_args pretrained=vrp_tasks/checkpoints/$(2),device_map=cpu \
-	  --tasks vrp_shapes --batch_size 1 --log_samples --output_path $(OUT) \
-	  $(if $(LIMIT),--limit $(LIMIT))
-	@find $(OUT) -name manifest.json -newer $(OUT)/.started | grep -q . \
-	  || { echo "make demo: the run of $(1) left no complete run folder (manifest.json) in $(OUT)/;" \
-	       "the reason is in the messages above." >&2; exit 1; }
+	@echo "== $(1) on $(3)$(if $(4), (first $(4) questions)): $(OUT)/$(5).log"
+	@mkdir -p $(OUT) && touch $(OUT)/$(5).started
+	@HF_HUB_OFFLINE=1 $(BIN)/lmms-eval --model $(1) \
+	  --model_args pretrained=vrp_tasks/checkpoints/$(2),device_map=cpu,blank_image=true \
+	  --tasks $(3) --batch_size 1 --log_samples --output_path $(OUT) \
+	  $(if $(4),--limit $(4)) > $(OUT)/$(5).log 2>&1 || true
+	@find $(OUT)/checkpoints__$(2) -name manifest.json -newer $(OUT)/$(5).started | grep -q . \
+	  || { tail -n 20 $(OUT)/$(5).log >&2; echo "make demo: $(1) on $(3) left no complete run" \
+	       "folder (manifest.json) in $(OUT)/; the reason is above." >&2; exit 1; }
 
 endef
 
-demo: $(INSTALLED) ## Probe the three shipped models, then build the leaderboard [LIMIT=n OUT=out]
-	@rm -rf $(OUT)/checkpoints__vrp-tiny-*  # runs of an earlier demo
-	$(call evaluate,llava_hf,vrp-tiny-llava)
-	$(call evaluate,paligemma,vrp-tiny-paligemma)
-	$(call evaluate,qwen2_vl,vrp-tiny-qwen2-vl)
+# $(1): target, $(2): model, $(3): checkpoint
+define family
+.PHONY: demo-$(1)
+demo-$(1): $(INSTALLED)
+	@rm -rf $(OUT)/checkpoints__$(3)  # runs of an earlier demo
+	$$(call evaluate,$(2),$(3),vrp_shapes,$(LIMIT),$(1))
+	$$(call evaluate,$(2),$(3),vrp_shapes_robustness$$(comma)vrp_shapes_grounding,$(SWEEP),$(1)-sweep)
+endef
+comma := ,
+$(eval $(call family,llava,llava_hf,vrp-tiny-llava))
+$(eval $(call family,paligemma,paligemma,vrp-tiny-paligemma))
+$(eval $(call family,qwen2_vl,qwen2_vl,vrp-tiny-qwen2-vl))
+
+demo: $(INSTALLED) ## Probe the three shipped models, two at a time, then build the leaderboard [LIMIT=n SWEEP=n OUT=out]
+	@$(MAKE) --no-print-directory -j2 demo-llava demo-paligemma demo-qwen2_vl
 	$(BIN)/python -m leaderboard build $(OUT)/
+
+docs: $(INSTALLED) ## Write docs/metrics.md anew from the docstrings
+	$(BIN)/python docs/build_reference.py
 
 train: $(INSTALLED) ## Train a shipped model anew, resumable [FAMILY=llava|paligemma|qwen2_vl STEPS=n]
 	$(BIN)/python -m vrp_tasks.training --family $(FAMILY) --steps $(STEPS) \
