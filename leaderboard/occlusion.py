@@ -79,7 +79,10 @@ def occlusion_of(run: Run, task: str, n_resamples: int) -> Occlusion | None:
         None if nothing was blanked.
     """
     columns = run.columns_of(INTERVENTIONS_FILE, task=task)
-    kept = columns["intervention"] == OCCLUSION
+    known = {record.doc_id for record in run.of_task(task)}  # a resumed run may have had more
+    kept = (columns["intervention"] == OCCLUSION) & np.array(
+        [doc in known for doc in columns["doc_id"]], dtype=bool
+    )
     if not kept.any():
         return None
     columns = {name: values[kept] for name, values in columns.items()}

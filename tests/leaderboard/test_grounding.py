@@ -140,6 +140,14 @@ def test_an_outline_runs_around_the_region():
     assert sorted(outline_of(region).split("M")[1:]) == sorted(edges)
 
 
+def test_rows_of_samples_that_are_no_longer_in_the_run_do_not_count(run, found):
+    fewer = replace(run, records=run.records[:100])
+    less = summarise(fewer, TASK, 50)
+    assert (less.n, found.n) == (100, N)
+    region = [row for row in occlusion_rows(RECORDS[:100]) if row["choice"] == "region"]
+    assert less.occlusion.places["region"].n == len(region)
+
+
 def test_no_robustness_is_made_of_occlusion(run):
     (result,) = build_board([run], n_resamples=20).runs[0].tasks
     assert result.robustness is None

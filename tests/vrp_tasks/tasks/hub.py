@@ -40,7 +40,7 @@ class Table(NamedTuple):
 def fill(cache: Path) -> None:
     """Put every table into a cache of ``datasets``."""
     for table in tables():
-        _prepare(table, cache)
+        prepare(table, cache)
 
 
 def tables() -> Iterator[Table]:
@@ -339,7 +339,8 @@ def _llava_bench() -> Table:
     return Table("lmms-lab-encoder/llava-bench-coco", "default", "train", features, rows)
 
 
-def _prepare(table: Table, cache: Path) -> None:
+def prepare(table: Table, cache: Path) -> None:
+    """Put one table into a cache of ``datasets``."""
     owner, name = table.path.split("/")
     features = datasets.Features(table.features)
     parquet = cache / "parquet" / owner / name / table.config / f"{table.split}.parquet"

@@ -1,15 +1,21 @@
 """Benchmarks with evidence boxes: lmms-eval's own functions on rows with the data sets' columns."""
 
+from argparse import Namespace
 from pathlib import Path
 
 import datasets
+import pyarrow.parquet as pq
 import pytest
 import yaml
+from lmms_eval import evaluator
 from lmms_eval.tasks.multihopspatial import utils as multihop
 from lmms_eval.tasks.refcoco import utils_rec as refcoco
 from PIL import Image
 
 import vrp_tasks.tasks.grounding
+from metrics.records import GROUNDING_FILE, INTERVENTIONS_FILE
+from tests.vrp_tasks.tasks import hub
+from tests.vrp_tasks.test_end_to_end import CHECKPOINTS, MODELS
 from vrp_tasks.grounding.regions import region_of
 from vrp_tasks.grounding.settings import GroundingSettings, question_in, regions_of
 from vrp_tasks.tasks.grounding import docs
@@ -22,35 +28,51 @@ def settings(name):
     return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())["metadata"]["vrp"]
 
 
+TEXT = datasets.Value("string")
+REFCOCO_FEATURES = {
+    "question_id": TEXT,
+    "image": datasets.Image(),
+    "question": TEXT,
+    "answer": [TEXT],
+    "segmentation": [datasets.Value("float32")],
+    "bbox": [datasets.Value("float32")],
+    "iscrowd": datasets.Value("int8"),
+    "file_name": TEXT,
+}
+# two objects of one image; boxes are x, y, width and height, as on the hub
+REFCOCO = [
+    {
+        "question_id": str(number),
+        "image": Image.new("RGB", SIZE, (9, 90, 9)),
+        "question": "Please provide a short description for this region.",
+        "answer": ["the left zebra", "striped one"][: number + 1],
+        "segmentation": [0.0] * 6,
+        "bbox": [8.0, 12.0, 16.0 + number, 24.0],
+        "iscrowd": 0,
+        "file_name": f"COCO_train2014_000000000009_{number}.jpg",
+    }
+    for number in (0, 1)
+]
+MULTIHOP_FEATURES = {
+    **dict.fromkeys(("question", "answer", "view", "image_resolution"), TEXT),
+    "image": datasets.Image(),
+    "bbox": [datasets.Value("float32")],
+    "hop": datasets.Value("int64"),
+}
+MULTIHOP = {
+    "image": Image.new("RGB", SIZE),
+    "question": "Which is <POS>left of</POS> the cup? (a) spoon (b) plate (c) jug (d) hat",
+    "answer": "(b) plate",
+    "bbox": [10, 5, 20, 30],
+    "hop": 2,
+    "view": "ego",
+    "image_resolution": "64x48",
+}
+
+
 @pytest.fixture(scope="module")
 def refcoco_rows():
-    """Two objects of one image; boxes are x, y, width and height, as on the hub."""
-    features = datasets.Features(
-        {
-            "question_id": datasets.Value("string"),
-            "image": datasets.Image(),
-            "question": datasets.Value("string"),
-            "answer": [datasets.Value("string")],
-            "segmentation": [datasets.Value("float32")],
-            "bbox": [datasets.Value("float32")],
-            "iscrowd": datasets.Value("int8"),
-            "file_name": datasets.Value("string"),
-        }
-    )
-    rows = [
-        {
-            "question_id": str(number),
-            "image": Image.new("RGB", SIZE, (number, 0, 0)),
-            "question": "Please provide a short description for this region.",
-            "answer": ["the left zebra", "striped one"][: number + 1],
-            "segmentation": [0.0] * 6,
-            "bbox": [8.0, 12.0, 16.0 + number, 24.0],
-            "iscrowd": 0,
-            "file_name": f"COCO_train2014_000000000009_{number}.jpg",
-        }
-        for number in (0, 1)
-    ]
-    dataset = datasets.Dataset.from_list(rows, features=features)
+    dataset = datasets.Dataset.from_list(REFCOCO, features=datasets.Features(REFCOCO_FEATURES))
     return list(refcoco.refcoco_bbox_rec_preprocess_dataset(dataset))
 
 
@@ -84,17 +106,6 @@ def test_refcoco_looks_from_the_expression_alone(refcoco_rows):
     assert question_in(text, options, {}) == refcoco_rows[1]["answer"]
 
 
-MULTIHOP = {
-    "image": Image.new("RGB", SIZE),
-    "question": "Which is <POS>left of</POS> the cup? (a) spoon (b) plate (c) jug (d) hat",
-    "answer": "(b) plate",
-    "bbox": [10, 5, 20, 30],
-    "hop": 2,
-    "view": "ego",
-    "image_resolution": "64x48",
-}
-
-
 def test_multihop_boxes_and_words():
     vrp = settings("vrp_multihop")
     region = region_of(regions_of(vrp, task="t")(MULTIHOP), SIZE)
@@ -120,3 +131,49 @@ def test_every_named_function_is_there():
                 assert hasattr(docs, value.split(":")[1])
     group = yaml.safe_load((FOLDER / "vrp_grounding.yaml").read_text())
     assert group["task"] == ["vrp_shapes_grounding", "vrp_refcoco", "vrp_multihop"]
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """Both tasks through lmms-eval, on data sets of the hub's names and columns."""
+    folder = tmp_path_factory.mktemp("hub")
+    outside = {**MULTIHOP, "bbox": [50, 5, 20, 30]}
+    for table in (
+        hub.Table("lmms-lab-encoder/RefCOCO", "default", "val", REFCOCO_FEATURES, REFCOCO),
+        hub.Table(
+            "etri-vilab/MultihopSpatial", "benchmark", "test", MULTIHOP_FEATURES,
+            [MULTIHOP, outside],
+        ),
+    ):  # fmt: skip
+        hub.prepare(table, folder / "datasets")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("HF_DATASETS_CACHE", str(folder / "datasets"))
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder / "datasets")
+        evaluator.simple_evaluate(
+            model="paligemma",
+            model_args=f"pretrained={CHECKPOINTS / MODELS['paligemma']},device_map=cpu,k=2",
+            tasks=["vrp_refcoco", "vrp_multihop"],
+            batch_size=2,
+            bootstrap_iters=0,
+            gen_kwargs="max_new_tokens=4",
+            cli_args=Namespace(output_path=str(folder / "out"), process_with_media=False),
+        )
+    (manifest,) = folder.glob("out/*/*_vrp/manifest.json")
+    names = (GROUNDING_FILE, INTERVENTIONS_FILE)
+    return [pq.read_table(manifest.parent / name).to_pylist() for name in names]
+
+
+def test_both_tasks_run_through_lmms_eval(tables):
+    grounding, interventions = tables
+    rows = {(r["task"], r["doc_id"]): r for r in grounding if r["map"] == "attention.prompt"}
+    assert sorted(doc for task, doc in rows if task == "vrp_refcoco") == ["0", "1", "2"]
+    share = 16 * 24 / (SIZE[0] * SIZE[1])
+    assert rows["vrp_refcoco", "0"]["region_share"] == pytest.approx(share)
+    assert rows["vrp_refcoco", "0"]["group"] == "000000000009"
+    assert 0 < rows["vrp_refcoco", "0"]["mass"] < 1
+    assert rows["vrp_multihop", "0"]["reason"] is None
+    assert "reaches outside the 64 x 48 image" in rows["vrp_multihop", "1"]["reason"]
+    assert {(r["task"], r["doc_id"]) for r in interventions if r["choice"] == "region"} == {
+        ("vrp_refcoco", "0"), ("vrp_refcoco", "1"), ("vrp_refcoco", "2"), ("vrp_multihop", "0")
+    }  # fmt: skip
