@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -161,7 +162,10 @@ def check_manifest(manifest: RunManifest) -> None:
     RecordError
         If a field is missing or of another type; names the field.
     """
-    for name in ("model", "tasks", "settings", "versions", "invalid", "probe", "cost", "files"):
+    for name in (
+        "model", "tasks", "settings", "versions", "invalid", "probe", "transfer", "sweeps", "cost",
+        "files",
+    ):  # fmt: skip
         _require(getattr(manifest, name), name, dict, "an object")
     _require(manifest.command, "command", list, "a list")
     _require(manifest.model.get("name"), "model.name", str, "text")
@@ -174,8 +178,50 @@ def check_manifest(manifest: RunManifest) -> None:
     for key in ("seconds", "n_samples", "peak_memory_bytes"):
         optional[f"cost.{key}"] = manifest.cost.get(key)
     for name, value in optional.items():
-        if value is not None:
-            _require(value, name, (int, float), "a number")
+        _require_number(value, name)
+    _check_probes(manifest)
+
+
+def _check_probes(manifest: RunManifest) -> None:
+    for task, found in manifest.probe.items():
+        _check_probe(found, f"probe.{task}")
+    if manifest.transfer:
+        _check_transfer(manifest.transfer)
+
+
+def _check_probe(found: dict[str, Any], name: str) -> None:
+    for part, figures in (("leakage", ("row_split", "grouped_split")), ("paper", ("auroc",))):
+        entry = found.get(part)
+        if entry is not None:
+            _require(entry, f"{name}.{part}", dict, "an object")
+            for figure in figures:
+                _require_number(entry.get(figure), f"{name}.{part}.{figure}")
+    shuffled = found.get("shuffled_label_aurocs")
+    if shuffled is not None:
+        _require(shuffled, f"{name}.shuffled_label_aurocs", list, "a list")
+        for value in shuffled:
+            _require_number(value, f"{name}.shuffled_label_aurocs")
+
+
+def _check_transfer(transfer: dict[str, Any]) -> None:
+    tasks, matrix = transfer.get("tasks"), transfer.get("auroc")
+    _require(transfer.get("reasons", {}), "transfer.reasons", dict, "an object")
+    _require(tasks, "transfer.tasks", list, "a list")
+    _require(matrix, "transfer.auroc", list, "a matrix")
+    for task in tasks or ():
+        _require(task, "transfer.tasks", str, "a list of text")
+    for row in (matrix, *(matrix or ())):
+        if not isinstance(row, list) or len(row) != len(tasks or ()):
+            raise RecordError("manifest field transfer.auroc must have a row and column per task.")
+    for row in matrix or ():
+        for value in row:
+            _require_number(value, "transfer.auroc")
+
+
+def _require_number(value: object, name: str) -> None:
+    """A number or null."""
+    if value is not None:
+        _require(value, name, (int, float), "a number")
 
 
 def _require(value: object, name: str, kind: type | tuple[type, ...], legal: str) -> None:

@@ -84,10 +84,15 @@ def _within_answer(run: RunResult, result: TaskResult) -> Cell:
     return undefined_cell(NO_PROBE)
 
 
+def _why(found: Mapping[str, Any], name: str) -> str:
+    """Why a control of the probe is missing, as the run recorded it."""
+    return str(found.get(f"{name}_undefined") or NO_PROBE)
+
+
 def _shuffled(found: Mapping[str, Any]) -> Cell:
     values = [v for v in found.get("shuffled_label_aurocs") or () if v is not None]
     if not values:
-        return undefined_cell(NO_PROBE)
+        return undefined_cell(_why(found, "shuffled_label_aurocs"))
     mean = sum(values) / len(values)
     spread = f"{mean:.3f} ({min(values):.3f} … {max(values):.3f})"
     return Cell((spread, f"{len(values)} shuffles"), mean)
@@ -97,14 +102,14 @@ def _leakage(found: Mapping[str, Any]) -> Cell:
     leakage = found.get("leakage") or {}
     row, grouped = leakage.get("row_split"), leakage.get("grouped_split")
     if row is None or grouped is None:
-        return undefined_cell(leakage.get("line") or NO_PROBE)
+        return undefined_cell(_why(found, "leakage"))
     return Cell((f"{row:.3f} → {grouped:.3f}",), row - grouped)
 
 
 def _paper(found: Mapping[str, Any]) -> Cell:
     paper = found.get("paper") or {}
     if paper.get("auroc") is None:
-        return undefined_cell(paper.get("note") or NO_PROBE)
+        return undefined_cell(_why(found, "paper"))
     layer = paper.get("layer")
     lines = [f"{paper['auroc']:.3f}", f"layer {UNDEFINED if layer is None else layer}"]
     return Cell(tuple(lines), paper["auroc"])

@@ -6,6 +6,7 @@ from leaderboard.aggregate import Board, RunResult
 from leaderboard.cells import Cell, number_cell, text_cell
 from leaderboard.tables import Block, Table
 
+NO_SCORE = "the probe gave no score"
 NOTE = (
     "AUROC of the probe fitted on the row's benchmark, scored on the column's; on the diagonal out "
     "of fold, by image."
@@ -25,9 +26,16 @@ def transfer_tables(board: Board, task: str) -> list[Table]:
 def _matrix(run: RunResult, task: str) -> Table:
     tasks = run.manifest.transfer["tasks"]
     names = [text_cell(name).lines[0] for name in tasks]
+    reasons = run.manifest.transfer.get("reasons") or {}
     rows: list[tuple[Cell, ...]] = [
-        (text_cell(name), *(number_cell(v, reason="the probe gave no score") for v in values))
-        for name, values in zip(tasks, run.manifest.transfer["auroc"], strict=True)
+        (
+            text_cell(fitted),
+            *(
+                number_cell(value, reason=str(reasons.get(f"{fitted} → {scored}", NO_SCORE)))
+                for scored, value in zip(tasks, values, strict=True)
+            ),
+        )
+        for fitted, values in zip(tasks, run.manifest.transfer["auroc"], strict=True)
     ]
     title = f"Transfer of the probe, {text_cell(run.label).lines[0]}"
     columns = ("fitted on / scored on", *names)

@@ -32,7 +32,11 @@ MANIFEST = {
             "paper": {"auroc": 0.91, "layer": 3, "note": "for comparison only"},
         }
     },
-    "transfer": {"tasks": ["shapes", "pope"], "auroc": [[0.8, None], [0.55, 0.7]]},
+    "transfer": {
+        "tasks": ["shapes", "pope"],
+        "auroc": [[0.8, None], [0.55, 0.7]],
+        "reasons": {"shapes → pope": "one class only on pope"},
+    },
 }
 
 

@@ -86,10 +86,19 @@ def test_a_run_without_a_probe_has_dashes_with_the_reason():
     assert "the run fitted no probe" in to_markdown(table)
 
 
+def test_a_control_of_the_probe_that_is_undefined_says_why_as_recorded():
+    board = full_board()
+    run = board.runs[0]
+    manifest = replace(run.manifest, probe={"shapes": {"leakage_undefined": "12 errors"}})
+    (table,) = controls_tables(replace(board, runs=(replace(run, manifest=manifest),)), "shapes")
+    assert "12 errors" in to_markdown(table)
+
+
 def test_transfer_is_a_matrix_per_run():
     (table,) = transfer_tables(full_board(), "shapes")
     assert table.columns == ("fitted on / scored on", "shapes", "pope")
     assert rows(table) == [["shapes", "0.800", "– (1)"], ["pope", "0.550", "0.700"]]
+    assert "(1) one class only on pope" in to_markdown(table)
     assert transfer_tables(full_board(), "pope") == []
 
 
