@@ -114,5 +114,6 @@ def _state(result: SignalResult) -> Literal["value", "warning", "undefined"]:
 
 
 def _reason(estimate: Estimate, prefix: str = "") -> tuple[str, ...]:
-    """Footnote of an estimate without value, or with a value and no interval."""
-    return () if estimate.reason is None else (clean(prefix + estimate.reason),)
+    """Footnotes of an estimate: why it has no value, or what its interval is."""
+    found = (estimate.reason, estimate.note)
+    return tuple(clean(prefix + text) for text in found if text is not None)

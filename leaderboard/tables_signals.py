@@ -89,6 +89,8 @@ def run_table(run: RunResult, result: TaskResult) -> Table:
             blocks.append(Block(title, tuple(_run_row(s, result) for s in own)))
     rate = "undefined" if result.card.error_rate is None else f"{result.card.error_rate:.3f}"
     notes = (
+        "rank: among deployable signals, as far as paired differences tell them apart (joint "
+        "resamples over images, Holm-adjusted); overlapping ranks are ties. "
         "in answer: pairs of right and wrong answers with the same text only. error AP: average "
         f"precision of finding errors; its baseline is the error rate, {rate}. AUGRC: mean risk of "
         "a silent failure, lower is better; a random score has half the error rate.",

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from leaderboard.contents import all_tables
@@ -7,7 +9,7 @@ from leaderboard.tables import transposed
 from leaderboard.tables_overview import overview_table
 from leaderboard.tables_published import published_table
 from leaderboard.tables_signals import run_table, signals_table
-from tests.leaderboard.cards import SIGNALS, make_board, signal
+from tests.leaderboard.cards import SIGNALS, estimate, make_board, signal
 
 
 def body(text: str) -> list[str]:
@@ -60,6 +62,13 @@ def test_one_kind_has_no_within_kind_line():
     text = to_markdown(signals_table(make_board("m", kinds=("all",)), "shapes"))
     assert "in kind" not in text
     assert r"| token confidence | 0.750 \[0.700, 0.800\] |" in text
+
+
+def test_an_interval_of_another_kind_says_so():
+    perfect = replace(estimate(1.0), note="perfect in every resample")
+    signals = (replace(signal("probe", 1.0, 0.9), auroc=perfect),)
+    text = to_markdown(signals_table(make_board("m", signals=signals), "shapes"))
+    assert "(1) perfect in every resample" in text
 
 
 def test_undefined_figures_share_a_footnote_and_few_errors_are_marked():
@@ -147,7 +156,7 @@ def test_run_table_shows_every_statistic_and_the_baseline():
     assert text.splitlines()[0] == (
         "m on shapes: n 200, 50 images, 60 errors, accuracy 0.700 [0.650, 0.750]"
     )
-    assert "its baseline is the error rate, 0.300." in text
+    assert "its baseline is the error rate, 0.300." in " ".join(text.split())
     row = next(line for line in text.splitlines() if line.startswith("self-consistency"))
     assert row.split("  ")[1:] != []
     assert "0.450 [0.400, 0.500]" in row
