@@ -57,12 +57,15 @@ def tables() -> Iterator[Table]:
 
 
 def _asked(*kinds: str) -> list[tuple[Scene, Question]]:
-    """Two questions of the kinds about each of two scenes."""
+    """Two questions about each of two scenes: of one kind, or one of each of two."""
     found = []
     for number, seed in enumerate((1, 2)):
         scene = draw_scene(seed)
-        asked = [q for q in questions_about(scene, number) if q.kind in kinds]
-        found += [(scene, question) for question in asked[:2]]
+        asked = {
+            kind: [q for q in questions_about(scene, number) if q.kind == kind] for kind in kinds
+        }
+        each = 2 // len(kinds)
+        found += [(scene, question) for kind in kinds for question in asked[kind][:each]]
     return found
 
 
@@ -110,7 +113,7 @@ def _vqav2() -> Table:
             "multiple_choice_answer": question.answer,
             "answers": [
                 {"answer": a, "answer_confidence": "yes", "answer_id": i}
-                for i, a in enumerate(_annotators(question.answer, agreeing=number + 1), start=1)
+                for i, a in enumerate(_annotators(question.answer, agreeing=number + 2), start=1)
             ],
             "image_id": scene.seed,
             "answer_type": "other",
@@ -125,7 +128,7 @@ def _vqav2() -> Table:
 
 def _annotators(answer: str, *, agreeing: int) -> list[str]:
     """Ten answers of which some agree, so that soft scores lie between 0 and 1."""
-    return [answer] * agreeing + [f"not {answer}"] * (10 - agreeing)
+    return [answer] * agreeing + [f"other {i}" for i in range(10 - agreeing)]
 
 
 def _textvqa() -> Table:
@@ -287,7 +290,7 @@ def _vizwiz() -> Table:
             "question_id": f"VizWiz_val_{number:08d}",
             "image": _image(scene),
             "question": question.text,
-            "answers": _annotators(question.answer, agreeing=2 * number + 1),
+            "answers": _annotators(question.answer, agreeing=2 * number + 2),
             "category": "other",
         }
         for number, (scene, question) in enumerate(_asked("attribute"))
