@@ -137,13 +137,19 @@ class _Drawn:
     def accuracy_replicates(self) -> tuple[float, ...]:
         return tuple(mean_replicates(self.correct, weights=self.weights).tolist())
 
-    def auroc(self, name: str, rows: np.ndarray) -> tuple[float, np.ndarray]:
+    def auroc(self, signal: SignalResult, rows: np.ndarray) -> tuple[float, np.ndarray]:
         """Value and replicates of a signal's AUROC on some rows, within kinds where mixed."""
-        correct, score = self.correct[rows], self.scores[name][rows]
+        correct, score = self.correct[rows], self.scores[signal.name][rows]
         kinds = self.kinds[rows].tolist() if self.is_mixed else None
-        value = auroc(correct, score) if kinds is None else within_kind_auroc(correct, score, kinds)
-        weights = self.weights.T[rows].T
-        return value, auroc_replicates(correct, score, weights=weights, kinds=kinds)
+        known = signal.within_kind_auroc.value if self.is_mixed else signal.auroc.value
+        if known is None or rows.size != signal.n:  # else the card has it
+            known = _auroc(correct, score, kinds)
+        weights = self.weights if rows.size == self.correct.size else self.weights.T[rows].T
+        return known, auroc_replicates(correct, score, weights=weights, kinds=kinds)
+
+
+def _auroc(correct: np.ndarray, score: np.ndarray, kinds: list[str] | None) -> float:
+    return auroc(correct, score) if kinds is None else within_kind_auroc(correct, score, kinds)
 
 
 def _ranked_signals(
@@ -153,7 +159,7 @@ def _ranked_signals(
         raise UndefinedMetricError("no signal has a figure to rank")
     present = np.isfinite([drawn.scores[signal.name] for signal in signals]).all(axis=0)
     rows = np.flatnonzero(present)
-    found = [drawn.auroc(signal.name, rows) for signal in signals]
+    found = [drawn.auroc(signal, rows) for signal in signals]
     ranks = rank_intervals([value for value, _ in found], [own for _, own in found])
     ranked = tuple(
         SignalRank(signal.name, signal.label, value, rank)
@@ -167,7 +173,7 @@ def _headlines(signals: Sequence[SignalResult], drawn: _Drawn) -> list[Replicate
     for signal in signals:
         if signal.name in BY_NAME and BY_NAME[signal.name].headline:
             rows = np.flatnonzero(np.isfinite(drawn.scores[signal.name]))
-            value, replicates = drawn.auroc(signal.name, rows)  # defined: the card says so
+            value, replicates = drawn.auroc(signal, rows)  # defined: the card says so
             found.append(Replicates(signal.name, value, tuple(replicates.tolist())))
     return found
 
