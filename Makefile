@@ -44,12 +44,13 @@ test: $(INSTALLED) ## Run the tests (no network, no GPU)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q $(ARGS)
 
 # One run of lmms-eval, its output in a log. It exits 0 when a run fails: what counts is a manifest
-# newer than the start of the run. $(1): model, $(2): checkpoint, $(3): tasks, $(4): limit, $(5): log
+# newer than the start of the run.
+# $(1): model, $(2): checkpoint, $(3): tasks, $(4): limit, $(5): log, $(6): model arguments
 define evaluate
 	@echo "== $(1) on $(3)$(if $(4), (first $(4) questions)): $(OUT)/$(5).log"
 	@mkdir -p $(OUT) && touch $(OUT)/$(5).started
 	@HF_HUB_OFFLINE=1 $(BIN)/lmms-eval --model $(1) \
-	  --model_args pretrained=vrp_tasks/checkpoints/$(2),device_map=cpu,blank_image=true \
+	  --model_args pretrained=vrp_tasks/checkpoints/$(2),device_map=cpu,$(6) \
 	  --tasks $(3) --batch_size 1 --log_samples --output_path $(OUT) \
 	  $(if $(4),--limit $(4)) > $(OUT)/$(5).log 2>&1 || true
 	@find $(OUT)/checkpoints__$(2) -name manifest.json -newer $(OUT)/$(5).started | grep -q . \
@@ -63,10 +64,13 @@ define family
 .PHONY: demo-$(1)
 demo-$(1): $(INSTALLED)
 	@rm -rf $(OUT)/checkpoints__$(3)  # runs of an earlier demo
-	$$(call evaluate,$(2),$(3),vrp_shapes,$(LIMIT),$(1))
-	$$(call evaluate,$(2),$(3),vrp_shapes_robustness$$(comma)vrp_shapes_grounding,$(SWEEP),$(1)-sweep)
+	$$(call evaluate,$(2),$(3),vrp_shapes,$(LIMIT),$(1),blank_image=true)
+	$$(call evaluate,$(2),$(3),$$(sweeps),$(SWEEP),$(1)-sweep,$$(lean))
 endef
 comma := ,
+sweeps := vrp_shapes_robustness$(comma)vrp_shapes_grounding
+# the clean pass of a sweep needs neither samples nor stored states
+lean := k=0$(comma)hidden_dtype=none
 $(eval $(call family,llava,llava_hf,vrp-tiny-llava))
 $(eval $(call family,paligemma,paligemma,vrp-tiny-paligemma))
 $(eval $(call family,qwen2_vl,qwen2_vl,vrp-tiny-qwen2-vl))
