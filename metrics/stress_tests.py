@@ -26,7 +26,7 @@ from metrics.probes import MIN_PER_CLASS
 
 N_FOLDS = 5
 HIDDEN = (1024, 512)
-BATCH, FEWEST_STEPS, FEWEST_EPOCHS = 64, 150, 10
+BATCH, FEWEST_STEPS, FEWEST_EPOCHS = 64, 200, 10
 WEIGHT_DECAY = 1e-2
 
 
@@ -164,7 +164,7 @@ def attention_mlp_scores(
 
     with layers 1024 → 512 → 1, as in the paper, but none wider than the input (the second: half of
     it). scikit-learn has no dropout: weight decay of 0.01 and few passes (10, or as many as make
-    150 steps) stand for it. Maps on different grids are first brought to the smallest height and
+    200 steps) stand for it. Maps on different grids are first brought to the smallest height and
     width among them by area, which keeps the mass of every region. Higher means more likely
     correct. Range: unbounded.
 

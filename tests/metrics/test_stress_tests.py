@@ -52,7 +52,7 @@ def test_the_perceptron_finds_a_place_and_noise_stays_at_a_half():
     noise = attention_mlp_scores(list(maps), label, np.arange(400), rng=rng)
     assert abs(auroc(label, noise) - 0.5) < 0.09
     maps[:, 2, 1, 3] += label
-    assert auroc(label, attention_mlp_scores(list(maps), label, np.arange(400), rng=rng)) > 0.9
+    assert auroc(label, attention_mlp_scores(list(maps), label, np.arange(400), rng=rng)) > 0.85
 
 
 def test_items_seen_before_do_not_help():
