@@ -57,7 +57,7 @@ class Cache:
         """Write an entry; a reader sees all of it or nothing."""
         self.folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(encode(results), separators=(",", ":"))
-        handle, name = tempfile.mkstemp(dir=self.folder)
+        handle, name = tempfile.mkstemp(dir=self.folder, suffix=SUFFIX)  # swept up if left behind
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(f"{_digest_of(key, text)}\n{text}")
         Path(name).replace(self.folder / f"{key}{SUFFIX}")

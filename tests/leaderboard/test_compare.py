@@ -7,12 +7,13 @@ import pytest
 
 from leaderboard.cli import main
 from leaderboard.compare import IncomparableError, compare_runs
-from leaderboard.read import Run
+from leaderboard.read import Run, read_run
 from leaderboard.tolerances import ToleranceError, Tolerances, read_tolerances
 from leaderboard.verdicts import Change, holm, judge
 from metrics.bootstrap import Estimate
 from metrics.comparison import Difference
 from tests.leaderboard.golden import make_manifest, make_records, write_run
+from tests.leaderboard.sweeps import plateau, write_swept_run
 
 ACCURACY = Tolerances({"accuracy": 0.02}, n_resamples=200)
 BOTH = Tolerances({"accuracy": 0.02, "auroc.token_confidence": 0.03}, n_resamples=200)
@@ -165,6 +166,17 @@ def test_a_sweep_that_one_run_lacks_is_no_verdict_and_no_refusal(tmp_path):
         ("accuracy", "unchanged within margin", None),
     ]
     assert not found.has_regressed
+
+
+def test_a_model_that_breaks_earlier_under_ablation_regresses_in_robustness_alone(tmp_path):
+    def frail(intervention, choice, dose):
+        return 0.6 if choice == "random" else 1.0
+
+    old = read_run(write_swept_run(tmp_path / "old", plateau, n=200))
+    new = read_run(write_swept_run(tmp_path / "new", frail, n=200))
+    tolerances = Tolerances({"accuracy": 0.02, "robustness": 0.05}, n_resamples=200)
+    verdicts = {g.change.gate: g.verdict for _, g in compare_runs(old, new, tolerances).gates}
+    assert verdicts == {"accuracy": "unchanged within margin", "robustness": "regressed"}
 
 
 def test_a_gate_counts_the_samples_that_have_its_signal(tmp_path):
