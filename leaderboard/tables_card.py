@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from leaderboard.aggregate import Board, RunResult, TaskResult
 from leaderboard.cells import Cell, estimate_cell, number_cell, text_cell, undefined_cell
 from leaderboard.tables import Block, Table, task_title
+from leaderboard.text import clean
 from metrics.bootstrap import Estimate
 from metrics.card import CalibratedSignal, Fusion, SignalResult
 from metrics.signals import BY_NAME
@@ -116,7 +117,7 @@ def _headlines(result: TaskResult) -> list[SignalResult]:
 def _selective_row(signal: SignalResult) -> tuple[Cell, ...]:
     name, found = text_cell(signal.label), signal.selective
     if signal.invalid is not None or found is None:
-        invalid = Cell(("INVALID",), notes=(f"{signal.invalid}",), state="invalid")
+        invalid = Cell(("INVALID",), notes=(clean(signal.invalid),), state="invalid")
         return (name, invalid, *[Cell(("",))] * 5)
     return (
         name,
@@ -143,7 +144,7 @@ def _fusion_row(fusion: Fusion, *, mixed: bool) -> tuple[Cell, ...]:
         f"{weight:+.2f} ± {spread:.2f}"
         for name, weight, spread in members
     )
-    notes = tuple(f"left out: {name} ({reason})" for name, reason in fusion.left_out)
+    notes = tuple(clean(f"left out: {name} ({reason})") for name, reason in fusion.left_out)
     counts = Cell((f"{fusion.result.n} / {fusion.result.n + fusion.n_dropped}",))
     figures = [fusion.result.auroc, *([fusion.result.within_kind_auroc] if mixed else [])]
     return (label, *map(estimate_cell, figures), Cell(weights or ("",), notes=notes), counts)

@@ -182,7 +182,10 @@ def test_a_card_without_parts_has_no_empty_table():
 
 @pytest.mark.parametrize("convert", [to_terminal, to_markdown, to_latex])
 def test_hostile_names_cannot_break_a_part(convert):
-    for table in all_tables(full_board("<script>|\n## x\x1b[31m\u202e")):
+    hostile = "<script>|\n## x\x1b[31m\u202e"
+    fusion = replace(fused(), left_out=((hostile, hostile),))
+    signals = (signal("spatial_entropy", None, invalid=hostile),)
+    for table in all_tables(full_board(hostile, fusion=(fusion,), signals=signals)):
         text = convert(table)
         assert not set(text) & {"\x1b", "\u202e"}
         if convert is to_markdown:
