@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from vrp_tasks.attach.build import vrp_settings
 from vrp_tasks.attach.names import PREFIX, expanded
-from vrp_tasks.attach.scorer import AttachedScorer
+from vrp_tasks.attach.reach import check_task_data
 from vrp_tasks.attach.settings import function_at
 
 
 def check_names(asked: dict[str, Any]) -> None:
-    """See that every task of ours that is asked for, in groups too, can be made.
+    """See that every task of ours that is asked for, in groups too, can be made and has its data.
 
     Parameters
     ----------
@@ -37,6 +39,8 @@ def check_names(asked: dict[str, Any]) -> None:
     for name in dict.fromkeys(expanded(manager, names)):
         if not name.startswith(PREFIX):
             continue
-        scorer = manager._get_config(name).get("process_results")
-        if isinstance(scorer, AttachedScorer) and scorer.settings.check:
-            function_at(scorer.settings.check)(name)
+        config = manager._get_config(name)
+        settings = vrp_settings(config)
+        if isinstance(settings, Mapping) and settings.get("check"):
+            function_at(settings["check"])(name)
+        check_task_data(name, config)

@@ -5,12 +5,15 @@ answers and scores can be compared sample by sample.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import datasets
 import pyarrow.parquet as pq
 import pytest
+import torch
+from lmms_eval.api.task import _resolve_hf_datasets_cache_dir
 
 from metrics.records import SampleRecord
 from tests.vrp_tasks.tasks import hub
@@ -70,12 +73,19 @@ def world(tmp_path_factory):
     build(folder / "instances.json", draw_images(pictures, folder / "images"), folder / "coco", n=8)
     with judge(opinion) as (address, asked), pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HUB_OFFLINE", "1")
-        patch.setenv("HF_DATASETS_CACHE", str(folder / "datasets"))
-        patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder / "datasets")
+        _data_sets_in(folder / "datasets", patch)
         patch.setenv("VRP_COCO", str(folder / "coco"))
         patch.setenv("OPENAI_API_KEY", "any")
         patch.setenv("OPENAI_API_URL", address)
         yield asked
+    _resolve_hf_datasets_cache_dir.cache_clear()
+
+
+def _data_sets_in(folder, patch):
+    """What HF_DATASETS_CACHE does to a fresh process."""
+    patch.setenv("HF_DATASETS_CACHE", str(folder))
+    patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder)
+    _resolve_hf_datasets_cache_dir.cache_clear()
 
 
 def lmms_eval(*arguments):
@@ -245,3 +255,67 @@ def test_any_answer_is_scored_as_the_stock_task_scores_it(tasks, task):
             assert ours.process_results(doc, [answer])["accuracy"]["score"] == expected
             seen.add(expected)
     assert len(seen) > 1  # right and wrong answers were among them
+
+
+def refused(tasks, data_sets=None, **options):
+    """The one line with which the command line stops, before a model is built."""
+    pretrained = f"pretrained={CHECKPOINTS / MODELS['qwen2_vl']}"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in options.items():
+            patch.setenv(name, value)
+        _data_sets_in(data_sets or os.environ["HF_DATASETS_CACHE"], patch)
+        patch.setattr(torch.nn.Module, "__init__", lambda *_: pytest.fail("a model was built"))
+        _without_stock_tasks(patch)
+        with pytest.raises(SystemExit) as stopped:
+            lmms_eval("--model", "qwen2_vl", "--tasks", tasks, "--model_args", pretrained)
+    _resolve_hf_datasets_cache_dir.cache_clear()
+    said = str(stopped.value)  # a text: Python prints it and exits with 1
+    assert said.startswith("vrp-tasks: ")
+    assert "\n" not in said
+    return said
+
+
+def _without_stock_tasks(patch):
+    """Spare the reading of 2,000 YAMLs; bases are found by their file."""
+    from lmms_eval.tasks import TaskManager
+
+    read = TaskManager.initialize_tasks
+    ours = {"include_path": str(TASKS_FOLDER), "include_defaults": False}
+    patch.setattr(TaskManager, "initialize_tasks", lambda self, *_, **__: read(self, **ours))
+
+
+@pytest.mark.parametrize(
+    ("task", "shown"),
+    [
+        ("vrp_pope", "task vrp_pope: its data set lmms-lab-encoder/POPE cannot be loaded"),
+        ("vrp_cvbench", "nyu-visionx/CV-Bench (2D) cannot be loaded"),
+        ("vrp_gqa", "lmms-lab-encoder/GQA (testdev_balanced_images) cannot be loaded"),
+        ("vrp_core", "task vrp_pope: its data set lmms-lab-encoder/POPE"),
+    ],
+)
+def test_a_data_set_out_of_reach_is_one_clear_line(world, task, shown, tmp_path):
+    said = refused(task, data_sets=tmp_path / "empty")
+    assert shown in said
+    assert "HF_HUB_OFFLINE" in said
+    assert str(tmp_path / "empty") in said
+
+
+def test_without_coco_the_line_says_how_to_make_it(world, tmp_path):
+    assert "python -m vrp_tasks.tasks.coco build" in refused("vrp_spatial", VRP_COCO=str(tmp_path))
+
+
+def test_without_a_judge_nothing_is_loaded(world):
+    assert "is labelled by a judge" in refused("vrp_paper", OPENAI_API_KEY="")
+
+
+def test_the_groups_are_the_papers_set_and_what_a_release_check_runs(tasks):
+    from lmms_eval.tasks import TaskManager
+
+    from vrp_tasks.attach.names import expanded
+
+    manager = TaskManager(include_path=str(TASKS_FOLDER), include_defaults=False)
+    assert set(OURS) <= set(manager.all_tasks)
+    paper, core = (set(expanded(manager, [name])) for name in ("vrp_paper", "vrp_core"))
+    assert paper == {"vrp_pope_adversarial", "vrp_llava_bench", "vrp_counting", "vrp_spatial",
+                     "vrp_vqav2", "vrp_textvqa"}  # fmt: skip
+    assert core <= set(OURS) - {"vrp_llava_bench", "vrp_counting", "vrp_spatial"}

@@ -44,6 +44,11 @@ def find(name: str) -> Path:
     return path
 
 
+def check_built(task: str) -> None:
+    """See, before a model is loaded, that a task's set has been built (see `find`)."""
+    find(task.removeprefix("vrp_").split("_")[0])
+
+
 def counting(_seed: Dataset) -> Dataset:
     """The counting questions."""
     return _load("counting")

@@ -37,11 +37,6 @@ def most_common_answer(doc: dict[str, Any]) -> str | None:
     return Counter(answers).most_common(1)[0][0] if answers else None
 
 
-def gqa_structure(doc: dict[str, Any]) -> str:
-    """GQA's structural type: query, verify, choose, logical or compare."""
-    return str(doc["types"]["structural"])
-
-
 def hallusion_set(doc: dict[str, Any]) -> str:
     """HallusionBench's set: one image and its edited versions, which are not independent."""
     return "/".join((doc["category"], doc["subcategory"], doc["set_id"]))
