@@ -14,6 +14,7 @@ from vrp_tasks.families import FAMILIES, Family, family_of
 from vrp_tasks.probe_file import LoadedProbe, load_probe
 from vrp_tasks.registration import ADAPTERS
 from vrp_tasks.run_folder import check_writable
+from vrp_tasks.run_options import run_options_from
 
 PREFIX = "vrp_"
 
@@ -49,6 +50,7 @@ def check_before_loading(asked: dict[str, Any]) -> None:
     module, name = str(adapter[0]).rsplit(".", 1)
     adapter_class = getattr(importlib.import_module(module), name)
     settings_from(arguments)
+    run_options_from(arguments)
     loaded = probe_from(arguments)
     pretrained = arguments.get("pretrained", adapter_class.default_checkpoint())
     config = check_checkpoint(str(pretrained), adapter_class.family_type, model=model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metrics.errors import UndefinedMetricError
 from metrics.self_consistency import (
@@ -15,6 +15,9 @@ from metrics.self_consistency import (
     pairwise_agreement,
 )
 from vrp_tasks.session_state import active_session
+
+if TYPE_CHECKING:
+    from vrp_tasks.attach.labels import Labels
 
 THRESHOLD = 0.5  # a soft score of at least this counts as correct (method §1)
 HEADLINES = (
@@ -47,6 +50,7 @@ class Item(dict):
     """
 
     task: str
+    labels: Labels | None = None
 
 
 def reliability_results(

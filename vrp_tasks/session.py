@@ -28,16 +28,17 @@ from metrics.record_card import card_of_records, signal_columns
 from metrics.records import IMAGES_FILE, SampleRecord
 from metrics.signals import BY_NAME
 from metrics.validity import check_signal
+from vrp_tasks.attach.plan import TaskPlan, plan_tasks
 from vrp_tasks.attach.preflight import check_names
-from vrp_tasks.attach.scorer import scorer_of
+from vrp_tasks.attach.scorer import describe_task, scorer_of
 from vrp_tasks.companions import COMPANIONS
 from vrp_tasks.errors import SetupError
 from vrp_tasks.preflight import check_before_loading, check_tasks, output_path
 from vrp_tasks.probe_file import save_probe
 from vrp_tasks.provenance import describe_model, last_parts, package_versions, peak_memory
 from vrp_tasks.run_folder import RunFolder
-from vrp_tasks.scoring import THRESHOLD
 from vrp_tasks.session_state import sessions
+from vrp_tasks.storage_plan import storage_plan
 from vrp_tasks.supervised import PROBE_STATE, fitted_probe, supervised_signals, transfer
 from vrp_tasks.thumbnails import Thumbnails
 
@@ -87,7 +88,9 @@ def _wrap_evaluate(stock: Callable) -> Callable:
         if not tasks:
             return stock(lm, task_dict, *args, **kwargs)
         check_tasks(lm, tasks)
-        session = Session(lm, tasks, output=_outputs[-1] if _outputs else None)
+        asked = inspect.signature(stock).bind(lm, task_dict, *args, **kwargs).arguments
+        plans = plan_tasks(lm, tasks, limit=asked.get("limit"), offset=asked.get("offset", 0))
+        session = Session(lm, tasks, plans, output=_outputs[-1] if _outputs else None)
         sessions.append(session)
         try:
             results = stock(lm, task_dict, *args, **kwargs)
@@ -117,10 +120,15 @@ class Session:
         Filled on rank 0 as tasks are aggregated.
     folder : RunFolder
         Where captures go.
+    storage : StoragePlan
+        Which hidden states go there.
     """
 
-    def __init__(self, lm: Any, tasks: dict[str, Any], *, output: str | None) -> None:
-        self.tasks = tasks
+    def __init__(
+        self, lm: Any, tasks: dict[str, Any], plans: dict[str, TaskPlan], *, output: str | None
+    ) -> None:
+        self.tasks, self._plans = tasks, plans
+        self._labels: dict[str, dict[str, Any]] = {}
         self.cards: dict[str, Card] = {}
         self.seconds = 0.0
         self.n_generated = 0
@@ -156,6 +164,11 @@ class Session:
         path = _broadcast(path)
         if not self.is_main:
             self.folder = RunFolder(Path(path), rank=rank)
+        try:
+            self.storage = storage_plan(lm, tasks, plans, self.folder.path)
+        except SetupError:
+            self.close()
+            raise
 
     def owns(self, task: str) -> bool:
         """Whether a request of this task is to be probed."""
@@ -182,6 +195,9 @@ class Session:
 
     def score_task(self, task: str, items: Sequence[dict[str, Any]]) -> Card:
         """Turn gathered items into records and score every signal (rank 0)."""
+        scorer = scorer_of(self.tasks[task])
+        if scorer is not None and (labels := scorer.summarise(items)) is not None:
+            self._labels[task] = labels
         ordered = sorted(items, key=lambda item: _natural(item["doc_id"]))
         _fill_in(ordered)
         records = [SampleRecord(**{"score": None, **item}) for item in ordered]
@@ -239,7 +255,15 @@ class Session:
         manifest = {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "model": {**self.model, "geometry_self_test": self.geometry or "passed"},
-            "tasks": {name: self._describe_task(name) for name in self.tasks},
+            "tasks": {
+                name: describe_task(
+                    task,
+                    self._of_task(name),
+                    labels=self._labels.get(name),
+                    subset=self._plans[name].subset,
+                )
+                for name, task in self.tasks.items()
+            },
             "settings": self.settings,
             "versions": package_versions(),
             "command": list(sys.argv),
@@ -258,19 +282,6 @@ class Session:
         path = self.folder.finish(self._records, manifest)
         if self._temporary is None:
             logger.info(f"Reliability records: {path}")
-
-    def _describe_task(self, name: str) -> dict[str, Any]:
-        task = self.tasks[name]
-        records = self._of_task(name)
-        config, scorer = task.config, scorer_of(task)
-        return {
-            "version": str(task.VERSION),
-            "split": config.test_split or config.validation_split,
-            "n_samples": len(records),
-            "threshold": scorer.settings.threshold if scorer else THRESHOLD,
-            "kinds": sorted({record.kind for record in records}),
-            "generation": {k: v for k, v in (config.generation_kwargs or {}).items()},
-        }
 
     def close(self) -> None:
         """Release the folder; without an output path it goes away."""

@@ -37,6 +37,7 @@ from vrp_tasks.errors import CaptureError
 from vrp_tasks.families import family_of
 from vrp_tasks.preflight import check_probe, probe_from, settings_from
 from vrp_tasks.provenance import center_crop
+from vrp_tasks.run_options import run_options_from
 from vrp_tasks.session import Session
 from vrp_tasks.session_state import active_session, session_or_none
 from vrp_tasks.signals import capture_arrays, capture_payload
@@ -52,13 +53,14 @@ class ProbedAdapter(lmms):
 
     Model arguments beside the stock ones: ``k``, ``sample_temperature``, ``sample_top_p``,
     ``sample_seed``, ``top_heads``, ``blank_image`` (see `CaptureSettings`), ``hidden_dtype``
-    (float16, float32 or none) and ``probe``, the folder of a fitted probe.
+    (float16, float32 or none), ``probe``, the folder of a fitted probe, and those of `RunOptions`.
     """
 
     family_type: ClassVar[str]
 
     def __init__(self, **kwargs: Any) -> None:
         self._capture, self._hidden_dtype = settings_from(kwargs)
+        self.options = run_options_from(kwargs)
         self._loaded_probe = probe_from(kwargs)
         super().__init__(**with_device(kwargs))
         if self._loaded_probe is not None:
@@ -81,6 +83,7 @@ class ProbedAdapter(lmms):
             **asdict(self._capture),
             **sampling,
             "hidden_dtype": self._hidden_dtype,
+            **asdict(self.options),
             "probe": None if loaded is None else f"{loaded.task} on {loaded.model}",
         }
 
@@ -262,6 +265,7 @@ class ProbedAdapter(lmms):
         images = session.keep_images(requests[0].task_name, [self._doc(r) for r in requests])
         for request, (text, item), image in zip(requests, captured, images, strict=True):
             own, missing = capture_arrays(item, hidden_dtype=self._hidden_dtype)
+            missing |= session.storage.trim(request.args[4], str(request.doc_id), own)
             payload = {
                 "task": request.args[4],
                 "split": request.args[5],

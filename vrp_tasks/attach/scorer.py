@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from loguru import logger
+
+from metrics.errors import UndefinedMetricError
+from metrics.records import SampleRecord
 from vrp_tasks.attach.base_task import BaseTask
 from vrp_tasks.attach.groups import group_of
+from vrp_tasks.attach.labels import (
+    LabelFile,
+    Labels,
+    label_answer,
+    score_by,
+    sentence,
+    summarise_labels,
+)
 from vrp_tasks.attach.score import ScoreRule
-from vrp_tasks.attach.settings import AttachSettings, column_reader
-from vrp_tasks.scoring import METRICS, reliability_results
+from vrp_tasks.attach.settings import LABELS, AttachSettings, column_reader
+from vrp_tasks.errors import SetupError
+from vrp_tasks.scoring import METRICS, THRESHOLD, reliability_results
 from vrp_tasks.session_state import session_or_none
 
 RENAMED = "stock_"  # before a metric of the base that has the name of one of ours
@@ -38,26 +51,88 @@ class AttachedScorer:
         self.task, self.settings, self.base, self.rule = task, settings, base, rule
         self._kind = column_reader(settings.kind) if settings.kind else None
         self._target = column_reader(settings.target) if settings.target else None
+        self.label = settings.label
+        self._corrected: LabelFile | None = None
+        self.use_labels(settings.label, settings.labels)
+
+    def use_labels(self, label: str | None, labels: str | None) -> None:
+        """Say which label counts, and where corrected labels are.
+
+        Raises
+        ------
+        SetupError
+            If the label is unknown, or lacks what it is made of.
+        """
+        if labels is not None:
+            self._corrected = LabelFile(labels)
+        self.label = label or self.label
+        if self.label not in LABELS:
+            raise SetupError(f"label must be one of {', '.join(LABELS)}, got {self.label!r}.")
+        if self.label == "repope" and self._corrected is None:
+            raise SetupError(
+                f"task {self.task}: label repope needs the file of corrected labels: "
+                "metadata.vrp.labels, or the model argument labels=PATH."
+            )
 
     def __call__(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
         """The base's results under its own names, then `reliability_results`."""
         session = session_or_none()
         task = session.tasks.get(self.task) if session else None
-        answer = results[0]
-        own = self.base.results(doc, answer, task)
+        own = self.base.results(doc, results[0], task)
         place = json.loads(results[1]) if len(results) > 1 else None
+        group = group_of(self.settings.group, doc, task, place)
+        target = self._reference(doc, task)
+        labels: list[Labels] = []
+
+        def score(answer: str) -> float | None:
+            if self.settings.parser is None and self._corrected is None:
+                return self.rule.read(doc, answer, own)
+            labels.append(self._label(doc, answer, own, group=group, target=target))
+            return score_by(labels[-1], self.label)
+
         ours = reliability_results(
             list(results),
             task=self.task,
-            score=lambda given: self.rule.read(doc, given, own),
+            score=score,
             normalize=self.settings.normalizer,
             doc_id=str(doc.get("id", "")),
-            group=group_of(self.settings.group, doc, task, place),
+            group=group,
             kind="all" if self._kind is None else str(self._kind(doc)),
-            target=self._reference(doc, task),
+            target=target,
             threshold=self.settings.threshold,
         )
+        ours["accuracy"].labels = labels[-1] if labels else None
         return {renamed(key): value for key, value in own.items()} | ours
+
+    def _label(
+        self, doc: Mapping[str, Any], answer: str, own: Mapping[str, Any], **known: Any
+    ) -> Labels:
+        """The answer's labels: stock, parsed, corrected."""
+        try:
+            stock = self.rule.read(doc, answer, own)
+        except UndefinedMetricError:
+            if self.label == "stock":
+                raise
+            stock = None
+        corrected = None
+        if self._corrected is not None:
+            corrected = self._corrected.reference(known["group"], str(doc.get("question", "")))
+        return label_answer(
+            answer,
+            stock,
+            known["target"],
+            corrected=corrected,
+            looked_up=self._corrected is not None,
+        )
+
+    def summarise(self, items: Iterable[Any]) -> dict[str, Any] | None:
+        """Counts of labels over a task's samples, said in one line; None without a parser."""
+        found = [item.labels for item in items if item.labels is not None]
+        if not found:
+            return None
+        summary = summarise_labels(found, used=self.label, threshold=self.settings.threshold)
+        logger.info(f"{self.task}: {sentence(summary)}")
+        return summary
 
     def _reference(self, doc: Mapping[str, Any], task: Any) -> str | None:
         """The reference answer as text; of several, the most common."""
@@ -86,3 +161,37 @@ def scorer_of(task: Any) -> AttachedScorer | None:
     """The scorer of an attached task; None for any other task."""
     scorer = getattr(getattr(task, "config", None), "process_results", None)
     return scorer if isinstance(scorer, AttachedScorer) else None
+
+
+def describe_task(
+    task: Any,
+    records: Sequence[SampleRecord],
+    *,
+    labels: dict[str, Any] | None,
+    subset: dict[str, int] | None,
+) -> dict[str, Any]:
+    """What the manifest says of a task.
+
+    Parameters
+    ----------
+    task : lmms-eval task
+        Attached or not.
+    records : sequence of SampleRecord
+        Its samples.
+    labels : dict or None
+        What `AttachedScorer.summarise` found.
+    subset : dict or None
+        Which part of the task was run.
+    """
+    config, scorer = task.config, scorer_of(task)
+    return {
+        "version": str(task.VERSION),
+        "base": scorer.settings.base if scorer else None,
+        "split": config.test_split or config.validation_split,
+        "n_samples": len(records),
+        "subset": subset,
+        "threshold": scorer.settings.threshold if scorer else THRESHOLD,
+        "labels": labels,
+        "kinds": sorted({record.kind for record in records}),
+        "generation": dict(config.generation_kwargs or {}),
+    }

@@ -1,0 +1,127 @@
+"""Which samples of each task are run, and of which the hidden states are kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vrp_tasks.attach.scorer import scorer_of
+from vrp_tasks.attach.subset import choose_rows, identities, restrict, subset_of
+from vrp_tasks.errors import SetupError
+from vrp_tasks.run_options import RunOptions
+
+_UNLIMITED = (None, -1)
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """What is run of one task.
+
+    Attributes
+    ----------
+    n_samples : int
+        Over all ranks.
+    subset : dict or None
+        ``n``, ``seed`` and ``of``, for the manifest.
+    kept : frozenset of str or None
+        Documents whose hidden states are kept; None for all.
+    """
+
+    n_samples: int
+    subset: dict[str, int] | None = None
+    kept: frozenset[str] | None = None
+
+
+def plan_tasks(
+    lm: Any, tasks: Mapping[str, Any], *, limit: float | None, offset: int
+) -> dict[str, TaskPlan]:
+    """Choose samples and labels of every task, and restrict the tasks to them.
+
+    Parameters
+    ----------
+    lm : ProbedAdapter
+        Has the run's `RunOptions`.
+    tasks : mapping of str to lmms-eval task
+        Ours.
+    limit, offset
+        As ``lmms_eval.evaluator.evaluate`` was given them.
+
+    Raises
+    ------
+    SetupError
+        If a subset meets ``--limit``, or a label is asked for that no task has.
+    """
+    use_labels(tasks, lm.options)
+    return {
+        name: _plan(name, task, lm.options, limit=limit, offset=offset)
+        for name, task in tasks.items()
+    }
+
+
+def _plan(
+    name: str, task: Any, options: RunOptions, *, limit: float | None, offset: int
+) -> TaskPlan:
+    total = len(task.eval_docs)
+    wanted = wanted_subset(name, task.config.metadata["vrp"], options)
+    rows: Sequence[int] = _limited(total, limit, offset)
+    known = None
+    subset = None
+    if wanted is not None:
+        check_unlimited(name, limit, offset)
+        known = identities(task)
+        chosen = choose_rows(*known, wanted[0], seed=wanted[1])
+        rows, subset = chosen, {"n": len(chosen), "seed": wanted[1], "of": total}
+    kept = None
+    if options.hidden_max is not None and options.hidden_max < len(rows):
+        groups, kinds = known or identities(task)
+        part = choose_rows(
+            [groups[row] for row in rows],
+            [kinds[row] for row in rows],
+            options.hidden_max,
+            seed=options.subset_seed,
+        )
+        kept = frozenset(str(rows[i]) for i in part)
+    if wanted is not None:
+        restrict(task, list(rows))
+    return TaskPlan(len(rows), subset, kept)
+
+
+def wanted_subset(name: str, settings: Any, options: RunOptions) -> tuple[int, int] | None:
+    """(how many, seed): the run's setting, else the task's."""
+    if options.subset is not None:
+        return options.subset, options.subset_seed
+    return subset_of(name, settings.get("subset") if isinstance(settings, Mapping) else None)
+
+
+def check_unlimited(name: str, limit: float | None, offset: int) -> None:
+    """Raise SetupError if a subset would meet ``--limit`` or ``--offset``."""
+    if limit not in _UNLIMITED or offset:
+        raise SetupError(
+            f"task {name}: --limit and --offset take the first rows, subset a fair part; "
+            "give one of the two."
+        )
+
+
+def _limited(total: int, limit: float | None, offset: int) -> range:
+    """The rows that lmms-eval takes."""
+    if limit in _UNLIMITED or limit is None:
+        return range(offset, total)
+    n = math.ceil(total * limit) if 0 < limit < 1 else int(limit)
+    return range(offset, min(total, offset + n))
+
+
+def use_labels(tasks: Mapping[str, Any], options: RunOptions) -> None:
+    """Give the run's label settings to the tasks with a yes/no parser."""
+    if options.label is None and options.labels is None:
+        return
+    scorers = [scorer for scorer in map(scorer_of, tasks.values()) if scorer is not None]
+    parsed = [scorer for scorer in scorers if scorer.settings.parser]
+    if not parsed:
+        raise SetupError(
+            "model arguments label and labels are for tasks with a yes/no parser (metadata.vrp."
+            f"parser); there is none among {', '.join(tasks)}."
+        )
+    for scorer in parsed:
+        scorer.use_labels(options.label, options.labels)
