@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leaderboard.grounding import Grounding
@@ -137,16 +138,16 @@ def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
 
 
 def _with_unique_labels(results: list[RunResult]) -> list[RunResult]:
-    """Add the folder's name, then a number, to labels that would be equal."""
-    seen: dict[str, int] = {}
-    labels = [result.label for result in results]
+    """Add the folder's name, then a number, to labels that would be equal on one benchmark."""
+    names = [{(result.label, one.task) for one in result.tasks} for result in results]
+    counts = Counter(name for own in names for name in own)
+    seen: Counter[str] = Counter()
     unique = []
-    for result in results:
+    for result, own in zip(results, names, strict=True):
         label = result.label
-        if labels.count(label) > 1:
+        if any(counts[name] > 1 for name in own):
             label = f"{label} ({result.path.name})"
-        seen[label] = seen.get(label, 0) + 1
-        if seen[label] > 1:
-            label = f"{label} #{seen[label]}"
-        unique.append(RunResult(label, result.path, result.manifest, result.tasks))
+            seen[label] += 1
+            label = f"{label} #{seen[label]}" if seen[label] > 1 else label
+        unique.append(replace(result, label=label))
     return unique

@@ -70,6 +70,13 @@ def test_equal_model_names_are_told_apart_and_problems_kept(tmp_path):
     assert board.tasks == ("shapes",)
 
 
+def test_runs_of_one_model_on_different_benchmarks_need_no_telling_apart(tmp_path):
+    write_run(tmp_path / "a", make_records(40))
+    write_run(tmp_path / "b", make_records(40, task="other"))
+    board = build_board(read_runs([tmp_path]), n_resamples=FAST)
+    assert [run.label for run in board.runs] == ["tiny-llava", "tiny-llava"]
+
+
 def test_workers_give_the_figures_of_one_process_in_the_order_of_the_folders(tmp_path):
     for seed in range(3):
         write_run(tmp_path / str(seed), make_records(40, seed=seed), model={"name": f"m{seed}"})
