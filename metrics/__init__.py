@@ -31,7 +31,6 @@ from metrics.card import (
     Card,
     ConsistencyCard,
     Fusion,
-    Selective,
     SignalResult,
     evaluate_card,
 )
@@ -90,7 +89,7 @@ from metrics.probe_kinds import (
 )
 from metrics.probe_panel import ProbePanel, probe_panel
 from metrics.probes import ProbeScores, cross_fit_probe, last_layers_probe
-from metrics.proportions import effective_sample_size, wilson_interval
+from metrics.proportions import effective_sample_size, proportion_estimate, wilson_interval
 from metrics.ranks import RankInterval, auroc_replicates, mean_replicates, rank_intervals
 from metrics.records import RunManifest, SampleRecord
 from metrics.risk_coverage import RiskCoverageCurve, aurc, e_aurc, prr, risk_coverage_curve
@@ -102,6 +101,7 @@ from metrics.robustness import (
     robustness_area_difference,
 )
 from metrics.selective import SelectiveAccuracy, accuracy_at_coverage, augrc
+from metrics.selective_card import Selective, selective_estimates
 from metrics.self_consistency import (
     answer_agreement,
     discrete_semantic_entropy,
@@ -224,6 +224,7 @@ __all__ = [
     "pointing_game",
     "probe_panel",
     "probe_weights",
+    "proportion_estimate",
     "prr",
     "rank_gaussian_filter",
     "rank_intervals",
@@ -232,6 +233,7 @@ __all__ = [
     "risk_coverage_curve",
     "robustness_area",
     "robustness_area_difference",
+    "selective_estimates",
     "shuffled_label_aurocs",
     "smallest_detectable_difference",
     "spatial_entropy",

@@ -158,12 +158,9 @@ def point_biserial_estimate(
     except UndefinedMetricError as undefined:
         return Estimate.undefined(str(undefined))
     y, s = np.asarray(y_true, np.float64), np.asarray(y_score, np.float64)
-    y, s = y - y.mean(), s - s.mean()
-    w = weights.T
-    my, ms = weighted_mean(y, w), weighted_mean(s, w)
-    vy, vs = weighted_mean(y * y, w) - my**2, weighted_mean(s * s, w) - ms**2
-    spread = np.sqrt(np.maximum(vy * vs, 0))
+    y, s = (y - y.mean()) / y.std(), (s - s.mean()) / s.std()
+    my, ms, yy, ss, ys = weighted_mean(np.stack([y, s, y * y, s * s, y * s]), weights.T)
+    spread = np.sqrt(np.maximum((yy - my**2) * (ss - ms**2), 0))
     replicates = np.full(spread.size, np.nan)
-    floor = 1e-12 * float((y * y).mean() * (s * s).mean()) ** 0.5
-    np.divide(weighted_mean(y * s, w) - my * ms, spread, out=replicates, where=spread > floor)
+    np.divide(ys - my * ms, spread, out=replicates, where=spread > 1e-12)
     return estimate_from_replicates(value, replicates, weights=weights, level=level)

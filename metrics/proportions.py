@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from metrics._checks import Labels, between, codes, finite_array, refuse
+from metrics._checks import Labels, between, binary_labels, codes, finite_array, refuse
+from metrics._estimate import Estimate
 from metrics.errors import UndefinedMetricError
 
 
@@ -124,3 +125,56 @@ def effective_sample_size(y: ArrayLike, groups: Labels) -> float:
     variance_of_mean = n_groups / (n_groups - 1) * float((sums**2).sum()) / n**2
     variance = float(values.var(ddof=1))
     return float(n) if variance >= n * variance_of_mean else variance / variance_of_mean
+
+
+def proportion_estimate(y: ArrayLike, groups: Labels, *, level: float = 0.95) -> Estimate:
+    r"""Share of ones with Wilson's interval at the effective sample size.
+
+    .. math:: \bar y \pm z \sqrt{\bar y (1 - \bar y) / n_{eff}} \quad \text{(Wilson's form)}
+
+    with :math:`n_{eff}` from `effective_sample_size`, or the number of groups where all values are
+    equal or there is one group. Higher means more ones. Range: :math:`[0, 1]`.
+
+    Parameters
+    ----------
+    y : 0/1 array, shape (n_samples,)
+        Usually correctness.
+    groups : sequence, length n_samples
+        Group (image) of each sample.
+    level : float in (0, 1), default 0.95
+        Coverage of the interval.
+
+    Returns
+    -------
+    Estimate
+        Undefined for no samples. The standard error is the binomial one at :math:`n_{eff}`; where
+        all values are equal, that of a normal interval as wide as Wilson's.
+
+    Raises
+    ------
+    ValueError
+        If a value is not 0 or 1, or lengths differ.
+
+    References
+    ----------
+    Method §7; Kott and Carr (1997), J. Official Statistics 13.
+
+    Examples
+    --------
+    >>> found = proportion_estimate([1, 1, 0, 0, 1, 1], list("aabbcc"))
+    >>> round(found.value, 4), round(found.low, 4), round(found.high, 4)
+    (0.6667, 0.1803, 0.9479)
+    """
+    ones = binary_labels("proportion_estimate", "y", y)
+    group = codes("proportion_estimate", "groups", groups, ones.size)
+    if not ones.size:
+        return Estimate.undefined("no samples")
+    try:
+        effective = effective_sample_size(ones, group)
+    except UndefinedMetricError:
+        effective = float(np.unique(group).size)
+    p = float(ones.mean())
+    low, high = wilson_interval(int(ones.sum()), ones.size, effective_n=effective, level=level)
+    z = float(norm.ppf((1 + level) / 2))
+    stderr = math.sqrt(p * (1 - p) / effective) if 0 < p < 1 else (high - low) / (2 * z)
+    return Estimate(p, low, high, stderr, None)

@@ -17,6 +17,7 @@ from metrics._checks import (
     same_length,
 )
 from metrics._folds import random_group_folds
+from metrics._thresholds import kept_by_other_folds
 from metrics.discrimination import auroc
 from metrics.errors import UndefinedMetricError
 
@@ -138,8 +139,7 @@ def accuracy_at_coverage(
     if n_groups < n_folds:
         raise UndefinedMetricError(f"{n_groups} groups for {n_folds} folds")
     fold = random_group_folds(group, n_folds=n_folds, rng=rng)
-    thresholds = np.array([np.quantile(score[fold != f], 1 - coverage) for f in range(n_folds)])
-    kept = score >= thresholds[fold]
+    kept = kept_by_other_folds(score, fold, coverage)
     if not kept.any():
         raise UndefinedMetricError(f"no answer reaches its threshold at coverage {coverage:g}")
     return SelectiveAccuracy(float(correct[kept].mean()), float(kept.mean()), int(kept.sum()))

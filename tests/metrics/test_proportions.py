@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
 from metrics.errors import UndefinedMetricError
-from metrics.proportions import effective_sample_size, wilson_interval
+from metrics.proportions import effective_sample_size, proportion_estimate, wilson_interval
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -62,3 +62,18 @@ def test_never_more_than_n():
 def test_refusals(call, error, match):
     with pytest.raises(error, match=match):
         call()
+
+
+def test_estimate_is_wilson_at_the_effective_size():
+    y, groups = np.array([1, 1, 0, 0, 1, 1]), list("aabbcc")
+    found = proportion_estimate(y, groups)
+    assert (found.low, found.high) == wilson_interval(4, 6, effective_n=12 / 5)
+    assert found.stderr == pytest.approx((4 / 6 * 2 / 6 / (12 / 5)) ** 0.5)
+
+
+def test_all_ones_keep_a_width_of_as_many_images():
+    found = proportion_estimate([1] * 12, [i // 3 for i in range(12)])
+    low, high = wilson_interval(12, 12, effective_n=4)
+    assert (found.value, found.low, found.high) == (1, low, high)
+    assert found.stderr == pytest.approx((high - low) / (2 * 1.959964))
+    assert proportion_estimate([], []).reason == "no samples"
