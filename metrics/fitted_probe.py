@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from metrics._checks import FloatArray, Labels, binary_labels, codes, refuse
+from metrics._checks import FloatArray, Labels, at_least, binary_labels, codes, refuse
 from metrics._folds import grouped_folds, require_classes
-from metrics._linear_probe import Basis, inner_validation, layer_states, logistic_path
+from metrics._linear_probe import (
+    Basis,
+    check_states,
+    inner_validation,
+    layer_states,
+    logistic_path,
+    rising,
+)
 from metrics.errors import UndefinedMetricError
 from metrics.probes import DEFAULT_CS, MIN_PER_CLASS
 
@@ -32,7 +39,7 @@ class FittedProbe:
         Decision = weight · ((h − mean) · inverse_scale) + intercept.
     intercept, slope, offset : float
         P(correct) = 1 / (1 + exp(−(slope · decision + offset))), Platt-fitted on decisions that
-        were out of fold.
+        were out of fold. A slope of 0 or less: out of fold they did not rank the answers.
     """
 
     layer: int
@@ -103,7 +110,7 @@ def fit_probe(
     *,
     rng: np.random.Generator,
     n_folds: int = 5,
-    Cs: tuple[float, ...] = DEFAULT_CS,
+    Cs: Sequence[float] = DEFAULT_CS,
     max_components: int | None = 256,
 ) -> FittedProbe:
     r"""Fit the L2 probe on all samples, to be used on other ones.
@@ -127,8 +134,8 @@ def fit_probe(
         Source of the split.
     n_folds : int, default 5
         Folds that choose layer and C.
-    Cs : tuple of float
-        Inverse strengths tried, in rising order.
+    Cs : sequence of float
+        Inverse strengths tried.
     max_components : int or None, default 256
         As in `cross_fit_probe`.
 
@@ -159,9 +166,9 @@ def fit_probe(
     (1, True)
     """
     label = binary_labels("fit_probe", "correct", correct)
-    if hidden.ndim != 3 or len(hidden) != label.size:
-        legal = f"({label.size}, n_layers + 1, d_model)"
-        raise refuse("fit_probe", "hidden", legal, f"shape {hidden.shape}")
+    at_least("fit_probe", "n_folds", n_folds, 2)
+    check_states("fit_probe", hidden, label.size)
+    cs = rising("fit_probe", Cs)
     group = codes("fit_probe", "groups", groups, label.size)
     require_classes(label, group, MIN_PER_CLASS, n_folds)
     fold = grouped_folds(label, group, n_folds=n_folds, rng=rng)
@@ -171,7 +178,7 @@ def fit_probe(
         basis = Basis.fit(x, max_components)
         if basis is None:
             continue
-        decisions, aurocs = inner_validation(basis.transform(x), label, fold, Cs)
+        decisions, aurocs = inner_validation(basis.transform(x), label, fold, cs)
         i = int(aurocs.argmax())
         if best is None or aurocs[i] > best[0]:
             best = (float(aurocs[i]), layer, i, decisions[i], basis)
@@ -179,7 +186,7 @@ def fit_probe(
         raise UndefinedMetricError("the hidden states do not vary at any layer")
     _, layer, i, decisions, basis = best
     z = basis.transform(layer_states("fit_probe", hidden, layer))
-    ((coef, intercept),) = logistic_path(z, label, Cs[i : i + 1])
+    ((coef, intercept),) = logistic_path(z, label, cs[i : i + 1])
     platt = LogisticRegression(C=1e6).fit(decisions[:, None], label)
     return FittedProbe(
         layer=layer,

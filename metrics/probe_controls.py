@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import train_test_split
 
 from metrics._checks import FloatArray, Labels, binary_labels, codes
-from metrics._linear_probe import Basis, layer_states, logistic_path
+from metrics._linear_probe import Basis, check_states, layer_states, logistic_path
 from metrics.discrimination import auroc
 from metrics.errors import UndefinedMetricError
 from metrics.probes import DEFAULT_CS, cross_fit_probe
@@ -104,7 +104,8 @@ def shuffled_label_aurocs(
     with :math:`\pi` a permutation that moves the labels of whole images among images of the same
     number of questions, so that labels stay as correlated within an image as they are, and then
     among the questions of each image: the n-th question of every image may be of one kind, and its
-    kind would still tell its label. Near 0.5 unless the procedure leaks. No direction: a control. Range: each in :math:`[0, 1]`.
+    kind would still tell its label. Near 0.5 unless the procedure leaks. No direction: a control.
+    Range: each in :math:`[0, 1]`.
 
     Parameters
     ----------
@@ -196,6 +197,8 @@ def paper_protocol(
     ------
     UndefinedMetricError
         If a class has fewer than 5 samples, or no layer varies.
+    ValueError
+        If ``hidden`` is not finite or an argument is malformed.
 
     References
     ----------
@@ -210,6 +213,7 @@ def paper_protocol(
     True
     """
     label = binary_labels("paper_protocol", "correct", correct)
+    check_states("paper_protocol", hidden, label.size)
     if min(int(label.sum()), int((~label).sum())) < 5:
         raise UndefinedMetricError("fewer than 5 answers of a class")
     train, test = train_test_split(

@@ -9,21 +9,34 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
-from metrics._checks import BoolArray, FloatArray, IntArray, Labels, at_least, binary_labels, codes
+from metrics._checks import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Labels,
+    at_least,
+    binary_labels,
+    codes,
+    refuse,
+    same_length,
+)
 from metrics._folds import grouped_folds, training_folds
-from metrics._linear_probe import Basis, States
-from metrics.discrimination import auroc
+from metrics._linear_probe import (
+    Basis,
+    FoldFit,
+    States,
+    check_states,
+    layer_states,
+    rising,
+    sparse_path,
+)
 from metrics.errors import UndefinedMetricError
 from metrics.probes import ProbeScores
 
 L1_CS = (0.01, 0.03, 0.1, 0.3)
 MLP_HIDDEN = 128
-
-# fits a model on (states, labels) and returns what maps states to decision values, and weights
-Fit = Callable[[States, BoolArray], tuple[Callable[[States], FloatArray], FloatArray]]
 
 
 @dataclass(frozen=True)
@@ -65,8 +78,9 @@ def l1_probe(
 
     with :math:`z` the standardised state, not rotated, so that a weight belongs to a dimension.
     The layer of a fold is the one that inner validation of the L2 probe chose in its training part;
-    :math:`C` is chosen anew by inner grouped folds. Higher means more likely correct. Range:
-    unbounded, about standardised.
+    :math:`C` is chosen anew by inner grouped folds, as there. The probe of a fold may keep no
+    dimension: it tells its answers nothing, and they all score 0, the mean. Higher means more
+    likely correct. Range: unbounded, about standardised.
 
     Parameters
     ----------
@@ -93,7 +107,9 @@ def l1_probe(
     Raises
     ------
     UndefinedMetricError
-        If every weight is zero in some fold.
+        If no fold's probe keeps a dimension, or the states do not vary at a chosen layer.
+    ValueError
+        If ``hidden`` is not finite, ``reference`` is of other samples, or an argument is malformed.
 
     References
     ----------
@@ -113,11 +129,24 @@ def l1_probe(
     """
     at_least("l1_probe", "n_inner", n_inner, 2)
     label = binary_labels("l1_probe", "correct", correct)
+    _check_reference("l1_probe", hidden, label, reference)
     group = codes("l1_probe", "groups", groups, label.size)
-    fits = {float(c): _l1_fit(float(c)) for c in sorted(Cs)}
-    found = _refit(hidden, label, group, reference, fits, rng, n_inner)
+    cs = rising("l1_probe", Cs)
+    scores, fits = np.zeros(label.size), []
+    for f, (train, test) in enumerate(training_folds(label, reference.fold)):
+        z = _standardised("l1_probe", hidden, int(reference.layer_per_fold[f]), train)
+        inner = grouped_folds(label[train], group[train], n_folds=n_inner, rng=rng)
+        fit = FoldFit.fit(z[train], label[train], inner, cs, sparse_path)
+        if fit.coef.any():
+            scores[test] = fit.scores(z[test])
+        fits.append(fit)
+    if not any(fit.coef.any() for fit in fits):
+        raise UndefinedMetricError("the L1 probe keeps no dimension in any fold")
     return SparseProbeScores(
-        found.scores, reference.layer_per_fold, found.chosen, _dimensions(found.weights, reference)
+        scores,
+        reference.layer_per_fold,
+        np.array([fit.c for fit in fits]),
+        _dimensions([fit.coef for fit in fits], reference),
     )
 
 
@@ -134,8 +163,7 @@ def mlp_probe(
     .. math:: s_i = w_2^\top \mathrm{ReLU}(W_1 z_i + b_1) + b_2
 
     with 128 hidden units, Adam at a rate of 1e-4 and 50 epochs of batches of 32. Scores are
-    log-odds, so folds compare as they are. Higher means more likely
-    correct. Range: unbounded.
+    log-odds, so folds compare as they are. Higher means more likely correct. Range: unbounded.
 
     Parameters
     ----------
@@ -157,8 +185,10 @@ def mlp_probe(
 
     Raises
     ------
+    UndefinedMetricError
+        If the states do not vary at a chosen layer.
     ValueError
-        If a label is not 0 or 1, or lengths differ.
+        If ``hidden`` is not finite, ``reference`` is of other samples, or an argument is malformed.
 
     References
     ----------
@@ -173,89 +203,41 @@ def mlp_probe(
     >>> from metrics.probes import cross_fit_probe
     >>> reference = cross_fit_probe(hidden, correct, range(200), rng=rng)
     >>> scores = mlp_probe(hidden, correct, reference=reference, rng=rng)
+    >>> from metrics.discrimination import auroc
     >>> auroc(correct, scores) > 0.9
     True
     """
     at_least("mlp_probe", "n_epochs", n_epochs, 1)
     label = binary_labels("mlp_probe", "correct", correct)
+    _check_reference("mlp_probe", hidden, label, reference)
     seed = int(rng.integers(2**31))
     scores = np.empty(label.size)
     for f, (train, test) in enumerate(training_folds(label, reference.fold)):
-        x, basis = _standardised(hidden, int(reference.layer_per_fold[f]), train)
-        decide = _mlp(basis.transform(x[train]), label[train], n_epochs, seed)
-        scores[test] = decide(basis.transform(x[test]))
+        z = _standardised("mlp_probe", hidden, int(reference.layer_per_fold[f]), train)
+        scores[test] = _mlp(z[train], label[train], n_epochs, seed)(z[test])
     return scores
 
 
-@dataclass(frozen=True)
-class _Refitted:
-    """Scores, and the setting and weights of each fold."""
-
-    scores: FloatArray
-    chosen: FloatArray
-    weights: list[FloatArray]
-
-
-def _refit(
-    hidden: NDArray[np.floating],
-    label: BoolArray,
-    group: IntArray,
-    reference: ProbeScores,
-    fits: dict[float, Fit],
-    rng: np.random.Generator,
-    n_inner: int,
-) -> _Refitted:
-    """Fit on each outer training part; settings, centre and spread come from inner folds."""
-    scores, chosen, weights = np.full(label.size, np.nan), [], []
-    for f, (train, test) in enumerate(training_folds(label, reference.fold)):
-        x, basis = _standardised(hidden, int(reference.layer_per_fold[f]), train)
-        z, y = basis.transform(x[train]), label[train]
-        inner = grouped_folds(y, group[train], n_folds=n_inner, rng=rng)
-        decisions = {setting: _out_of_fold(z, y, inner, fit) for setting, fit in fits.items()}
-        best = max(fits, key=lambda setting: _auroc_or_half(y, decisions[setting]))
-        decide, weight = fits[best](z, y)
-        spread = float(decisions[best].std())
-        centred = decide(basis.transform(x[test])) - decisions[best].mean()
-        scores[test] = centred / (spread if spread > 0 else 1.0)
-        chosen.append(best)
-        weights.append(weight)
-    return _Refitted(scores, np.array(chosen), weights)
+def _check_reference(
+    function: str, hidden: NDArray[np.floating], label: BoolArray, reference: ProbeScores
+) -> None:
+    check_states(function, hidden, label.size)
+    same_length(function, "reference.fold", reference.fold, label.size)
+    last = int(reference.layer_per_fold.max())
+    if last >= hidden.shape[1]:
+        legal = f"of a probe on the same {hidden.shape[1]} layers"
+        raise refuse(function, "reference", legal, f"one that chose layer {last}")
 
 
 def _standardised(
-    hidden: NDArray[np.floating], layer: int, train: IntArray
-) -> tuple[States, Basis]:
-    """States of a layer, and their standardisation on the training rows, without rotation."""
-    x = hidden[:, layer].astype(np.float32)
-    basis = Basis.fit(x[train], None)
+    function: str, hidden: NDArray[np.floating], layer: int, train: IntArray
+) -> States:
+    """States of a layer, standardised on the training rows; not rotated: dimensions stay."""
+    x = layer_states(function, hidden, layer)
+    basis = Basis.standardising(x[train])
     if basis is None:
         raise UndefinedMetricError("the hidden states do not vary at the chosen layer")
-    return x, Basis(basis.mean, basis.inverse_scale, None)
-
-
-def _out_of_fold(z: States, y: BoolArray, fold: IntArray, fit: Fit) -> FloatArray:
-    decisions = np.empty(y.size)
-    for train, test in training_folds(y, fold):
-        decisions[test] = fit(z[train], y[train])[0](z[test])
-    return decisions
-
-
-def _auroc_or_half(y: BoolArray, scores: FloatArray) -> float:
-    return 0.5 if scores.min() == scores.max() else auroc(y, scores)
-
-
-def _l1_fit(c: float) -> Fit:
-    def fit(z: States, y: BoolArray) -> tuple[Callable[[States], FloatArray], FloatArray]:
-        model = LogisticRegression(l1_ratio=1.0, C=c, solver="liblinear", random_state=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(z.astype(np.float64), y)
-        return (
-            lambda x: np.asarray(model.decision_function(x), dtype=np.float64),
-            model.coef_[0].astype(np.float64),
-        )
-
-    return fit
+    return basis.transform(x)
 
 
 def _mlp(z: States, y: BoolArray, n_epochs: int, seed: int) -> Callable[[States], FloatArray]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from metrics._checks import BoolArray, FloatArray, Labels, binary_labels, refuse, same_length
+from metrics._linear_probe import check_states
 from metrics.errors import UndefinedMetricError
 from metrics.probe_controls import leakage_report, paper_protocol, shuffled_label_aurocs
 from metrics.probe_kinds import l1_probe, mlp_probe
@@ -88,7 +89,8 @@ def probe_panel(
     Raises
     ------
     ValueError
-        If "last_prompt" is absent, a position is unknown, or lengths differ.
+        If "last_prompt" is absent, a position is unknown, lengths differ, or a state that is not
+        NaN throughout is not finite.
 
     References
     ----------
@@ -105,7 +107,7 @@ def probe_panel(
     """
     label = binary_labels("probe_panel", "correct", correct)
     same_length("probe_panel", "groups", groups, label.size)
-    _check_positions(states)
+    _check_positions(states, label.size)
     panel = ProbePanel()
     alike = copy.deepcopy(rng)
     main = _position(panel, MAIN, states[MAIN], label, groups, rng)
@@ -128,10 +130,12 @@ def probe_panel(
     return panel
 
 
-def _check_positions(states: Mapping[str, NDArray[np.floating]]) -> None:
+def _check_positions(states: Mapping[str, NDArray[np.floating]], n: int) -> None:
     if MAIN not in states or not set(states) <= set(POSITIONS):
         legal = f"{MAIN} and any of {', '.join(POSITIONS)}"
         raise refuse("probe_panel", "states", legal, ", ".join(states))
+    for name, hidden in states.items():
+        check_states("probe_panel", hidden, n, f"states[{name}]")
 
 
 def _pick(labels: Labels, rows: BoolArray) -> list[Any]:

@@ -16,16 +16,17 @@ from metrics._checks import (
     at_least,
     binary_labels,
     codes,
-    refuse,
 )
 from metrics._folds import grouped_folds, require_classes, training_folds
 from metrics._linear_probe import (
     Basis,
+    FoldFit,
     States,
     auroc_or_nan,
-    inner_validation,
+    check_states,
     layer_states,
     logistic_path,
+    rising,
 )
 from metrics.errors import UndefinedMetricError
 
@@ -134,12 +135,8 @@ def cross_fit_probe(
     at_least("cross_fit_probe", "n_folds", n_folds, 2)
     at_least("cross_fit_probe", "n_inner", n_inner, 2)
     label = binary_labels("cross_fit_probe", "correct", correct)
-    if hidden.ndim != 3 or len(hidden) != label.size:
-        legal = f"({label.size}, n_layers + 1, d_model)"
-        raise refuse("cross_fit_probe", "hidden", legal, f"shape {hidden.shape}")
-    cs = tuple(sorted(float(c) for c in Cs))
-    if not cs or cs[0] <= 0:
-        raise refuse("cross_fit_probe", "Cs", "positive numbers", list(Cs))
+    check_states("cross_fit_probe", hidden, label.size)
+    cs = rising("cross_fit_probe", Cs)
     group = codes("cross_fit_probe", "groups", groups, label.size)
     require_classes(label, group, min_per_class, n_folds)
 
@@ -202,7 +199,7 @@ def last_layers_probe(
     UndefinedMetricError
         As in `cross_fit_probe`.
     ValueError
-        If there are not as many layers.
+        If there are not as many layers, or an argument is malformed.
 
     References
     ----------
@@ -217,6 +214,8 @@ def last_layers_probe(
     >>> auroc_or_nan(correct == 1, found.scores) > 0.9
     True
     """
+    at_least("last_layers_probe", "n_last", n_last, 1)
+    check_states("last_layers_probe", hidden, len(hidden))
     at_least("last_layers_probe", "hidden.shape[1]", hidden.shape[1], n_last)
     beside = hidden[:, -n_last:].reshape(len(hidden), 1, -1)
     return cross_fit_probe(beside, correct, groups, rng=rng)
@@ -237,12 +236,7 @@ def _cross_fit_layer(
         basis = Basis.fit(x[train], max_components)
         if basis is None:
             continue
-        z, y = basis.transform(x[train]), label[train]
-        decisions, aurocs = inner_validation(z, y, inner[f], cs)
-        best = int(aurocs.argmax())
-        ((coef, intercept),) = logistic_path(z, y, cs[best : best + 1])
-        centre, spread = decisions[best].mean(), decisions[best].std()
-        held_out = basis.transform(x[test]).astype(np.float64) @ coef + intercept
-        result.scores[test] = (held_out - centre) / (spread if spread > 0 else 1.0)
-        result.inner_auroc[f], result.c[f] = aurocs[best], cs[best]
+        fit = FoldFit.fit(basis.transform(x[train]), label[train], inner[f], cs, logistic_path)
+        result.scores[test] = fit.scores(basis.transform(x[test]))
+        result.inner_auroc[f], result.c[f] = fit.inner_auroc, fit.c
     return result

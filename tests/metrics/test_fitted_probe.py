@@ -83,3 +83,23 @@ def test_too_few_errors_are_undefined():
         fit_probe(rng.normal(size=(100, 2, 3)), correct, range(100), rng=rng)
     with pytest.raises(UndefinedMetricError, match="do not vary"):
         fit_probe(np.ones((100, 2, 3)), np.arange(100) % 2, range(100), rng=rng)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"Cs": ()}, r"`Cs` must be positive numbers, got \[\]"),
+        ({"Cs": (0.1, -1.0)}, r"`Cs` must be positive numbers, got \[0.1, -1.0\]"),
+        ({"n_folds": 1}, "`n_folds` must be >= 2, got 1"),
+    ],
+)
+def test_each_malformed_setting_is_named(change, match):
+    with pytest.raises(ValueError, match=match):
+        fitted(n=120, **change)
+
+
+def test_the_order_of_the_strengths_does_not_matter():
+    one, two = fitted(n=120, Cs=(0.1, 1e-3, 0.01))[0], fitted(n=120, Cs=(1e-3, 0.01, 0.1))[0]
+    assert (one.weight == two.weight).all()
+    with pytest.raises(ValueError, match=r"\(100, n_layers \+ 1, d_model\), got shape \(100, 3\)"):
+        fit_probe(np.zeros((100, 3)), np.arange(100) % 2, range(100), rng=np.random.default_rng(0))

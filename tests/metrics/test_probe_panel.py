@@ -82,3 +82,20 @@ def test_positions_are_checked():
         probe_panel({"blank": np.ones((4, 1, 1))}, [0, 1, 0, 1], range(4), rng=rng)
     with pytest.raises(ValueError, match="`groups` must be of length 4"):
         probe_panel({"last_prompt": np.ones((4, 1, 1))}, [0, 1, 0, 1], range(3), rng=rng)
+    states = {"last_prompt": np.ones((4, 1, 1)), "blank": np.ones((3, 1, 1))}
+    with pytest.raises(
+        ValueError, match=r"`states\[blank\]` must be \(4, n_layers \+ 1, d_model\)"
+    ):
+        probe_panel(states, [0, 1, 0, 1], range(4), rng=rng)
+
+
+def test_a_position_that_no_sample_has_is_undefined():
+    rng = np.random.default_rng(5)
+    label = np.arange(100) % 2
+    states = {"last_prompt": rng.normal(size=(100, 1, 4)), "blank": np.full((100, 1, 4), np.nan)}
+    panel = probe_panel(states, label, range(100), rng=rng)
+    assert panel.reasons["probe_blank"] == "0 correct answers of 0, 20 are needed"
+    assert "probe" in panel.scores
+    states["last_prompt"][3, 0, 1] = np.nan  # a part of a state is a fault, not a missing one
+    with pytest.raises(ValueError, match="1 non-finite of 400 at layer 0"):
+        probe_panel(states, label, range(100), rng=rng)
