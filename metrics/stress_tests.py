@@ -189,7 +189,7 @@ def attention_mlp_scores(
     UndefinedMetricError
         If a class has fewer than 20 samples or sits in fewer groups than folds.
     ValueError
-        If the numbers of layers differ, or lengths do.
+        If a map is not finite or not 3-dimensional, or the numbers of layers or lengths differ.
 
     References
     ----------
@@ -205,11 +205,7 @@ def attention_mlp_scores(
     >>> bool(scores[label == 1].mean() > scores[label == 0].mean())
     True
     """
-    if len({len(maps) for maps in layer_maps}) > 1:
-        raise refuse(
-            "attention_mlp_scores", "layer_maps", "of one number of layers",
-            sorted({len(maps) for maps in layer_maps}),
-        )  # fmt: skip
+    _check_maps("attention_mlp_scores", layer_maps)
     x = _on_one_grid(layer_maps).astype(np.float32)
     label, group = _labels("attention_mlp_scores", x, correct, groups)
     fold = grouped_folds(label, group, n_folds=N_FOLDS, rng=rng)
@@ -241,6 +237,18 @@ def _labels(
     group = codes(function, "groups", groups, label.size)
     require_classes(label, group, MIN_PER_CLASS, N_FOLDS)
     return label, group
+
+
+def _check_maps(function: str, layer_maps: Sequence[NDArray[np.floating]]) -> None:
+    odd = next((maps.shape for maps in layer_maps if maps.ndim != 3), None)
+    if odd is not None:
+        raise refuse(function, "layer_maps", "(n_layers, height, width) each", f"shape {odd}")
+    n_layers = sorted({len(maps) for maps in layer_maps})
+    if len(n_layers) > 1:
+        raise refuse(function, "layer_maps", "of one number of layers", n_layers)
+    n_bad = sum(not np.isfinite(maps).all() for maps in layer_maps)
+    if n_bad:
+        raise refuse(function, "layer_maps", "finite", f"{n_bad} maps that are not")
 
 
 def _on_one_grid(layer_maps: Sequence[NDArray[np.floating]]) -> FloatArray:

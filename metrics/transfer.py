@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metrics._checks import Labels, binary_labels, refuse
+from metrics._checks import BoolArray, FloatArray, Labels, binary_labels, refuse
 from metrics.discrimination import auroc
 from metrics.errors import UndefinedMetricError
-from metrics.fitted_probe import fit_probe
+from metrics.fitted_probe import FittedProbe, fit_probe
 from metrics.probes import cross_fit_probe
 
 
@@ -86,33 +86,47 @@ def transfer_matrix(
         raise refuse("transfer_matrix", "correct, groups", legal, sorted({*correct, *groups}))
     labels = {t: binary_labels("transfer_matrix", f"correct[{t}]", correct[t]) for t in tasks}
     cells, reasons = [], {}
-    for fitted in tasks:
+    for name in tasks:
+        fitted = _Task(states[name], labels[name], groups[name], rng)
         row: list[float | None] = []
         for scored in tasks:
             try:
-                scores = _scores(fitted, scored, states, labels, groups, rng)
+                if scored == name:
+                    scores = fitted.out_of_fold()
+                else:
+                    scores = fitted.without(groups[scored]).decision(states[scored])
                 row.append(auroc(labels[scored], scores))
             except UndefinedMetricError as undefined:
                 row.append(None)
-                reasons[f"{fitted} → {scored}"] = str(undefined)
+                reasons[f"{name} → {scored}"] = str(undefined)
         cells.append(tuple(row))
     return TransferMatrix(tasks, tuple(cells), reasons)
 
 
-def _scores(
-    fitted: str,
-    scored: str,
-    states: Mapping[str, NDArray[np.floating]],
-    labels: Mapping[str, NDArray[np.bool_]],
-    groups: Mapping[str, Labels],
-    rng: np.random.Generator,
-) -> NDArray[np.float64]:
-    if fitted == scored:
-        return cross_fit_probe(states[fitted], labels[fitted], groups[fitted], rng=rng).scores
-    known = set(groups[scored])
-    own = np.array([i for i, group in enumerate(groups[fitted]) if group not in known], dtype=int)
-    if not own.size:
-        raise UndefinedMetricError("the tasks have the same images")
-    kept = [groups[fitted][i] for i in own]
-    probe = fit_probe(states[fitted][own], labels[fitted][own], kept, rng=rng)
-    return probe.decision(states[scored])
+class _Task:
+    """A task to fit on; tasks that share no image with it share one probe."""
+
+    def __init__(
+        self,
+        hidden: NDArray[np.floating],
+        label: BoolArray,
+        groups: Labels,
+        rng: np.random.Generator,
+    ) -> None:
+        self.hidden, self.label, self.groups, self.rng = hidden, label, groups, rng
+        self.fitted: dict[bytes, FittedProbe] = {}
+
+    def out_of_fold(self) -> FloatArray:
+        return cross_fit_probe(self.hidden, self.label, self.groups, rng=self.rng).scores
+
+    def without(self, images: Labels) -> FittedProbe:
+        """Fit on the samples whose image is none of these."""
+        known = set(images)
+        own = np.array([group not in known for group in self.groups], dtype=bool)
+        if not own.any():
+            raise UndefinedMetricError("the tasks have the same images")
+        key = own.tobytes()
+        if key not in self.fitted:
+            kept = [group for group, keep in zip(self.groups, own, strict=True) if keep]
+            self.fitted[key] = fit_probe(self.hidden[own], self.label[own], kept, rng=self.rng)
+        return self.fitted[key]

@@ -88,3 +88,22 @@ def test_too_few_of_a_class_is_undefined():
         attention_feature_scores(rng.random((100, 11)), few, range(100), rng=rng)
     with pytest.raises(ValueError, match="of 100 samples"):
         attention_feature_scores(rng.random((90, 11)), few, range(100), rng=rng)
+
+
+@pytest.mark.parametrize(
+    ("odd", "match"),
+    [
+        (np.ones((3, 3)), r"\(n_layers, height, width\) each, got shape \(3, 3\)"),
+        (np.full((2, 3, 3), np.nan), "must be finite, got 1 maps that are not"),
+        (np.ones((1, 3, 3)), r"of one number of layers, got \[1, 2\]"),
+    ],
+)
+def test_each_malformed_map_is_named(odd, match):
+    maps = [np.ones((2, 3, 3))] * 3
+    with pytest.raises(ValueError, match=match):
+        attention_mlp_scores([*maps, odd], [0, 1, 0, 1], range(4), rng=np.random.default_rng(0))
+
+
+def test_no_maps_are_undefined():
+    with pytest.raises(UndefinedMetricError, match="no maps"):
+        attention_mlp_scores([], [], [], rng=np.random.default_rng(0))

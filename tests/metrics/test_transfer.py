@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from metrics import transfer
 from metrics.discrimination import auroc
 from metrics.fitted_probe import fit_probe
 from metrics.transfer import transfer_matrix
@@ -54,3 +55,27 @@ def test_an_undefined_cell_has_its_reason():
     assert "300 correct" in found.reasons["b → b"] or "wrong" in found.reasons["b → b"]
     with pytest.raises(ValueError, match="must be of the tasks a, b"):
         transfer_matrix(states, {"a": correct["a"]}, groups, rng=rng)
+
+
+def test_a_task_is_fitted_once_for_all_tasks_that_share_no_image_with_it(monkeypatch):
+    rng = np.random.default_rng(3)
+    states, correct, groups = tasks(rng, dict.fromkeys("abc", 1), n=120)
+    groups["c"][:40] = groups["a"][:40]
+    sizes = []
+
+    def counted(hidden, *rest, **options):
+        sizes.append(len(hidden))
+        return fit_probe(hidden, *rest, **options)
+
+    monkeypatch.setattr(transfer, "fit_probe", counted)
+    found = transfer_matrix(states, correct, groups, rng=rng)
+    assert sizes == [120, 80, 120, 80, 120]  # a for b, a for c; b; c for a, c for b
+    assert min(map(min, found.auroc)) > 0.75
+
+
+def test_tasks_of_two_models_are_refused():
+    rng = np.random.default_rng(4)
+    states, correct, groups = tasks(rng, {"a": 1, "b": 1}, n=120)
+    states["b"] = states["b"][:, :, :3]
+    with pytest.raises(ValueError, match=r"those of the model it was fitted on, got shape"):
+        transfer_matrix(states, correct, groups, rng=rng)
