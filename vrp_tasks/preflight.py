@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig
 
+from vrp_tasks.attach.plan import check_unlimited
 from vrp_tasks.capture import CaptureSettings
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import FAMILIES, Family, family_of
@@ -50,7 +51,8 @@ def check_before_loading(asked: dict[str, Any]) -> None:
     module, name = str(adapter[0]).rsplit(".", 1)
     adapter_class = getattr(importlib.import_module(module), name)
     settings_from(arguments)
-    run_options_from(arguments)
+    if run_options_from(arguments).subset is not None:
+        check_unlimited(ours[0], asked.get("limit"), asked.get("offset", 0))
     loaded = probe_from(arguments)
     pretrained = arguments.get("pretrained", adapter_class.default_checkpoint())
     config = check_checkpoint(str(pretrained), adapter_class.family_type, model=model)

@@ -68,7 +68,8 @@ def _yaml_of(manager: Any, task: str, base: str) -> str:
         found = _search(base)
         if found is not None:
             return found
-        near = difflib.get_close_matches(base, manager.all_subtasks, n=3)
+        known = [name for name in manager.all_subtasks if "vrp" not in manager.task_index[name]]
+        near = difflib.get_close_matches(base, known, n=3)
         hint = f" Close: {', '.join(near)}." if near else ""
         raise SetupError(f"task {task}: lmms-eval has no task {base!r}.{hint}")
     if entry["type"] == "group" or entry["type"] == "tag":

@@ -9,6 +9,7 @@ from typing import Any
 
 from vrp_tasks.attach.scorer import scorer_of
 from vrp_tasks.attach.subset import choose_rows, identities, restrict, subset_of
+from vrp_tasks.attach.trial import try_scoring
 from vrp_tasks.errors import SetupError
 from vrp_tasks.run_options import RunOptions
 
@@ -39,6 +40,8 @@ def plan_tasks(
 ) -> dict[str, TaskPlan]:
     """Choose samples and labels of every task, and restrict the tasks to them.
 
+    The scorer of each is tried once before.
+
     Parameters
     ----------
     lm : ProbedAdapter
@@ -51,9 +54,12 @@ def plan_tasks(
     Raises
     ------
     SetupError
-        If a subset meets ``--limit``, or a label is asked for that no task has.
+        If a subset meets ``--limit``, a label is asked for that no task has, or a task's score
+        cannot be read.
     """
     use_labels(tasks, lm.options)
+    for name, task in tasks.items():
+        try_scoring(name, task)
     return {
         name: _plan(name, task, lm.options, limit=limit, offset=offset)
         for name, task in tasks.items()

@@ -7,8 +7,10 @@ from typing import Any
 
 from vrp_tasks.attach.build import vrp_settings
 from vrp_tasks.attach.names import PREFIX, expanded
+from vrp_tasks.attach.plan import check_unlimited
 from vrp_tasks.attach.reach import check_task_data
 from vrp_tasks.attach.settings import function_at
+from vrp_tasks.attach.subset import subset_of
 
 
 def check_names(asked: dict[str, Any]) -> None:
@@ -41,6 +43,9 @@ def check_names(asked: dict[str, Any]) -> None:
             continue
         config = manager._get_config(name)
         settings = vrp_settings(config)
-        if isinstance(settings, Mapping) and settings.get("check"):
+        settings = settings if isinstance(settings, Mapping) else {}
+        if settings.get("check"):
             function_at(settings["check"])(name)
+        if subset_of(name, settings.get("subset")) is not None:
+            check_unlimited(name, asked.get("limit"), asked.get("offset", 0))
         check_task_data(name, config)

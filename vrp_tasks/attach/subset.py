@@ -134,6 +134,8 @@ def restrict(task: Any, rows: list[int]) -> None:
     class Restricted(own):  # type: ignore[misc, valid-type]
         """The task's class, with requests for chosen rows only."""
 
+        _instances: list[Any]
+
         @property
         def eval_docs(self) -> ChosenDocs:
             return ChosenDocs(super().eval_docs, rows)
