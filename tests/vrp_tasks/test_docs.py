@@ -26,3 +26,11 @@ def test_the_readme_shows_measured_tables():
     for name in ("demo-table", "benchmark-table"):
         between = text.split(f"<!-- {name}:start -->")[1].split(f"<!-- {name}:end -->")[0]
         assert between.count("|") > 20
+
+
+def test_every_curated_task_is_documented():
+    text = (ROOT / "docs" / "tasks.md").read_text("utf-8")
+    folders = [ROOT / "vrp_tasks" / "tasks" / name for name in ("published", "coco")]
+    names = [path.stem for folder in folders for path in folder.glob("*.yaml")]
+    assert len(names) > 10
+    assert [name for name in names if f"`{name}`" not in text] == []

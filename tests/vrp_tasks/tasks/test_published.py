@@ -287,7 +287,10 @@ def _without_stock_tasks(patch):
 @pytest.mark.parametrize(
     ("task", "shown"),
     [
-        ("vrp_pope", "task vrp_pope: its data set lmms-lab-encoder/POPE cannot be loaded"),
+        (
+            "vrp_pope",
+            "task vrp_pope: its data set lmms-lab-encoder/POPE (default) cannot be loaded",
+        ),
         ("vrp_cvbench", "nyu-visionx/CV-Bench (2D) cannot be loaded"),
         ("vrp_gqa", "lmms-lab-encoder/GQA (testdev_balanced_images) cannot be loaded"),
         ("vrp_core", "task vrp_pope: its data set lmms-lab-encoder/POPE"),
