@@ -9,6 +9,7 @@ from loguru import logger
 
 from vrp_tasks.aggregation import metric_list
 from vrp_tasks.attach.base_task import BaseTask, base_config
+from vrp_tasks.attach.comparison import watched
 from vrp_tasks.attach.score import choose_score
 from vrp_tasks.attach.scorer import AttachedScorer, renamed
 from vrp_tasks.attach.settings import attach_settings
@@ -57,10 +58,18 @@ def attached_config(manager: Any, name: str, own: Mapping[str, Any]) -> dict[str
     rule = choose_score(name, settings, scored.metrics, scored.outputs())
     if not rule.labelled:
         logger.info(f"{name}: {settings.base} has no reference answers; signals only.")
-    own_metrics = [{**metric, "metric": renamed(metric["metric"])} for metric in scored.metrics]
+    scorer = AttachedScorer(name, settings, scored, rule)
+    own_metrics = [
+        metric
+        | {
+            "metric": renamed(metric["metric"]),
+            "aggregation": watched(metric, rule, scorer.comparison),
+        }
+        for metric in scored.metrics
+    ]
     return config | {
         "task": name,
-        "process_results": AttachedScorer(name, settings, scored, rule),
+        "process_results": scorer,
         "metric_list": [*own_metrics, *metric_list()],
         # the scorer filters answers itself; the name is what lmms-eval prints beside metrics
         "filter_list": [{"name": scored.filter_name, "filter": [{"function": "take_first"}]}],

@@ -167,7 +167,8 @@ def _only(
     values = set(usable.values())
     if len(values) == 1 and next(iter(values))[1]:  # one value under several names
         return tuple(usable), next(iter(values))[0]
-    if not usable and len(scored) == 1 and shapes.get(scored[0], ANY) == ANY:
+    unknown = [name for name, shape in shapes.items() if not outputs or shape == ANY]
+    if not usable and len(scored) == 1 and unknown:
         return (scored[0],), settings.field  # the first sample will tell
     raise SetupError(ambiguous(task, settings, names, list(usable), outputs))
 

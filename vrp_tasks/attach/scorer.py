@@ -12,6 +12,7 @@ from loguru import logger
 from metrics.errors import UndefinedMetricError
 from metrics.records import SampleRecord
 from vrp_tasks.attach.base_task import BaseTask
+from vrp_tasks.attach.comparison import Comparison, warn_if_other
 from vrp_tasks.attach.groups import group_of
 from vrp_tasks.attach.labels import (
     LabelFile,
@@ -51,6 +52,7 @@ class AttachedScorer:
         self.task, self.settings, self.base, self.rule = task, settings, base, rule
         self._kind = column_reader(settings.kind) if settings.kind else None
         self._target = column_reader(settings.target) if settings.target else None
+        self.comparison: Comparison = {}
         self.label = settings.label
         self._corrected: LabelFile | None = None
         self.use_labels(settings.label, settings.labels)
@@ -184,6 +186,8 @@ def describe_task(
         Which part of the task was run.
     """
     config, scorer = task.config, scorer_of(task)
+    if scorer is not None and not scorer.settings.score:
+        warn_if_other(config.task, scorer.settings.base, scorer.comparison)
     return {
         "version": str(task.VERSION),
         "base": scorer.settings.base if scorer else None,
@@ -191,6 +195,7 @@ def describe_task(
         "n_samples": len(records),
         "subset": subset,
         "threshold": scorer.settings.threshold if scorer else THRESHOLD,
+        "stock_scores": scorer.comparison if scorer else {},
         "labels": labels,
         "kinds": sorted({record.kind for record in records}),
         "generation": dict(config.generation_kwargs or {}),
