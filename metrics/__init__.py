@@ -26,6 +26,7 @@ from metrics.calibration import (
     expected_calibration_error,
     reliability_bins,
 )
+from metrics.calibration_card import CalibrationEstimates, calibration_estimates
 from metrics.card import (
     CalibratedSignal,
     Card,
@@ -40,7 +41,12 @@ from metrics.comparison import (
     holm,
     smallest_detectable_difference,
 )
-from metrics.controls import category_only_scores
+from metrics.consistency_card import (
+    auroc_by_k,
+    majority_shares_by_k,
+    precision_at_full_agreement,
+)
+from metrics.controls import category_only_scores, question_only_scores
 from metrics.correlation import fisher_interval, point_biserial, point_biserial_estimate
 from metrics.cross_fitting import FusedScores, calibrated_probabilities, fused_scores
 from metrics.discrimination import auroc, error_average_precision, within_kind_auroc
@@ -120,6 +126,7 @@ from metrics.validity import check_signal
 __all__ = [
     "SIGNALS",
     "CalibratedSignal",
+    "CalibrationEstimates",
     "Card",
     "ConsistencyCard",
     "CriticalDose",
@@ -161,6 +168,7 @@ __all__ = [
     "augrc",
     "aurc",
     "auroc",
+    "auroc_by_k",
     "auroc_estimate",
     "auroc_replicates",
     "benjamini_hochberg",
@@ -168,6 +176,7 @@ __all__ = [
     "brier_loss",
     "brier_skill_score",
     "calibrated_probabilities",
+    "calibration_estimates",
     "category_only_scores",
     "center_prior_map",
     "check_signal",
@@ -200,6 +209,7 @@ __all__ = [
     "majority_answer",
     "majority_share",
     "majority_share_at_k",
+    "majority_shares_by_k",
     "margin_summary",
     "mass_inside",
     "mean_entropy",
@@ -222,10 +232,12 @@ __all__ = [
     "point_biserial",
     "point_biserial_estimate",
     "pointing_game",
+    "precision_at_full_agreement",
     "probe_panel",
     "probe_weights",
     "proportion_estimate",
     "prr",
+    "question_only_scores",
     "rank_gaussian_filter",
     "rank_intervals",
     "ranking_verdict",

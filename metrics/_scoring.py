@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from metrics._checks import BoolArray, FloatArray, Labels, same_length
+from metrics._checks import BoolArray, FloatArray, codes
+from metrics._estimate import Estimate, estimate_from_replicates
+from metrics._ranking import ranking_replicates
 from metrics._resampling import Weights
-from metrics.bootstrap import Estimate, auroc_estimate, error_average_precision_estimate
-from metrics.selective_card import Selective
+from metrics._selective import Selective, selective_from
+from metrics._separation import with_separation_bound
+from metrics.bootstrap import auroc_estimate
+from metrics.correlation import point_biserial_estimate
+from metrics.discrimination import auroc, error_average_precision
+from metrics.errors import UndefinedMetricError
 from metrics.signals import BY_NAME, Access
 from metrics.validity import check_signal
 
 LEAST_PER_CLASS = 30
+LEVEL = 0.95
 Description = tuple[str, str, str, Access]
 _NOT_COMPUTED = Estimate.undefined("not computed")
 
@@ -49,24 +55,30 @@ class SignalResult:
 
 @dataclass(frozen=True)
 class Samples:
-    """The labelled samples and the resamples that all signals share."""
+    """The labelled samples, the resamples that all signals share, and the seed of their folds."""
 
     correct: BoolArray
     groups: list[str]
     kinds: list[str]
     weights: Weights
+    answers: list[str] | None = None
+    fold_seed: int = 0
 
     def only(self, rows: BoolArray) -> Samples:
+        """Return the samples picked by a mask."""
         picked = np.flatnonzero(rows)
-        return Samples(
-            self.correct[picked],
-            [self.groups[i] for i in picked],
-            [self.kinds[i] for i in picked],
-            self.weights.T[picked].T,
+        return replace(
+            self,
+            correct=self.correct[picked],
+            groups=[self.groups[i] for i in picked],
+            kinds=[self.kinds[i] for i in picked],
+            weights=self.weights.T[picked].T,
+            answers=None if self.answers is None else [self.answers[i] for i in picked],
         )
 
 
 def describe(name: str, *, control: bool = False) -> Description:
+    """Return name, label, family and access of a signal."""
     declared = BY_NAME.get(name)
     if control:
         return name, name.replace("_", " "), "control", "control"
@@ -76,17 +88,10 @@ def describe(name: str, *, control: bool = False) -> Description:
 
 
 def score_signal(
-    name: str,
-    values: ArrayLike,
-    labelled: BoolArray,
-    samples: Samples,
-    reason: str | None,
-    *,
-    control: bool = False,
+    name: str, score: FloatArray, samples: Samples, reason: str | None, *, control: bool = False
 ) -> SignalResult:
+    """Return what one signal is worth, after the validity check."""
     named = describe(name, control=control)
-    same_length("evaluate_card", f"signals[{name}]", np.asarray(values), labelled.size)
-    score = np.asarray(values, dtype=np.float64)[labelled]
     if reason is None and score.size:
         reason = check_signal(score)
     if reason is not None:
@@ -95,36 +100,83 @@ def score_signal(
 
 
 def scored_result(named: Description, score: FloatArray, all_: Samples) -> SignalResult:
+    """Return every figure of a score, NaN where missing."""
     present = ~np.isnan(score)
     samples = all_ if present.all() else all_.only(present)
     correct, score, weights = samples.correct, score[present], samples.weights
     n_errors = int((~correct).sum())
+    auroc_, precision, selective = _ranked(correct, score, samples)
     return SignalResult(
         *named,
-        auroc=auroc_estimate(correct, score, weights=weights),
-        within_kind_auroc=_within_kind(correct, score, samples.kinds, weights),
-        error_average_precision=error_average_precision_estimate(correct, score, weights=weights),
+        auroc=auroc_,
+        within_kind_auroc=_within(samples.kinds, "one question kind only", score, samples),
+        error_average_precision=precision,
         n=correct.size,
         n_groups=len(set(samples.groups)),
         n_errors=n_errors,
         n_missing=int((~present).sum()),
         warning=_warning(correct.size - n_errors, n_errors),
         invalid=None,
+        within_answer_auroc=_within(samples.answers, "one given answer only", score, samples),
+        point_biserial=point_biserial_estimate(correct, score, weights=weights),
+        selective=selective,
     )
 
 
-def _within_kind(
-    correct: BoolArray, score: FloatArray, kinds: Labels, weights: Weights
-) -> Estimate:
-    if len(set(kinds)) == 1:
-        return Estimate.undefined("one question kind only")
-    return auroc_estimate(correct, score, weights=weights, kinds=kinds)
+def _ranked(
+    correct: BoolArray, score: FloatArray, samples: Samples
+) -> tuple[Estimate, Estimate, Selective | None]:
+    """Return everything that one sort of the score gives."""
+    try:
+        values = auroc(correct, score), error_average_precision(correct, score)
+    except UndefinedMetricError as undefined:
+        nothing = Estimate.undefined(str(undefined))
+        return nothing, nothing, None
+    weights = samples.weights
+    replicates = ranking_replicates(correct, score, weights.T)
+    of_auroc, of_precision = (
+        estimate_from_replicates(value, found, weights=weights, level=LEVEL)
+        for value, found in zip(values, (replicates.auroc, replicates.error_precision), strict=True)
+    )
+    whole = np.zeros(score.size, np.int64)
+    selective = selective_from(
+        replicates,
+        correct,
+        score,
+        codes("evaluate_card", "groups", samples.groups, score.size),
+        weights=weights,
+        rng=np.random.default_rng(samples.fold_seed),
+        level=LEVEL,
+    )
+    of_auroc = with_separation_bound(of_auroc, correct, whole, weights, LEVEL)
+    return of_auroc, of_precision, selective
+
+
+def _within(strata: list[str] | None, reason: str, score: FloatArray, samples: Samples) -> Estimate:
+    if strata is None:
+        return Estimate.undefined("no answers are given")
+    if len(set(strata)) == 1:
+        return Estimate.undefined(reason)
+    return auroc_estimate(samples.correct, score, weights=samples.weights, kinds=strata)
 
 
 def invalid_result(named: Description, reason: str, samples: Samples) -> SignalResult:
+    """Return the result of a signal that may not be scored."""
+    result = undefined_result(named, reason, samples)
+    return replace(
+        result, n=0, n_groups=0, n_errors=0, n_missing=result.n, warning=None, invalid=reason
+    )
+
+
+def undefined_result(named: Description, reason: str, samples: Samples) -> SignalResult:
+    """Return a result without figures, and why."""
     nothing = Estimate.undefined(reason)
-    n_missing = samples.correct.size
-    return SignalResult(*named, nothing, nothing, nothing, 0, 0, 0, n_missing, None, reason)
+    n_errors = int((~samples.correct).sum())
+    n = samples.correct.size
+    return SignalResult(
+        *named, nothing, nothing, nothing, n, len(set(samples.groups)), n_errors, 0,
+        _warning(n - n_errors, n_errors), None, nothing, nothing,
+    )  # fmt: skip
 
 
 def _warning(n_correct: int, n_errors: int) -> str | None:

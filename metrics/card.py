@@ -6,27 +6,23 @@ lmms-eval's headline numbers and the leaderboard both call `evaluate_card`, so t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from metrics._card_controls import control_results
 from metrics._checks import BoolArray, FloatArray, refuse, same_length
+from metrics._consistency import consistency_of
+from metrics._fusion import fuse
 from metrics._parts import CalibratedSignal, ConsistencyCard, Fusion
-from metrics._scoring import (
-    Samples,
-    SignalResult,
-    describe,
-    invalid_result,
-    score_signal,
-    scored_result,
-)
+from metrics._probabilities import probabilities_of
+from metrics._scoring import Samples, SignalResult, describe, invalid_result, score_signal
+from metrics._selective import Selective
 from metrics.answers import normalize_answer
 from metrics.bootstrap import Estimate, cluster_weights
-from metrics.controls import category_only_scores
-from metrics.errors import UndefinedMetricError
-from metrics.proportions import effective_sample_size, wilson_interval
-from metrics.selective_card import Selective
+from metrics.proportions import proportion_estimate
 
 __all__ = [
     "CalibratedSignal",
@@ -37,6 +33,8 @@ __all__ = [
     "SignalResult",
     "evaluate_card",
 ]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -66,19 +64,29 @@ def evaluate_card(
     signals: Mapping[str, ArrayLike],
     controls: Mapping[str, ArrayLike] | None = None,
     answers: Sequence[str] | None = None,
+    prompts: Sequence[str] | None = None,
+    samples: Sequence[Sequence[str]] | None = None,
+    probabilities: Mapping[str, ArrayLike] | None = None,
     invalid: Mapping[str, str] | None = None,
     rng: np.random.Generator,
     n_resamples: int = 2000,
 ) -> Card:
     r"""Score every signal of one run on one task.
 
-    .. math:: \mathrm{signal} \mapsto (A, A_w, AP_{error}), \qquad
+    .. math:: \mathrm{signal} \mapsto (A, A_{kind}, A_{answer}, AP_{error}, R, AURC, \dots), \qquad
         A = P(s^+ > s^-) + \tfrac12 P(s^+ = s^-)
 
     All figures share one set of resamples over images. Unlabelled samples (a split without answers)
     are left out and counted; a signal missing on some samples is scored on the others. Every signal
-    passes `check_signal` first. Higher means better separation. Range: each figure in
-    :math:`[0, 1]`; undefined ones carry their reason.
+    passes `check_signal` first. Higher means better separation. Range: that of each figure;
+    undefined ones carry their reason.
+
+    Two fusions are fitted: ``fused_single_pass`` on all valid deployable signals of the families
+    attention, confidence, probe and lens, ``fused_all`` with consistency added. Oracles, controls
+    and supervised stress tests never enter. A probability of being correct is made by cross-fitted
+    Platt scaling from one signal of each origin, in the order fused_all, fused_single_pass, probe,
+    answer_agreement, token_confidence. That order is fixed beforehand, by how much each has seen:
+    the first is the one to use, and its figures did not choose it.
 
     Parameters
     ----------
@@ -92,7 +100,14 @@ def evaluate_card(
     controls : mapping of str to float array, optional
         Further baselines, shown with access "control".
     answers : sequence of str, length n_samples, optional
-        The scored answers; adds the control answer_only.
+        The scored answers; adds the control answer_only and AUROC within each given answer, both
+        after `normalize_answer`.
+    prompts : sequence of str, length n_samples, optional
+        The questions; adds the control question_only.
+    samples : sequence of sequence of str, length n_samples, optional
+        The K sampled answers, normalised; adds ``consistency``.
+    probabilities : mapping of str to float array, optional
+        Scores that are probabilities as they stand, NaN where missing.
     invalid : mapping of str to str, optional
         Signal -> why it was rejected; never scored.
     rng : numpy.random.Generator
@@ -103,13 +118,13 @@ def evaluate_card(
     Returns
     -------
     Card
-        Signals in the order given, then controls: those given, answer_only, and kind_only when
-        there is more than one kind.
+        Signals in the order given, then controls: those given, answer_only, kind_only when there
+        is more than one kind, question_only.
 
     Raises
     ------
     ValueError
-        If lengths differ or a label is not 0, 1 or NaN.
+        If lengths differ, a label is not 0, 1 or NaN, or a probability is outside [0, 1].
 
     References
     ----------
@@ -128,32 +143,41 @@ def evaluate_card(
     """
     label = np.asarray(correct, dtype=np.float64)
     labelled = _labelled(label)
-    for argument, labels in (("groups", groups), ("kinds", kinds), ("answers", answers)):
-        if labels is not None:
-            same_length("evaluate_card", argument, labels, label.size)
-    samples = _samples(label[labelled] == 1, labelled, groups, kinds, rng, n_resamples)
+    texts = {"groups": groups, "kinds": kinds, "answers": answers, "prompts": prompts}
+    of_labelled = {name: _rows(name, values, labelled) for name, values in texts.items()}
+    drawn = _rows("samples", samples, labelled)
+    run = _samples(label[labelled] == 1, of_labelled, rng, n_resamples)
+    columns = _columns("signals", signals, labelled)
     rejected = dict(invalid or {})
     results = [
-        score_signal(name, values, labelled, samples, rejected.pop(name, None))
-        for name, values in signals.items()
+        score_signal(name, values, run, rejected.get(name)) for name, values in columns.items()
     ]
     results += [
-        invalid_result(describe(name), reason, samples) for name, reason in rejected.items()
+        invalid_result(describe(name), reason, run)
+        for name, reason in rejected.items()
+        if name not in columns
     ]
     results += [
-        score_signal(name, values, labelled, samples, None, control=True)
-        for name, values in (controls or {}).items()
+        score_signal(name, values, run, None, control=True)
+        for name, values in _columns("controls", controls or {}, labelled).items()
     ]
-    results += _category_controls(samples, labelled, answers, rng)
-    n_errors = int((~samples.correct).sum())
+    results += control_results(run, of_labelled["prompts"], rng)
+    valid = {r.name: columns[r.name] for r in results if r.name in columns and r.invalid is None}
+    fusion = fuse(results, valid, run, rng)
+    fused = {name: scores for name, (part, scores) in fusion.items() if part.reason is None}
+    stated = _columns("probabilities", probabilities or {}, labelled)
+    n_errors = int((~run.correct).sum())
     return Card(
-        n=samples.correct.size,
-        n_groups=len(set(samples.groups)),
+        n=run.correct.size,
+        n_groups=len(set(run.groups)),
         n_errors=n_errors,
-        error_rate=n_errors / samples.correct.size if samples.correct.size else None,
-        accuracy=_accuracy(samples),
+        error_rate=n_errors / run.correct.size if run.correct.size else None,
+        accuracy=_accuracy(run),
         signals=tuple(results),
         n_unlabelled=int((~labelled).sum()),
+        probabilities=probabilities_of(valid | fused, stated, run, rng),
+        fusion=tuple(part for part, _ in fusion.values()),
+        consistency=consistency_of(drawn, valid.get("self_consistency"), run) if drawn else None,
     )
 
 
@@ -166,65 +190,41 @@ def _labelled(label: FloatArray) -> BoolArray:
     return labelled
 
 
+def _rows(argument: str, values: Sequence[T] | None, labelled: BoolArray) -> list[T] | None:
+    if values is None:
+        return None
+    same_length("evaluate_card", argument, values, labelled.size)
+    return [values[i] for i in np.flatnonzero(labelled).tolist()]
+
+
+def _columns(
+    argument: str, columns: Mapping[str, ArrayLike], labelled: BoolArray
+) -> dict[str, FloatArray]:
+    picked = {}
+    for name, values in columns.items():
+        column = np.asarray(values, dtype=np.float64)
+        same_length("evaluate_card", f"{argument}[{name}]", column, labelled.size)
+        picked[name] = column[labelled]
+    return picked
+
+
 def _samples(
     correct: BoolArray,
-    labelled: BoolArray,
-    groups: Sequence[str],
-    kinds: Sequence[str],
+    texts: Mapping[str, list[str] | None],
     rng: np.random.Generator,
     n_resamples: int,
 ) -> Samples:
-    rows = np.flatnonzero(labelled).tolist()
-    group = [groups[i] for i in rows]
+    groups, kinds, answers = texts["groups"] or [], texts["kinds"] or [], texts["answers"]
     weights = (
-        cluster_weights(group, n_resamples=n_resamples, rng=rng)
-        if group
+        cluster_weights(groups, n_resamples=n_resamples, rng=rng)
+        if groups
         else np.zeros((n_resamples, 0), np.uint16)
     )
-    return Samples(correct, group, [kinds[i] for i in rows], weights)
+    normal = None if answers is None else [normalize_answer(answer) for answer in answers]
+    return Samples(correct, groups, kinds, weights, normal, int(rng.integers(2**63)))
 
 
 def _accuracy(samples: Samples) -> Estimate:
-    """Wilson with the effective sample size; the number of groups where that is undefined."""
-    n, n_correct = samples.correct.size, int(samples.correct.sum())
-    if n == 0:
+    if not samples.correct.size:
         return Estimate.undefined("no labelled samples")
-    try:
-        effective = effective_sample_size(samples.correct, samples.groups)
-    except UndefinedMetricError:
-        effective = float(len(set(samples.groups)))
-    low, high = wilson_interval(n_correct, n, effective_n=effective)
-    p = n_correct / n
-    return Estimate(p, low, high, float(np.sqrt(p * (1 - p) / effective)), None)
-
-
-def _category_controls(
-    samples: Samples, labelled: BoolArray, answers: Sequence[str] | None, rng: np.random.Generator
-) -> list[SignalResult]:
-    categories: dict[str, list[str]] = {}
-    if answers is not None:
-        categories["answer_only"] = [
-            normalize_answer(answers[i]) for i in np.flatnonzero(labelled).tolist()
-        ]
-    if len(set(samples.kinds)) > 1:
-        categories["kind_only"] = samples.kinds
-    return [_category_control(name, values, samples, rng) for name, values in categories.items()]
-
-
-def _category_control(
-    name: str, categories: list[str], samples: Samples, rng: np.random.Generator
-) -> SignalResult:
-    named = describe(name, control=True)
-    try:
-        scores = category_only_scores(categories, samples.correct, samples.groups, rng=rng)
-    except UndefinedMetricError as undefined:
-        nothing = Estimate.undefined(str(undefined))
-        result = scored_result(named, np.zeros(samples.correct.size), samples)
-        return replace(
-            result, auroc=nothing, within_kind_auroc=nothing, error_average_precision=nothing
-        )
-    result = scored_result(named, scores, samples)
-    if name == "kind_only":
-        constant = Estimate.undefined("constant within every question kind by construction")
-        return replace(result, within_kind_auroc=constant)
-    return result
+    return proportion_estimate(samples.correct, samples.groups)

@@ -7,14 +7,23 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from metrics.answers import normalize_answer
 from metrics.card import Card, evaluate_card
 from metrics.records import SampleRecord
+
+# signals that are probabilities as they stand: the model's own of its first token, and the share of
+# samples that give the answer
+STATED = ("first_token_probability", "answer_agreement")
 
 
 def card_of_records(
     records: Sequence[SampleRecord], *, invalid: Mapping[str, str], n_resamples: int = 2000
 ) -> Card:
-    """Score every signal of one task's records.
+    """Score every signal of one task's records, with controls, fusion and calibration.
+
+    Sampled answers are compared after `normalize_answer`. A benchmark may compare them in a form of
+    its own; the signal self_consistency then differs, and ``consistency.n_differ`` of the card
+    counts the questions on which it does. Stated probabilities are those of `STATED`.
 
     Higher is better for every statistic of the card. Range: that of each statistic.
 
@@ -43,13 +52,19 @@ def card_of_records(
     """
     if not records:
         raise ValueError("card_of_records: `records` must not be empty.")
+    signals = signal_columns(records)
     return evaluate_card(
         correct=_column([record.correct for record in records]),
         groups=[record.group for record in records],
         kinds=[record.kind for record in records],
-        signals=signal_columns(records),
+        signals=signals,
         invalid=dict(invalid),
         answers=[record.answer for record in records],
+        prompts=[record.prompt for record in records],
+        samples=[[normalize_answer(text) for text in record.samples] for record in records],
+        probabilities={
+            name: signals[name] for name in STATED if name in signals and name not in invalid
+        },
         rng=rng_for(records[0].task),
         n_resamples=n_resamples,
     )

@@ -4,28 +4,17 @@ from leaderboard.aggregate import build_board, evaluate_run
 from leaderboard.profiles import layer_profiles
 from leaderboard.read import Problem, read_run, read_runs
 from leaderboard.workers import evaluate_paths
-from metrics.card import evaluate_card
-from metrics.record_card import rng_for
+from metrics.record_card import card_of_records
 from tests.leaderboard.golden import make_records, write_run
 
 FAST = 50
 
 
-def test_figures_are_those_of_evaluate_card(tmp_path):
+def test_figures_are_those_of_card_of_records(tmp_path):
     records = make_records()
     run = read_run(write_run(tmp_path / "run", records))
     (result,) = evaluate_run(run, n_resamples=FAST).tasks
-    names = list(records[0].signals)
-    expected = evaluate_card(
-        correct=np.array([r.correct for r in records], dtype=float),
-        groups=[r.group for r in records],
-        kinds=[r.kind for r in records],
-        signals={name: np.array([r.signals[name] for r in records]) for name in names},
-        invalid={},
-        answers=[r.answer for r in records],
-        rng=rng_for("shapes"),
-        n_resamples=FAST,
-    )
+    expected = card_of_records(records, invalid={}, n_resamples=FAST)
     assert result.card == expected
     assert result.is_mixed
 

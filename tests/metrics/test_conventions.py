@@ -14,7 +14,8 @@ FILES = sorted(FOLDER.glob("*.py"))
 
 # Every public function is in exactly one of these.
 HIGHER_IS_BETTER = {
-    "proportion_estimate",
+    "auroc_by_k", "majority_shares_by_k", "precision_at_full_agreement", "proportion_estimate",
+    "question_only_scores",
     "auroc_replicates",
     "attention_feature_scores", "attention_mlp_scores", "fit_probe", "l1_probe",
     "last_layers_probe", "mlp_probe", "probe_panel", "transfer_matrix",
@@ -34,7 +35,7 @@ LOWER_IS_BETTER = {
     "entropy_from_logprobs", "mean_entropy", "n_distinct", "spatial_entropy",
 }  # fmt: skip
 NO_DIRECTION = {
-    "selective_estimates",
+    "calibration_estimates", "selective_estimates",
     "attention_features", "paper_protocol",
     "boundary_filtered_map", "center_prior_map", "context_free_activation", "rank_gaussian_filter",
     "uniform_map",

@@ -1,0 +1,46 @@
+"""The consistency part of a card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from metrics._checks import FloatArray
+from metrics._estimate import Estimate
+from metrics._parts import ConsistencyCard
+from metrics._scoring import LEVEL, Samples
+from metrics.consistency_card import (
+    auroc_by_k,
+    majority_shares_by_k,
+    precision_at_full_agreement,
+)
+
+
+def consistency_of(
+    answers: Sequence[Sequence[str]], recorded: FloatArray | None, samples: Samples
+) -> ConsistencyCard | None:
+    """Return the part, or None where nothing was sampled.
+
+    Precision is that of the signal self_consistency where it is recorded: the benchmark may compare
+    answers in a form of its own.
+    """
+    shares = majority_shares_by_k(answers)
+    if not shares.shape[1]:
+        return None
+    counted = shares[:, -1]
+    s_sc = counted if recorded is None else recorded
+    present = np.isfinite(s_sc)
+    kept = samples.only(present)
+    precision, n_full = Estimate.undefined("no labelled samples"), 0
+    if kept.correct.size:
+        n_full = int((s_sc[present] > 1 - 1e-9).sum())
+        precision = precision_at_full_agreement(
+            kept.correct, s_sc[present], kept.groups, level=LEVEL
+        )
+    return ConsistencyCard(
+        at_k=auroc_by_k(samples.correct, shares, weights=samples.weights, level=LEVEL),
+        precision_at_full=precision,
+        n_full=n_full,
+        n_differ=int((np.abs(counted - s_sc) > 1e-6).sum()),
+    )
