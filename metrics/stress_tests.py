@@ -24,6 +24,7 @@ from metrics.attention import (
 from metrics.errors import UndefinedMetricError
 from metrics.probes import MIN_PER_CLASS
 
+N_FEATURES = 11
 N_FOLDS = 5
 HIDDEN = (1024, 512)
 BATCH, FEWEST_STEPS, FEWEST_EPOCHS = 64, 200, 10

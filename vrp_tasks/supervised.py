@@ -17,6 +17,7 @@ from metrics.probe_panel import probe_panel
 from metrics.record_card import rng_for
 from metrics.records import SampleRecord
 from metrics.stress_tests import (
+    N_FEATURES,
     attention_feature_scores,
     attention_features,
     attention_mlp_scores,
@@ -118,8 +119,11 @@ def _features(
     rows = []
     for own, record in zip(maps, records, strict=True):
         mass = record.signals.get("image_attention_mass")
-        features = attention_features(own, image_mass=np.nan if mass is None else mass)
-        rows.append(list(features.values()))
+        try:
+            features = attention_features(own, image_mass=np.nan if mass is None else mass)
+            rows.append(list(features.values()))
+        except UndefinedMetricError:  # a constant map, say: missing to the trees
+            rows.append([np.nan] * N_FEATURES)
     return attention_feature_scores(rows, **options)
 
 

@@ -6,6 +6,7 @@ import pytest
 from metrics.discrimination import auroc
 from metrics.errors import UndefinedMetricError
 from metrics.stress_tests import (
+    N_FEATURES,
     _overlap,
     attention_feature_scores,
     attention_features,
@@ -30,7 +31,7 @@ def test_features_by_hand():
     assert found["lock_depth"] == pytest.approx(math.log(6) - math.log(100), abs=1e-6)
     assert found["final_diffusion"] == pytest.approx(math.log(100) - math.log(6), abs=1e-6)
     assert found["resharpenings"] == 0
-    assert len(found) == 11
+    assert len(found) == N_FEATURES == 11
     with pytest.raises(UndefinedMetricError, match="two layers"):
         attention_features(sharp[None], image_mass=0.4)
 
