@@ -23,7 +23,7 @@ stands with its equation, direction, range and source.
 # heading -> modules, in the order of the page
 CHAPTERS = {
     "Attention to the image": ("attention", "stress_tests"),
-    "Generation": ("generation", "self_consistency", "answers"),
+    "Generation": ("generation", "self_consistency", "consistency_card", "answers"),
     "Hidden states": (
         "probes",
         "probe_kinds",
@@ -35,7 +35,7 @@ CHAPTERS = {
     "Controls": ("controls", "probe_controls", "validity"),
     "Telling right from wrong": ("discrimination", "bootstrap", "correlation", "ranks", "card"),
     "Answering only when sure": ("risk_coverage", "selective", "selective_card"),
-    "Probabilities and fusion": ("calibration", "cross_fitting"),
+    "Probabilities and fusion": ("calibration", "calibration_card", "cross_fitting"),
     "Proportions": ("proportions",),
     "Comparing runs": ("comparison", "paired_differences"),
     "Robustness": ("dose_response", "robustness", "unit_ranking"),
