@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from metrics.errors import UndefinedMetricError
+from metrics.records import SampleRecord
 from metrics.self_consistency import (
     answer_agreement,
     discrete_semantic_entropy,
@@ -136,6 +138,16 @@ def reliability_results(
         out[f"auroc_{name}"] = item
         out[f"auroc_{name}_stderr"] = item
     return out
+
+
+def unlabelled(records: Sequence[SampleRecord]) -> str | None:
+    """How many answers have no label, and the reason most of them give; None if all have one."""
+    reasons = [r.missing.get("score", "no reason given") for r in records if r.correct is None]
+    if not reasons:
+        return None
+    reason, number = Counter(reasons).most_common(1)[0]
+    why = reason if number == len(reasons) else f"{reason} ({number} of them)"
+    return f"{len(reasons)} of {len(records)} answers have no label: {why}"
 
 
 def _item(task: str, value: float | None) -> Item:

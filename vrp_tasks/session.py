@@ -37,6 +37,7 @@ from vrp_tasks.preflight import check_before_loading, check_tasks, output_path
 from vrp_tasks.probe_file import save_probe
 from vrp_tasks.provenance import describe_model, last_parts, package_versions, peak_memory
 from vrp_tasks.run_folder import RunFolder
+from vrp_tasks.scoring import unlabelled
 from vrp_tasks.session_state import sessions
 from vrp_tasks.storage_plan import storage_plan
 from vrp_tasks.supervised import PROBE_STATE, fitted_probe, supervised_signals, transfer
@@ -202,6 +203,8 @@ class Session:
         _fill_in(ordered)
         records = [SampleRecord(**{"score": None, **item}) for item in ordered]
         labelled = [record for record in records if record.correct is not None]
+        if (gap := unlabelled(records)) is not None:
+            logger.warning(f"{task}: {gap}")
         found = supervised_signals(self.folder, labelled, task=task)
         found.enter(records, labelled)
         self._probe[task] = found.summary

@@ -1,12 +1,14 @@
 """Judged answers: the relative score, failures without a label, and no judge at all."""
 
 import socket
+from types import SimpleNamespace
 
 import pytest
 
 from metrics.errors import UndefinedMetricError
 from tests.vrp_tasks.tasks.judge_server import judge
 from vrp_tasks.errors import SetupError
+from vrp_tasks.scoring import unlabelled
 from vrp_tasks.tasks.published.judge import check_judge, relative_score
 
 
@@ -63,3 +65,15 @@ def test_a_server_that_listens_passes(environment):
         environment.setenv("OPENAI_API_URL", address)
         check_judge("vrp_llava_bench")
     assert asked == []
+
+
+def test_the_run_says_how_many_answers_have_no_label():
+    def record(correct, **missing):
+        return SimpleNamespace(correct=correct, missing=missing)
+
+    failed, odd = record(None, score="the judge failed"), record(None, score="no number")
+    assert unlabelled([record(1), record(0)]) is None
+    assert unlabelled([record(1), failed]) == "1 of 2 answers have no label: the judge failed"
+    assert unlabelled([failed, odd, failed, record(1)]) == (
+        "3 of 4 answers have no label: the judge failed (2 of them)"
+    )
