@@ -50,6 +50,8 @@ def base_config(manager: Any, task: str, base: str) -> dict[str, Any]:
 def unsuited(config: Mapping[str, Any]) -> str | None:
     """Why reliability cannot be attached to a task of this configuration, or None."""
     kind = config.get("output_type", "generate_until")
+    if isinstance(config.get("metadata"), Mapping) and config["metadata"].get("vrp"):
+        return "has reliability already"
     if "class" in config:
         return "is a Python class, which lmms-eval cannot build from a configuration"
     if kind != "generate_until":

@@ -55,14 +55,17 @@ def _get_config(stock: Callable) -> Callable:
 
 
 def _load(stock: Callable) -> Callable:
+    whole = ("metadata", "process_results")  # what only a whole configuration has
+
     def load(self: Any, name_or_config: Any = None, *args: Any, **kwargs: Any) -> Any:
         if isinstance(name_or_config, str):
             register(self, name_or_config)
         elif isinstance(name_or_config, dict) and isinstance(name_or_config.get("task"), str):
             name = name_or_config["task"]
-            register(self, name)
-            if not self._name_is_registered(name):
+            if name not in self.task_index:
                 name_or_config = _built(self, name, name_or_config)
+            if not set(whole) <= set(name_or_config):
+                register(self, name)
         return stock(self, name_or_config, *args, **kwargs)
 
     return load
@@ -108,7 +111,7 @@ def _variant_config(manager: Any, name: str, whole: str, variant: str) -> dict[s
 
 def _built(manager: Any, name: str, config: Any) -> Any:
     """The whole configuration, if this one is a few keys on top of a base."""
-    from vrp_tasks.attach.build import attached_config, is_attachment
+    from vrp_tasks.attach.build import attached_config, is_attachment  # imports lmms_eval.tasks
 
     return attached_config(manager, name, config) if is_attachment(config) else config
 

@@ -19,9 +19,13 @@ def process_results(doc, results):
         "my_accuracy": whole,
         f"my_{doc['kind']}": whole,
         "length": len(answer),
-        "accuracy": 0.5,
+        "accuracy": {"answer": answer},
         "submission": {"answer": answer},
     }
+
+
+def share_of_words(items):
+    return sum(item["answer"].isalpha() for item in items) / len(items)
 
 
 def mean_score(items):
@@ -48,8 +52,8 @@ process_results: !function scorer.process_results
 metric_list:
   - {metric: my_accuracy, aggregation: !function scorer.mean_score, higher_is_better: true}
   - {metric: my_counting, aggregation: !function scorer.mean_score, higher_is_better: true}
-  - {metric: length, aggregation: mean, higher_is_better: false}
-  - {metric: accuracy, aggregation: mean, higher_is_better: true}
+  - {metric: length, aggregation: mean, higher_is_better: true}
+  - {metric: accuracy, aggregation: !function scorer.share_of_words, higher_is_better: true}
 """
 REGISTERED = """
 metric_list:

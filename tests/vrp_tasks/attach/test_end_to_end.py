@@ -1,0 +1,208 @@
+"""An attached task run through lmms-eval: the base's answers and scores, and ours beside them."""
+
+import json
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from loguru import logger
+
+from metrics.record_card import card_of_records
+from metrics.records import SampleRecord
+from tests.vrp_tasks.attach.local_task import CHECKPOINTS, write_local_tasks
+from vrp_tasks.errors import SetupError
+
+TINY = CHECKPOINTS / "vrp-tiny-llava"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tasks")
+    write_local_tasks(folder, n_scenes=6)
+    (folder / "both.yaml").write_text("group: both\ntask: [vrp_by_file, vrp_local_plain]\n")
+    return folder
+
+
+@pytest.fixture
+def said():
+    lines = []
+    handler = logger.add(lambda message: lines.append(str(message)), level="INFO")
+    yield lines
+    logger.remove(handler)
+
+
+def evaluate(folder, tasks, output=None, *, arguments="", **options):
+    import lmms_eval.evaluator as evaluator
+    from lmms_eval.tasks import TaskManager
+
+    return evaluator.simple_evaluate(
+        model="llava_hf",
+        model_args=f"pretrained={TINY},k=2{arguments}",
+        tasks=tasks,
+        batch_size=1,
+        bootstrap_iters=1000,
+        task_manager=TaskManager(include_path=str(folder), include_defaults=False),
+        cli_args=Namespace(output_path=str(output), process_with_media=False) if output else None,
+        **options,
+    )
+
+
+def read(output):
+    (manifest,) = Path(output).glob("*/*_vrp/manifest.json")
+    rows = pq.read_table(manifest.parent / "records.parquet").to_pylist()
+    return json.loads(manifest.read_text()), [SampleRecord.from_row(row) for row in rows]
+
+
+def test_answers_and_stock_scores_are_those_of_the_base(folder, tmp_path):
+    tasks = ["local_function", "local_plain", "vrp_by_file", "vrp_local_plain"]
+    results = evaluate(folder, tasks, tmp_path)
+    for base, ours in (("local_function", "vrp_by_file"), ("local_plain", "vrp_local_plain")):
+        answers = [s["filtered_resps"][0] for s in results["samples"][base]]
+        assert [s["filtered_resps"][0][0] for s in results["samples"][ours]] == answers
+        for metric, value in results["results"][base].items():
+            name = metric.replace("accuracy", "stock_accuracy", metric.startswith("accuracy"))
+            if metric != "alias" and "clustered" not in metric:
+                assert results["results"][ours][name] == value, name
+        for stock, own in zip(results["samples"][base], results["samples"][ours], strict=True):
+            stock_score = stock.get("exact_match", stock.get("my_accuracy"))
+            number = stock_score["score"] if isinstance(stock_score, dict) else stock_score
+            assert own["accuracy"]["score"] == number
+    assert 0 < results["results"]["local_plain"]["exact_match,none"] < 1
+    manifest, records = read(tmp_path)
+    assert manifest["tasks"]["vrp_by_file"]["base"] == "local_function"
+    assert manifest["tasks"]["vrp_by_file"]["version"] == "1.5"
+    assert manifest["tasks"]["vrp_local_plain"]["version"] == "3.0"
+    by_file = [r for r in records if r.task == "vrp_by_file"]
+    by_name = [r for r in records if r.task == "vrp_local_plain"]
+    assert {r.kind for r in by_file} == {"existence", "counting", "relation"}
+    assert {r.kind for r in by_name} == {"all"}
+    # the hash of the pixels tells images apart as the column does
+    pairs = {(a.group, b.group) for a, b in zip(by_file, by_name, strict=True)}
+    assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}) == 6
+
+
+def test_the_command_line_takes_a_name_without_a_yaml(folder, tmp_path):
+    command = [str(Path(sys.executable).parent / "lmms-eval"), "--model", "llava_hf"]
+    command += ["--model_args", f"pretrained={TINY},k=2,subset=8,hidden_layers=last2"]
+    command += ["--tasks", "both", "--include_path", str(folder), "--output_path", str(tmp_path)]
+    out = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    manifest, records = read(tmp_path)
+    assert {name: t["n_samples"] for name, t in manifest["tasks"].items()} == {
+        "vrp_by_file": 8,
+        "vrp_local_plain": 8,
+    }, out.stderr
+    assert len({r.doc_id for r in records}) > 8 - 1
+    assert "Plan: 16 samples, hidden states of 16 (float16, layers last2); about" in out.stdout
+    assert "the yes/no parser disagrees with the stock scorer on" in out.stdout
+
+
+def test_an_ambiguous_name_stops_the_command_line_before_the_model(folder, tmp_path):
+    command = [str(Path(sys.executable).parent / "lmms-eval"), "--model", "llava_hf"]
+    command += ["--model_args", f"pretrained={TINY}", "--tasks", "vrp_local_function"]
+    command += ["--include_path", str(folder), "--output_path", str(tmp_path)]
+    out = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert out.returncode == 1
+    last = out.stderr.strip().splitlines()[-1]
+    assert last.startswith("vrp-tasks: task vrp_local_function: local_function scores answers in 3")
+    assert "Loading weights" not in out.stderr
+
+
+def test_a_part_of_a_task_keeps_row_numbers_and_stated_states(folder, tmp_path):
+    results = evaluate(
+        folder, ["vrp_by_file"], tmp_path, arguments=",subset=12,subset_seed=1,hidden_max=5"
+    )
+    manifest, records = read(tmp_path)
+    assert manifest["tasks"]["vrp_by_file"]["subset"] == {"n": 12, "seed": 1, "of": 36}
+    assert len({r.group for r in records}) == 2  # whole images
+    questions = pq.read_table(folder / "questions.parquet").to_pylist()
+    for record in records:
+        assert record.prompt == questions[int(record.doc_id)]["question"]
+        assert record.target == questions[int(record.doc_id)]["answer"]
+    assert sum("hidden" not in r.missing for r in records) == 5
+    assert results["n-samples"]["vrp_by_file"]["effective"] == 12
+
+
+def test_ranks_share_a_part_between_them(folder):
+    from lmms_eval.tasks import TaskManager
+
+    from vrp_tasks.attach.subset import choose_rows, identities, restrict
+
+    manager = TaskManager(include_path=str(folder), include_defaults=False)
+    task = manager.load_task_or_group(["vrp_by_file"], "simple")["vrp_by_file"]
+    rows = choose_rows(*identities(task), 7)
+    restrict(task, rows)
+    built = []
+    for rank in range(3):
+        task.build_all_requests(rank=rank, world_size=3)
+        built += [i.metadata["doc_id"] for i in task.instances]
+    assert sorted(built) == rows
+    assert all(task.eval_docs_no_media[row]["image_id"] for row in rows)
+    restrict(task, [4])
+    task.build_all_requests(rank=0, world_size=3)  # row 4 belongs to rank 1
+    (padding,) = task.instances
+    assert padding.metadata["__padding_only__"]
+    assert padding.args[0]
+
+
+@pytest.mark.parametrize("where", ["task", "run"])
+def test_a_part_and_a_limit_are_refused_together(folder, tmp_path, where):
+    name = "vrp_by_file"
+    if where == "task":
+        name = "vrp_part"
+        text = (folder / "vrp_by_file.yaml").read_text().replace("vrp_by_file", name)
+        (folder / f"{name}.yaml").write_text(text + "    subset: 6\n")
+    arguments = ",subset=6" if where == "run" else ""
+    with pytest.raises(SetupError, match="give one of the two"):
+        evaluate(folder, [name], arguments=arguments, limit=3)
+
+
+def test_a_task_without_answers_gives_signals_and_says_so(folder, tmp_path, said):
+    (folder / "vrp_blind.yaml").write_text(
+        "task: vrp_blind\nmetadata: {vrp: {base: local_function, score: none}}\n"
+    )
+    results = evaluate(folder, ["vrp_blind"], tmp_path, limit=6)
+    _, records = read(tmp_path)
+    assert all(r.correct is None and r.score is None for r in records)
+    assert {r.missing["score"] for r in records} == {"the task has no reference answers"}
+    assert all(r.signals["token_confidence"] is not None for r in records)
+    assert results["results"]["vrp_blind"]["accuracy,none"] is None
+    assert any("has no reference answers; signals only" in line for line in said)
+    assert "no labelled samples" in str(card_of_records(records, invalid={}).accuracy)
+
+
+def test_labels_by_parser_and_by_file(folder, tmp_path, said):
+    rows = pq.read_table(folder / "questions.parquet").to_pylist()
+    asked = [r for r in rows if r["kind"] == "existence"][:-2]  # two are left out
+    flipped = {"yes": "no", "no": "yes"}
+    lines = [
+        {"image": r["image_id"], "text": r["question"], "label": flipped[r["answer"]]}
+        for r in asked
+    ]
+    file = tmp_path / "labels.json"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    evaluate(folder, ["vrp_by_file"], tmp_path / "a", arguments=f",label=repope,labels={file}")
+    manifest, records = read(tmp_path / "a")
+    labels = manifest["tasks"]["vrp_by_file"]["labels"]
+    assert labels["used"] == "repope"
+    assert labels["n"]["repope"] == len(asked) == sum(r.correct is not None for r in records)
+    labelled = [r for r in records if r.correct is not None]
+    parsed = {r.doc_id: r.answer == r.target for r in labelled}
+    assert all(r.correct == (not parsed[r.doc_id]) for r in labelled)
+    assert labels["accuracy"]["repope"] == 1 - sum(parsed.values()) / len(parsed)
+    assert any("accuracy by label: stock" in line and "RePOPE" in line for line in said)
+
+
+def test_a_score_that_cannot_be_read_stops_before_generation(folder):
+    (folder / "vrp_lost.yaml").write_text(
+        "task: vrp_lost\nmetadata: {vrp: {base: local_function, score: submission}}\n"
+    )
+    with pytest.raises(SetupError, match="the scorer's submission has no score, only answer"):
+        evaluate(folder, ["vrp_lost"], limit=3)
+
+
+def test_a_setting_for_no_task_is_refused(folder):
+    with pytest.raises(SetupError, match="there is none among vrp_local_plain"):
+        evaluate(folder, ["vrp_local_plain"], arguments=",label=parser", limit=3)
