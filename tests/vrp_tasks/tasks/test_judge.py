@@ -9,7 +9,7 @@ from metrics.errors import UndefinedMetricError
 from tests.vrp_tasks.tasks.judge_server import judge
 from vrp_tasks.errors import SetupError
 from vrp_tasks.scoring import unlabelled
-from vrp_tasks.tasks.published.judge import check_judge, relative_score
+from vrp_tasks.tasks.published.judge import check_judge, process_results, relative_score
 
 
 def review(scores, said="8 6\nGood."):
@@ -65,6 +65,23 @@ def test_a_server_that_listens_passes(environment):
         environment.setenv("OPENAI_API_URL", address)
         check_judge("vrp_llava_bench")
     assert asked == []
+
+
+def test_an_answer_is_judged_once_and_a_failure_again(environment):
+    doc = {"question_id": "1", "question": "What is it?", "category": "conv", "answer": "A cat."}
+    with judge(lambda prompt: 400 if "dog" in prompt else "8 6") as (address, asked):
+        environment.setenv("OPENAI_API_KEY", "any")
+        environment.setenv("OPENAI_API_URL", address)
+        for _ in range(2):
+            assert relative_score({}, "", process_results(dict(doc), ["A tiger."])) == 0.75
+        assert len(asked) == 1
+        assert process_results(doc, ["A dog."])["gpt_eval_llava_all"]["scores"] == [-1, -1]
+        failed = len(asked)
+        process_results(doc, ["A dog."])
+        assert len(asked) == 2 * failed - 1 > 2
+    with judge(lambda _: "8 2") as (address, asked):
+        environment.setenv("OPENAI_API_URL", address)
+        assert relative_score({}, "", process_results(doc, ["A tiger."])) == 0.25
 
 
 def test_the_run_says_how_many_answers_have_no_label():

@@ -23,6 +23,8 @@ from tests.vrp_tasks.test_end_to_end import CHECKPOINTS, MODELS
 from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.tasks.coco.build import build
 
+pytestmark = pytest.mark.slow
+
 # ours -> lmms-eval's, and where its score of one answer stands
 BASES = {
     "vrp_pope": ("pope", lambda s: s["pope_accuracy"]["score"]),

@@ -9,13 +9,19 @@ averages it; here the answer has no label, with the reason.
 
 The judge is lmms-eval's: ``API_TYPE`` (openai by default), ``OPENAI_API_KEY``, ``OPENAI_API_URL``
 (the base address of any OpenAI-compatible server, such as http://localhost:8000/v1) and
-``MODEL_VERSION``.
+``MODEL_VERSION``. An answer is judged once in a process, however often it is scored; a failure is
+asked again.
 """
 
 from __future__ import annotations
 
+import copy
+import functools
+import importlib.util
 import os
 import socket
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +29,36 @@ from metrics.errors import UndefinedMetricError
 from vrp_tasks.errors import SetupError
 
 _PATIENCE = 10.0  # seconds for a connection
+_VARIABLES = ("API_TYPE", "OPENAI_API_KEY", "OPENAI_API_URL", "MODEL_VERSION")
+_reviews: dict[tuple[str, ...], dict[str, Any]] = {}
+
+
+def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, Any]:
+    """lmms-eval's own for LLaVA-Bench (COCO), asking the judge once per question and answer."""
+    judge = tuple(os.environ.get(name, "") for name in _VARIABLES)
+    key = (*judge, str(doc["question_id"]), str(doc["question"]), results[0])
+    found = _reviews.get(key)
+    if found is None:
+        found = _stock(judge)(doc, results)
+        if found["gpt_eval_llava_all"]["scores"][0] < 0:
+            return found
+        _reviews[key] = found
+    return copy.deepcopy(found)
+
+
+@functools.lru_cache(maxsize=4)
+def _stock(_judge: tuple[str, ...]) -> Callable[..., dict[str, Any]]:
+    """The stock function, its module executed anew for each judge: it keeps the first for good."""
+    from lmms_eval import tasks
+
+    path = Path(tasks.__file__).parent / "llava-bench-coco" / "utils.py"
+    spec = importlib.util.spec_from_file_location("llava_bench_coco_utils", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    scorer: Callable[..., dict[str, Any]] = module.llava_process_results
+    return scorer
 
 
 def relative_score(_doc: dict[str, Any], _answer: str, results: dict[str, Any]) -> float:
