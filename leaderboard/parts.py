@@ -21,6 +21,7 @@ from leaderboard.tables_card import (
 )
 from leaderboard.tables_controls import controls_tables
 from leaderboard.tables_cost import cost_tables
+from leaderboard.tables_evolution import evolution_tables
 from leaderboard.tables_grounding import tables as grounding_tables
 from leaderboard.tables_lens import lens_tables
 from leaderboard.tables_ranks import rank_tables
@@ -64,6 +65,7 @@ PARTS: tuple[Part, ...] = (
     Part("Selective prediction", selective_tables),
     Part("Fusion", fusion_tables),
     Part("Self-consistency", consistency_tables),
+    Part("Attention through the layers", evolution_tables),
     Part("Logit lens", lens_tables),
     Part("Transfer", transfer_tables),
     Part("Robustness", robustness_tables, robustness_figures),

@@ -35,6 +35,7 @@ from metrics.card import (
     SignalResult,
     evaluate_card,
 )
+from metrics.cluster_grid import cluster_count_grid
 from metrics.comparison import (
     Difference,
     benjamini_hochberg,
@@ -181,6 +182,7 @@ __all__ = [
     "center_prior_map",
     "check_signal",
     "cluster_count",
+    "cluster_count_grid",
     "cluster_weights",
     "connected_component_count",
     "context_free_activation",

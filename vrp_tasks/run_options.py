@@ -30,6 +30,8 @@ class RunOptions:
         numbers; 0 is the embedding.
     hidden_max : int or None
         Of so many samples of each task.
+    cluster_grid : bool
+        Score the cluster count over a grid of radii and percentiles, for the manifest.
     """
 
     subset: int | None = None
@@ -38,6 +40,7 @@ class RunOptions:
     labels: str | None = None
     hidden_layers: str = "all"
     hidden_max: int | None = None
+    cluster_grid: bool = False
 
 
 def run_options_from(arguments: dict[str, Any]) -> RunOptions:
@@ -62,7 +65,15 @@ def run_options_from(arguments: dict[str, Any]) -> RunOptions:
         labels=None if labels is None else str(labels),
         hidden_layers=layers,
         hidden_max=_whole(arguments, "hidden_max", least=0),
+        cluster_grid=_flag(arguments, "cluster_grid"),
     )
+
+
+def _flag(arguments: dict[str, Any], name: str) -> bool:
+    value = str(arguments.pop(name, False)).lower()
+    if value not in ("true", "false", "1", "0"):
+        raise SetupError(f"model argument {name} must be true or false, got {value!r}.")
+    return value in ("true", "1")
 
 
 def _whole(arguments: dict[str, Any], name: str, *, least: int) -> int | None:

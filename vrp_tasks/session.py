@@ -40,7 +40,13 @@ from vrp_tasks.run_folder import RunFolder
 from vrp_tasks.scoring import unlabelled
 from vrp_tasks.session_state import sessions
 from vrp_tasks.storage_plan import storage_plan
-from vrp_tasks.supervised import PROBE_STATE, fitted_probe, supervised_signals, transfer
+from vrp_tasks.supervised import (
+    PROBE_STATE,
+    cluster_grid,
+    fitted_probe,
+    supervised_signals,
+    transfer,
+)
 from vrp_tasks.thumbnails import Thumbnails
 
 
@@ -144,6 +150,7 @@ class Session:
             output = self._temporary.name
         self.model = describe_model(lm)
         self.settings = lm.vrp_settings()
+        self._cluster_grid = lm.options.cluster_grid
         self.geometry = lm.check_geometry()
         if self.geometry is not None:
             logger.warning(f"Attention signals will be INVALID: {self.geometry}.")
@@ -208,6 +215,8 @@ class Session:
         found = supervised_signals(self.folder, labelled, task=task)
         found.enter(records, labelled)
         self._probe[task] = found.summary
+        if self._cluster_grid:
+            self._probe[task]["cluster_grid"] = cluster_grid(self.folder, labelled)
         invalid = {}
         for name, values in signal_columns(records).items():
             complaint = self._distrust(name) or check_signal(values)

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from metrics.cluster_grid import EPSILONS, SHARES, cluster_count_grid
+from metrics.discrimination import auroc
 from metrics.errors import UndefinedMetricError
 from metrics.fitted_probe import FittedProbe, fit_probe
 from metrics.probe_panel import probe_panel
@@ -105,6 +107,35 @@ def supervised_signals(
     for name, compute in _STRESS_TESTS.items():
         _stress_test(found, name, compute, folder, records, task)
     return found
+
+
+def cluster_grid(folder: RunFolder, records: Sequence[SampleRecord]) -> dict[str, Any]:
+    """AUROC of fewer clusters meaning right, per radius and share of cells, for the manifest."""
+    maps = folder.maps_of(list(records))
+    counts, correct = [], []
+    for own, record in zip(maps, records, strict=True):
+        if own is None:
+            continue
+        try:
+            counts.append(cluster_count_grid(own.mean(axis=0)))
+            correct.append(record.correct)
+        except UndefinedMetricError:
+            continue
+    found: dict[str, Any] = {"epsilons": list(EPSILONS), "shares": list(SHARES), "n": len(counts)}
+    stacked = np.array(counts).reshape(-1, len(EPSILONS), len(SHARES))
+    label = np.array(correct)
+    found["auroc"] = [
+        [_auroc_or_none(label, -stacked[:, i, j]) for j in range(len(SHARES))]
+        for i in range(len(EPSILONS))
+    ]
+    return found
+
+
+def _auroc_or_none(correct: np.ndarray, score: np.ndarray) -> float | None:
+    try:
+        return auroc(correct, score)
+    except UndefinedMetricError:
+        return None
 
 
 def _states_of(folder: RunFolder, records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:
