@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from metrics._checks import IntArray
 from metrics._estimate import Estimate
-from metrics._scoring import Samples, SignalResult, describe, scored_result, undefined_result
+from metrics._samples import Samples
+from metrics._scoring import SignalResult, describe, scored_result, undefined_result
 from metrics.controls import category_only_scores, question_only_scores
 from metrics.errors import UndefinedMetricError
 
@@ -19,7 +21,7 @@ def control_results(
     found = []
     if samples.answers is not None:
         found.append(_category_control("answer_only", samples.answers, samples, rng))
-    if len(set(samples.kinds)) > 1:
+    if np.unique(samples.kinds).size > 1:
         found.append(_category_control("kind_only", samples.kinds, samples, rng))
     if prompts is not None:
         found.append(_question_control(prompts, samples, rng))
@@ -27,7 +29,7 @@ def control_results(
 
 
 def _category_control(
-    name: str, categories: list[str], samples: Samples, rng: np.random.Generator
+    name: str, categories: IntArray, samples: Samples, rng: np.random.Generator
 ) -> SignalResult:
     named = describe(name, control=True)
     try:

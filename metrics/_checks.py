@@ -64,6 +64,9 @@ def same_length(function: str, argument: str, values: ArrayLike | Labels, n: int
 def codes(function: str, argument: str, labels: Labels, n: int) -> IntArray:
     """Return each sample's group as an integer 0 … G − 1, in the order of first appearance."""
     same_length(function, argument, labels, n)
+    if isinstance(labels, np.ndarray) and labels.dtype.kind in "iu":
+        _, first, sorted_code = np.unique(labels, return_index=True, return_inverse=True)
+        return np.argsort(np.argsort(first))[sorted_code]
     seen: dict[Hashable, int] = {}
     return np.fromiter((seen.setdefault(label, len(seen)) for label in labels), np.int64, count=n)
 

@@ -9,7 +9,8 @@ import numpy as np
 from metrics._checks import FloatArray
 from metrics._estimate import Estimate
 from metrics._parts import ConsistencyCard
-from metrics._scoring import LEVEL, Samples
+from metrics._samples import Samples
+from metrics._scoring import LEVEL
 from metrics.consistency_card import (
     auroc_by_k,
     majority_shares_by_k,

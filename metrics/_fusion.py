@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from metrics._checks import FloatArray
+from metrics._checks import BoolArray, FloatArray
+from metrics._logistic import fused_by_fold
 from metrics._parts import Fusion
-from metrics._scoring import Samples, SignalResult, scored_result, undefined_result
-from metrics.cross_fitting import fused_scores
+from metrics._samples import Samples
+from metrics._scoring import Description, SignalResult, scored_result, undefined_result
 from metrics.errors import UndefinedMetricError
 
 SINGLE_PASS = ("attention", "confidence", "probe", "lens")
@@ -19,13 +20,13 @@ FUSIONS = {
     "fused_all": ("fusion with samples", (*SINGLE_PASS, "consistency")),
 }
 MAX_MISSING = 0.10
+C = 1.0
 
 
 def fuse(
     results: Sequence[SignalResult],
     columns: Mapping[str, FloatArray],
     samples: Samples,
-    rng: np.random.Generator,
 ) -> dict[str, tuple[Fusion, FloatArray]]:
     """Return each fusion and its scores, NaN where a member is missing.
 
@@ -36,7 +37,7 @@ def fuse(
     for name, (label, families) in FUSIONS.items():
         members, left_out = _members(results, families)
         why = _why_not(members, families)
-        fusion, scores = _fusion((name, label), members, columns, samples, rng, why)
+        fusion, scores = _fusion((name, label), members, columns, samples, why)
         found[name] = replace(fusion, left_out=left_out), scores
     return found
 
@@ -69,28 +70,26 @@ def _fusion(
     members: list[SignalResult],
     columns: Mapping[str, FloatArray],
     samples: Samples,
-    rng: np.random.Generator,
     why: str | None,
 ) -> tuple[Fusion, FloatArray]:
-    description = (*named, "fusion", "deployable")
+    description: Description = (*named, "fusion", "deployable")
     names = tuple(member.name for member in members)
     scores = np.full(samples.correct.size, np.nan)
     try:
         if why is not None:
             raise UndefinedMetricError(why)
-        complete = np.isfinite(np.stack([columns[name] for name in names])).all(axis=0)
+        x = np.stack([columns[name] for name in names], axis=1)
+        complete: BoolArray = np.logical_and.reduce(np.isfinite(x), axis=1)
         kept = samples.only(complete)
-        fused = fused_scores(
-            {name: columns[name][complete] for name in names}, kept.correct, kept.groups, rng=rng
-        )
+        fused, weights = fused_by_fold(x[complete], kept.correct, kept.fitting_folds(), c=C)
     except UndefinedMetricError as undefined:
         reason = str(undefined)
         result = undefined_result(description, reason, samples)
         return Fusion(*named, names, (), (), result, 0, reason), scores
-    scores[complete] = fused.scores
-    weights, spread = fused.weights.mean(axis=0), fused.weights.std(axis=0, ddof=1)
+    scores[complete] = fused
+    mean, spread = weights.mean(axis=0), weights.std(axis=0, ddof=1)
     result = scored_result(description, scores, samples)
     n_dropped = int((~complete).sum())
     return Fusion(
-        *named, names, tuple(weights.tolist()), tuple(spread.tolist()), result, n_dropped, None
+        *named, names, tuple(mean.tolist()), tuple(spread.tolist()), result, n_dropped, None
     ), scores

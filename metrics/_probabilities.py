@@ -9,11 +9,12 @@ import numpy as np
 from metrics._checks import FloatArray
 from metrics._estimate import Estimate
 from metrics._fusion import FUSIONS
+from metrics._logistic import probabilities_by_fold
 from metrics._parts import CalibratedSignal
-from metrics._scoring import LEVEL, Samples
+from metrics._samples import Samples
+from metrics._scoring import LEVEL
 from metrics.calibration import ReliabilityBins, reliability_bins
 from metrics.calibration_card import calibration_estimates
-from metrics.cross_fitting import calibrated_probabilities
 from metrics.errors import UndefinedMetricError
 from metrics.signals import BY_NAME
 
@@ -27,27 +28,24 @@ def probabilities_of(
     columns: Mapping[str, FloatArray],
     stated: Mapping[str, FloatArray],
     samples: Samples,
-    rng: np.random.Generator,
 ) -> tuple[CalibratedSignal, ...]:
     """Return Platt-calibrated signals in the order of PREFERENCE, then those stated.
 
     Within the first, undefined ones come last.
     """
     calibrated = [
-        _calibrated(name, columns[name], samples, rng) for name in PREFERENCE if name in columns
+        _calibrated(name, columns[name], samples) for name in PREFERENCE if name in columns
     ]
     calibrated.sort(key=lambda signal: signal.reason is not None)
     return (*calibrated, *(_described(n, "as stated", p, samples) for n, p in stated.items()))
 
 
-def _calibrated(
-    name: str, score: FloatArray, samples: Samples, rng: np.random.Generator
-) -> CalibratedSignal:
+def _calibrated(name: str, score: FloatArray, samples: Samples) -> CalibratedSignal:
     present = np.isfinite(score)
     kept = samples.only(present)
     prob = np.full(score.size, np.nan)
     try:
-        prob[present] = calibrated_probabilities(score[present], kept.correct, kept.groups, rng=rng)
+        prob[present] = probabilities_by_fold(score[present], kept.correct, kept.fitting_folds())
     except UndefinedMetricError as undefined:
         return _nothing(name, "platt", str(undefined))
     return _described(name, "platt", prob, samples)

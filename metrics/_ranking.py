@@ -130,12 +130,19 @@ def _concordance(sums: _Sums) -> tuple[FloatArray, FloatArray]:
     if at.size > 1:  # what stands above in earlier strata does not count
         lengths = np.diff(np.r_[at, len(above)])
         above = above - np.repeat((above - sums.above)[at], lengths, axis=0)
-    n_correct = np.add.reduceat(sums.above, at, axis=0) + sums.below
+    n_correct = _per_stratum(sums.above, at) + sums.below
     if sums.tied is not None:
-        n_correct += np.add.reduceat(sums.tied, at, axis=0)
-        above = above + sums.tied / 2
-    n_errors = np.add.reduceat(sums.errors, at, axis=0)
+        n_correct += _per_stratum(sums.tied, at)
+        above = above + np.float32(0.5) * sums.tied
+    n_errors = _per_stratum(sums.errors, at)
     return _total(above * sums.errors), _total(n_correct * n_errors)
+
+
+def _per_stratum(rows: Counts, starts: IntArray) -> Counts:
+    if starts.size == 1:
+        return rows.sum(axis=0, keepdims=True)
+    summed: Counts = np.add.reduceat(rows, starts, axis=0)
+    return summed
 
 
 def _correct_above(sums: _Sums) -> Counts:

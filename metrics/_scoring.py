@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from metrics._checks import BoolArray, FloatArray, codes
+from metrics._checks import BoolArray, FloatArray, IntArray
 from metrics._estimate import Estimate, estimate_from_replicates
 from metrics._ranking import ranking_replicates
-from metrics._resampling import Weights
+from metrics._samples import Samples
 from metrics._selective import Selective, selective_from
 from metrics._separation import with_separation_bound
 from metrics.bootstrap import auroc_estimate
@@ -53,30 +53,6 @@ class SignalResult:
     selective: Selective | None = None
 
 
-@dataclass(frozen=True)
-class Samples:
-    """The labelled samples, the resamples that all signals share, and the seed of their folds."""
-
-    correct: BoolArray
-    groups: list[str]
-    kinds: list[str]
-    weights: Weights
-    answers: list[str] | None = None
-    fold_seed: int = 0
-
-    def only(self, rows: BoolArray) -> Samples:
-        """Return the samples picked by a mask."""
-        picked = np.flatnonzero(rows)
-        return replace(
-            self,
-            correct=self.correct[picked],
-            groups=[self.groups[i] for i in picked],
-            kinds=[self.kinds[i] for i in picked],
-            weights=self.weights.T[picked].T,
-            answers=None if self.answers is None else [self.answers[i] for i in picked],
-        )
-
-
 def describe(name: str, *, control: bool = False) -> Description:
     """Return name, label, family and access of a signal."""
     declared = BY_NAME.get(name)
@@ -112,7 +88,7 @@ def scored_result(named: Description, score: FloatArray, all_: Samples) -> Signa
         within_kind_auroc=_within(samples.kinds, "one question kind only", score, samples),
         error_average_precision=precision,
         n=correct.size,
-        n_groups=len(set(samples.groups)),
+        n_groups=samples.n_groups,
         n_errors=n_errors,
         n_missing=int((~present).sum()),
         warning=_warning(correct.size - n_errors, n_errors),
@@ -143,19 +119,19 @@ def _ranked(
         replicates,
         correct,
         score,
-        codes("evaluate_card", "groups", samples.groups, score.size),
+        samples.groups,
         weights=weights,
-        rng=np.random.default_rng(samples.fold_seed),
+        rng=np.random.default_rng(samples.seed),
         level=LEVEL,
     )
     of_auroc = with_separation_bound(of_auroc, correct, whole, weights, LEVEL)
     return of_auroc, of_precision, selective
 
 
-def _within(strata: list[str] | None, reason: str, score: FloatArray, samples: Samples) -> Estimate:
+def _within(strata: IntArray | None, reason: str, score: FloatArray, samples: Samples) -> Estimate:
     if strata is None:
         return Estimate.undefined("no answers are given")
-    if len(set(strata)) == 1:
+    if np.unique(strata).size == 1:
         return Estimate.undefined(reason)
     return auroc_estimate(samples.correct, score, weights=samples.weights, kinds=strata)
 
@@ -174,7 +150,7 @@ def undefined_result(named: Description, reason: str, samples: Samples) -> Signa
     n_errors = int((~samples.correct).sum())
     n = samples.correct.size
     return SignalResult(
-        *named, nothing, nothing, nothing, n, len(set(samples.groups)), n_errors, 0,
+        *named, nothing, nothing, nothing, n, samples.n_groups, n_errors, 0,
         _warning(n - n_errors, n_errors), None, nothing, nothing,
     )  # fmt: skip
 

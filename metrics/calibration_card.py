@@ -90,30 +90,35 @@ def calibration_estimates(
     >>> found.ece.low, found.ece.value < found.ece.high < 0.08
     (0.0, True)
     """
-    values = [
-        expected_calibration_error(y_true, y_prob, n_bins=n_bins, equal_mass=equal_mass)
-        for equal_mass in (False, True)
-    ]
+    expected_calibration_error(y_true, y_prob, n_bins=n_bins)  # refuses what is malformed
     correct = binary_labels("calibration_estimates", "y_true", y_true)
     if weights.ndim != 2 or weights.shape[1] != correct.size:
         legal = f"(n_resamples, {correct.size})"
         raise refuse("calibration_estimates", "weights", legal, f"shape {weights.shape}")
     prob = np.asarray(y_prob, np.float64)
-    gaps = [
-        _gap_replicates(correct, prob, bin_of_each(prob, n_bins, equal_mass=equal)[0], weights.T)
-        for equal in (False, True)
-    ]
-    ece = [
-        _reflected(estimate_from_replicates(value, found, weights=weights, level=level))
-        for value, found in zip(values, gaps, strict=True)
-    ]
     loss = (prob - correct) ** 2
     brier, accuracy = weighted_mean(np.stack([loss, correct.astype(np.float64)]), weights.T)
     return CalibrationEstimates(
-        *ece,
+        _ece(correct, prob, weights, n_bins, level, equal_mass=False),
+        _ece(correct, prob, weights, n_bins, level, equal_mass=True),
         estimate_from_replicates(brier_loss(correct, prob), brier, weights=weights, level=level),
         _skill(correct, prob, brier, accuracy, weights, level),
     )
+
+
+def _ece(
+    correct: BoolArray,
+    prob: FloatArray,
+    weights: Weights,
+    n_bins: int,
+    level: float,
+    *,
+    equal_mass: bool,
+) -> Estimate:
+    value = expected_calibration_error(correct, prob, n_bins=n_bins, equal_mass=equal_mass)
+    bin_, _ = bin_of_each(prob, n_bins, equal_mass=equal_mass)
+    replicates = _gap_replicates(correct, prob, bin_, weights.T)
+    return _reflected(estimate_from_replicates(value, replicates, weights=weights, level=level))
 
 
 def _gap_replicates(

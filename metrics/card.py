@@ -18,10 +18,10 @@ from metrics._consistency import consistency_of
 from metrics._fusion import fuse
 from metrics._parts import CalibratedSignal, ConsistencyCard, Fusion
 from metrics._probabilities import probabilities_of
-from metrics._scoring import Samples, SignalResult, describe, invalid_result, score_signal
+from metrics._samples import Samples
+from metrics._scoring import SignalResult, describe, invalid_result, score_signal
 from metrics._selective import Selective
-from metrics.answers import normalize_answer
-from metrics.bootstrap import Estimate, cluster_weights
+from metrics.bootstrap import Estimate
 from metrics.proportions import proportion_estimate
 
 __all__ = [
@@ -143,10 +143,16 @@ def evaluate_card(
     """
     label = np.asarray(correct, dtype=np.float64)
     labelled = _labelled(label)
-    texts = {"groups": groups, "kinds": kinds, "answers": answers, "prompts": prompts}
-    of_labelled = {name: _rows(name, values, labelled) for name, values in texts.items()}
-    drawn = _rows("samples", samples, labelled)
-    run = _samples(label[labelled] == 1, of_labelled, rng, n_resamples)
+    run = Samples.draw(
+        label[labelled] == 1,
+        _rows("groups", groups, labelled),
+        _rows("kinds", kinds, labelled),
+        None if answers is None else _rows("answers", answers, labelled),
+        rng=rng,
+        n_resamples=n_resamples,
+    )
+    asked = None if prompts is None else _rows("prompts", prompts, labelled)
+    drawn = None if samples is None else _rows("samples", samples, labelled)
     columns = _columns("signals", signals, labelled)
     rejected = dict(invalid or {})
     results = [
@@ -161,21 +167,21 @@ def evaluate_card(
         score_signal(name, values, run, None, control=True)
         for name, values in _columns("controls", controls or {}, labelled).items()
     ]
-    results += control_results(run, of_labelled["prompts"], rng)
+    results += control_results(run, asked, rng)
     valid = {r.name: columns[r.name] for r in results if r.name in columns and r.invalid is None}
-    fusion = fuse(results, valid, run, rng)
+    fusion = fuse(results, valid, run)
     fused = {name: scores for name, (part, scores) in fusion.items() if part.reason is None}
     stated = _columns("probabilities", probabilities or {}, labelled)
     n_errors = int((~run.correct).sum())
     return Card(
         n=run.correct.size,
-        n_groups=len(set(run.groups)),
+        n_groups=run.n_groups,
         n_errors=n_errors,
         error_rate=n_errors / run.correct.size if run.correct.size else None,
         accuracy=_accuracy(run),
         signals=tuple(results),
         n_unlabelled=int((~labelled).sum()),
-        probabilities=probabilities_of(valid | fused, stated, run, rng),
+        probabilities=probabilities_of(valid | fused, stated, run),
         fusion=tuple(part for part, _ in fusion.values()),
         consistency=consistency_of(drawn, valid.get("self_consistency"), run) if drawn else None,
     )
@@ -190,9 +196,7 @@ def _labelled(label: FloatArray) -> BoolArray:
     return labelled
 
 
-def _rows(argument: str, values: Sequence[T] | None, labelled: BoolArray) -> list[T] | None:
-    if values is None:
-        return None
+def _rows(argument: str, values: Sequence[T], labelled: BoolArray) -> list[T]:
     same_length("evaluate_card", argument, values, labelled.size)
     return [values[i] for i in np.flatnonzero(labelled).tolist()]
 
@@ -206,22 +210,6 @@ def _columns(
         same_length("evaluate_card", f"{argument}[{name}]", column, labelled.size)
         picked[name] = column[labelled]
     return picked
-
-
-def _samples(
-    correct: BoolArray,
-    texts: Mapping[str, list[str] | None],
-    rng: np.random.Generator,
-    n_resamples: int,
-) -> Samples:
-    groups, kinds, answers = texts["groups"] or [], texts["kinds"] or [], texts["answers"]
-    weights = (
-        cluster_weights(groups, n_resamples=n_resamples, rng=rng)
-        if groups
-        else np.zeros((n_resamples, 0), np.uint16)
-    )
-    normal = None if answers is None else [normalize_answer(answer) for answer in answers]
-    return Samples(correct, groups, kinds, weights, normal, int(rng.integers(2**63)))
 
 
 def _accuracy(samples: Samples) -> Estimate:

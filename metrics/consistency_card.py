@@ -8,7 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics._checks import FloatArray, Labels, binary_labels, finite_array, refuse, same_length
+from metrics._checks import (
+    FloatArray,
+    Labels,
+    binary_labels,
+    codes,
+    finite_array,
+    refuse,
+    same_length,
+)
 from metrics._estimate import Estimate
 from metrics._resampling import Weights
 from metrics.bootstrap import auroc_estimate
@@ -155,9 +163,9 @@ def precision_at_full_agreement(
     function = "precision_at_full_agreement"
     correct = binary_labels(function, "y_true", y_true)
     share = finite_array(function, "shares", shares)
-    for argument, values in (("shares", share), ("groups", groups)):
-        same_length(function, argument, values, correct.size)
-    full = np.flatnonzero(share > 1 - 1e-9)
-    if not full.size:
+    same_length(function, "shares", share, correct.size)
+    full = share > 1 - 1e-9
+    if not full.any():
         return Estimate.undefined("no question on which all samples agree")
-    return proportion_estimate(correct[full], [groups[i] for i in full], level=level)
+    group = codes(function, "groups", groups, correct.size)
+    return proportion_estimate(correct[full], group[full], level=level)

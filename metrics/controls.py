@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
@@ -124,8 +125,11 @@ def question_only_scores(
 
     a logistic regression on which words occur, fitted on the folds without the image of sample
     :math:`i` (words seen there twice or more; L2 penalty, C = 1), and :math:`F_f` the distribution
-    of its :math:`z` over all questions: mid-ranks and label-blind folds for the reasons given at
-    `category_only_scores`. Higher means more likely correct. Range: :math:`(0, 1)`.
+    of :math:`z` over the samples of fold :math:`f` itself. Mid-ranks and label-blind folds for the
+    reasons given at `category_only_scores`; ranks within the fold, because among all questions a
+    question of unknown words stands low exactly where the training set was easy (mean AUROC of 60
+    draws of words without meaning, one per image: 0.64; within the fold 0.5). Higher means more
+    likely correct. Range: :math:`(0, 1)`.
 
     Parameters
     ----------
@@ -178,22 +182,25 @@ def question_only_scores(
     fold = random_group_folds(group, n_folds=n_folds, rng=rng)
     question = codes(function, "prompts", prompts, label.size)
     texts = list(dict.fromkeys(prompts))
+    try:
+        words = CountVectorizer(binary=True, token_pattern=r"(?u)\b\w+\b").fit_transform(texts)
+    except ValueError as empty:  # scikit-learn's way to say that there is no word
+        raise UndefinedMetricError("the questions hold no word") from empty
     scores = np.empty(label.size)
     for train, test in training_folds(label, fold):
-        z = _word_log_odds(texts, question[train], label[train])
-        scores[test] = _standing(z, np.bincount(question))[question[test]]
+        z = _word_log_odds(words, question[train], label[train])[question[test]]
+        scores[test] = _standing(z, np.ones(test.size, np.int64))
     return scores
 
 
-def _word_log_odds(texts: list[str], question: IntArray, label: BoolArray) -> FloatArray:
+def _word_log_odds(words: csr_matrix, question: IntArray, label: BoolArray) -> FloatArray:
     """Return what a regression fitted on some samples says of every question."""
-    words = CountVectorizer(binary=True, min_df=2, token_pattern=r"(?u)\b\w+\b")
-    try:
-        seen = words.fit_transform([texts[q] for q in question])
-    except ValueError as empty:  # scikit-learn's way to say that no word is left
-        raise UndefinedMetricError("no word occurs in two questions") from empty
-    model = LogisticRegression(max_iter=1000).fit(seen, label)
-    log_odds: FloatArray = model.decision_function(words.transform(texts))
+    seen = words[question]
+    known = np.flatnonzero(np.asarray(seen.sum(axis=0)).ravel() >= 2)
+    if not known.size:
+        raise UndefinedMetricError("no word occurs in two questions")
+    model = LogisticRegression(max_iter=1000).fit(seen[:, known], label)
+    log_odds: FloatArray = model.decision_function(words[:, known])
     return log_odds
 
 

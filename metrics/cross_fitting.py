@@ -8,11 +8,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 from metrics._checks import (
-    BoolArray,
     FloatArray,
     Labels,
     binary_labels,
@@ -21,7 +18,8 @@ from metrics._checks import (
     refuse,
     same_length,
 )
-from metrics._folds import grouped_folds, require_classes, training_folds
+from metrics._folds import grouped_folds, require_classes
+from metrics._logistic import fused_by_fold, probabilities_by_fold
 
 
 @dataclass(frozen=True)
@@ -98,15 +96,7 @@ def calibrated_probabilities(
     group = codes(function, "groups", groups, label.size)
     require_classes(label, group, 1, n_folds)
     fold = grouped_folds(label, group, n_folds=n_folds, rng=rng)
-    prob = np.empty(label.size)
-    for train, test in training_folds(label, fold):
-        if method == "isotonic":
-            steps = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
-            prob[test] = steps.fit(score[train], label[train]).predict(score[test])
-        else:
-            z = _standardised(score[:, None], score[train][:, None])
-            prob[test] = _logistic(z[train], label[train]).predict_proba(z[test])[:, 1]
-    return prob
+    return probabilities_by_fold(score, label, fold, method=method)
 
 
 def fused_scores(
@@ -175,20 +165,6 @@ def fused_scores(
         same_length(function, f"signals[{name}]", column, label.size)
     group = codes(function, "groups", groups, label.size)
     require_classes(label, group, 1, n_folds)
-    x, fold = np.stack(columns, axis=1), grouped_folds(label, group, n_folds=n_folds, rng=rng)
-    scores, weights = np.empty(label.size), np.empty((n_folds, len(columns)))
-    for f, (train, test) in enumerate(training_folds(label, fold)):
-        z = _standardised(x, x[train])
-        model = _logistic(z[train], label[train], c=C)
-        scores[test], weights[f] = model.decision_function(z[test]), model.coef_[0]
+    fold = grouped_folds(label, group, n_folds=n_folds, rng=rng)
+    scores, weights = fused_by_fold(np.stack(columns, axis=1), label, fold, c=C)
     return FusedScores(scores, tuple(signals), weights)
-
-
-def _standardised(x: FloatArray, reference: FloatArray) -> FloatArray:
-    spread = reference.std(axis=0)
-    z: FloatArray = (x - reference.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    return z
-
-
-def _logistic(z: FloatArray, label: BoolArray, c: float = 1e6) -> LogisticRegression:
-    return LogisticRegression(C=c, max_iter=1000).fit(z, label)

@@ -108,19 +108,20 @@ def within_kind_auroc(y_true: ArrayLike, y_score: ArrayLike, kinds: Labels) -> f
     correct, score = _checked("within_kind_auroc", y_true, y_score)
     two_classes(correct)
     kind = codes("within_kind_auroc", "kinds", kinds, score.size)
-    concordant, pairs, varies = 0.0, 0, False
-    for k in range(int(kind.max()) + 1):
-        inside, s = correct[kind == k], score[kind == k]
-        n_pairs = int(inside.sum()) * int((~inside).sum())
-        if n_pairs:
-            concordant += _concordance(inside, s)
-            pairs += n_pairs
-            varies = varies or s.min() < s.max()
-    if pairs == 0:
+    size, n_correct = np.bincount(kind), np.bincount(kind, weights=correct)
+    pairs = n_correct * (size - n_correct)
+    if not pairs.any():
         raise UndefinedMetricError("no question kind has both correct and wrong answers")
-    if not varies:
+    order = np.lexsort((score, kind))
+    s, k = score[order], kind[order]
+    if not ((s[1:] != s[:-1]) & (k[1:] == k[:-1]) & (pairs[k[1:]] > 0)).any():
         raise UndefinedMetricError("the score is constant within every question kind")
-    return concordant / pairs
+    # ranks over all kinds at once, kinds one after another; less those of the kinds before
+    level = np.cumsum(np.r_[0, (s[1:] != s[:-1]) | (k[1:] != k[:-1])])
+    rank = rankdata(level) - (np.cumsum(size) - size)[k]
+    counts = correct[order] & (pairs[k] > 0)
+    n = n_correct[pairs > 0]
+    return float((rank[counts].sum() - (n * (n + 1) / 2).sum()) / pairs.sum())
 
 
 def error_average_precision(y_true: ArrayLike, y_score: ArrayLike) -> float:

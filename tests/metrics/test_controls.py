@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from metrics.controls import category_only_scores
+from metrics.controls import category_only_scores, question_only_scores
 from metrics.discrimination import auroc
 from metrics.errors import UndefinedMetricError
 
@@ -48,3 +48,53 @@ def test_refusals():
         category_only_scores("abc", [1, 0], "xy", rng=rng)
     with pytest.raises(ValueError, match="`n_folds` must be >= 2, got 1"):
         category_only_scores("ab", [1, 0], "xy", rng=rng, n_folds=1)
+
+
+def _asked(rng, n, words):
+    return [" ".join(["what is", *rng.choice(words, 3)]) for _ in range(n)]
+
+
+def test_a_word_that_decides_is_found():
+    rng = np.random.default_rng(0)
+    questions = _asked(rng, 400, ["red", "blue", "green", "many", "left", "right"])
+    correct = np.array([("many" not in q) ^ (rng.random() < 0.1) for q in questions])
+    scores = question_only_scores(questions, correct, range(400), rng=rng)
+    hard = np.array(["many" in q for q in questions])
+    truth = auroc(correct, ~hard)
+    assert auroc(correct, scores) == pytest.approx(truth, abs=0.05)
+    assert 0 < scores.min() < scores.max() < 1
+
+
+def test_questions_without_effect_read_one_half():
+    found = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        questions = _asked(rng, 200, list("abcdefgh"))
+        correct, groups = rng.random(200) < 0.7, np.repeat(np.arange(50), 4)
+        found.append(auroc(correct, question_only_scores(questions, correct, groups, rng=rng)))
+    assert np.mean(found) == pytest.approx(0.5, abs=0.025)  # standard error 0.008
+
+
+def test_a_question_is_scored_by_other_images_only():
+    # every image has its own word, and its word tells the label: nothing to learn from others
+    image = np.repeat(np.arange(60), 3)
+    questions = [f"word{i} here" for i in image]
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        correct = (rng.random(60) < 0.5)[image]
+        scores = question_only_scores(questions, correct, image, rng=rng)
+        assert set(scores) == {0.5}
+    by_row = question_only_scores(questions, correct, range(180), rng=rng)
+    assert auroc(correct, by_row) > 0.9
+
+
+def test_questions_that_say_nothing_are_undefined():
+    rng, y = np.random.default_rng(0), [0, 1] * 10
+    with pytest.raises(UndefinedMetricError, match="one question only: the same for all 20"):
+        question_only_scores(["what?"] * 20, y, range(20), rng=rng)
+    with pytest.raises(UndefinedMetricError, match="the questions hold no word"):
+        question_only_scores(["?", "!"] * 10, y, range(20), rng=rng)
+    with pytest.raises(UndefinedMetricError, match="no word occurs in two questions"):
+        question_only_scores([f"w{i}" for i in range(20)], y, range(20), rng=rng)
+    with pytest.raises(ValueError, match="`prompts` must be of length 20"):
+        question_only_scores(["a"], y, range(20), rng=rng)

@@ -1,0 +1,56 @@
+"""Logistic regressions on few columns, fitted on all folds but one and applied to that one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+from metrics._checks import BoolArray, FloatArray, IntArray
+from metrics._folds import training_folds
+
+UNPENALISED = 1e6
+
+
+def probabilities_by_fold(
+    score: FloatArray,
+    label: BoolArray,
+    fold: IntArray,
+    *,
+    method: Literal["platt", "isotonic"] = "platt",
+) -> FloatArray:
+    """Return each sample's probability of being correct."""
+    prob = np.empty(label.size)
+    for train, test in training_folds(label, fold):
+        if method == "isotonic":
+            steps = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+            prob[test] = steps.fit(score[train], label[train]).predict(score[test])
+        else:
+            z = _standardised(score[:, None], score[train][:, None])
+            model = _logistic(z[train], label[train], UNPENALISED)
+            prob[test] = model.predict_proba(z[test])[:, 1]
+    return prob
+
+
+def fused_by_fold(
+    x: FloatArray, label: BoolArray, fold: IntArray, *, c: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return log-odds (n_samples,) and the weights of z-scored columns (n_folds, n_columns)."""
+    scores, weights = np.empty(label.size), np.empty((int(fold.max()) + 1, x.shape[1]))
+    for f, (train, test) in enumerate(training_folds(label, fold)):
+        z = _standardised(x, x[train])
+        model = _logistic(z[train], label[train], c)
+        scores[test], weights[f] = model.decision_function(z[test]), model.coef_[0]
+    return scores, weights
+
+
+def _standardised(x: FloatArray, reference: FloatArray) -> FloatArray:
+    spread = reference.std(axis=0)
+    z: FloatArray = (x - reference.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return z
+
+
+def _logistic(z: FloatArray, label: BoolArray, c: float) -> LogisticRegression:
+    return LogisticRegression(C=c, max_iter=1000).fit(z, label)
