@@ -31,7 +31,8 @@ HIGHER_IS_BETTER = {
 LOWER_IS_BETTER = {
     "augrc", "aurc", "brier_loss", "e_aurc", "expected_calibration_error",
     "smallest_detectable_difference",
-    "cluster_count", "cluster_count_grid", "connected_component_count", "discrete_semantic_entropy", "entropy_by_layer",
+    "cluster_count", "cluster_count_grid", "connected_component_count",
+    "discrete_semantic_entropy", "entropy_by_layer",
     "entropy_from_logprobs", "mean_entropy", "n_distinct", "spatial_entropy",
 }  # fmt: skip
 NO_DIRECTION = {
