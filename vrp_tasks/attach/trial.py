@@ -1,4 +1,4 @@
-"""One answer scored before any is generated, so that a wrong key costs no run."""
+"""Columns looked up and one answer scored before any is generated: a wrong key costs no run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from loguru import logger
 
 from metrics.errors import UndefinedMetricError
 from vrp_tasks.attach.scorer import AttachedScorer, scorer_of
+from vrp_tasks.attach.settings import AttachSettings
 from vrp_tasks.errors import SetupError
 
 _DOCUMENTS = 5
@@ -30,9 +31,11 @@ def try_scoring(name: str, task: Any) -> None:
     Raises
     ------
     SetupError
-        If no score can be read for any of the first documents.
+        If no score can be read for any of the first documents, or a column is not there.
     """
     scorer = scorer_of(task)
+    if scorer is not None:
+        _check_columns(name, task, scorer.settings)
     if scorer is None or not scorer.rule.keys or _asks_a_judge(scorer):
         return
     docs = task.eval_docs if task.config.process_results_use_image else task.eval_docs_no_media
@@ -54,6 +57,16 @@ def try_scoring(name: str, task: Any) -> None:
             f"task {name}: no score can be read: {reasons[0]}. Set score and field in metadata.vrp "
             "(docs/tasks.md), or score: none for signals only."
         )
+
+
+def _check_columns(name: str, task: Any, settings: AttachSettings) -> None:
+    for key in ("group", "kind", "target"):
+        column = getattr(settings, key)
+        if column and ":" not in column and column not in task.features:
+            raise SetupError(
+                f"task {name}: metadata.vrp.{key} names the column {column!r}; the data set has "
+                f"{', '.join(task.features)}."
+            )
 
 
 def _asks_a_judge(scorer: AttachedScorer) -> bool:

@@ -203,6 +203,13 @@ def test_a_score_that_cannot_be_read_stops_before_generation(folder):
         evaluate(folder, ["vrp_lost"], limit=3)
 
 
+def test_a_column_that_is_not_there_stops_before_generation(folder):
+    text = (folder / "vrp_by_file.yaml").read_text().replace("vrp_by_file", "vrp_column")
+    (folder / "vrp_column.yaml").write_text(text.replace("image_id", "image_number"))
+    with pytest.raises(SetupError, match="group names the column 'image_number'; the data set has"):
+        evaluate(folder, ["vrp_column"], limit=3)
+
+
 def test_a_setting_for_no_task_is_refused(folder):
     with pytest.raises(SetupError, match="there is none among vrp_local_plain"):
         evaluate(folder, ["vrp_local_plain"], arguments=",label=parser", limit=3)

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets
+import pytest
 from datasets.naming import camelcase_to_snakecase
 from datasets.packaged_modules.parquet.parquet import Parquet
+from lmms_eval.api import task
 from PIL import Image
 
 from vrp_tasks.world import draw_scene
@@ -41,6 +43,14 @@ def fill(cache: Path) -> None:
     """Put every table into a cache of ``datasets``."""
     for table in tables():
         prepare(table, cache)
+
+
+def redirect(cache: Path, patch: pytest.MonkeyPatch) -> None:
+    """Have this process look there for data sets, as HF_DATASETS_CACHE does to a fresh one."""
+    patch.setenv("HF_DATASETS_CACHE", str(cache))
+    patch.setattr(datasets.config, "HF_DATASETS_CACHE", Path(cache))
+    # lmms-eval looks once per process
+    patch.setattr(task, "_resolve_hf_datasets_cache_dir", lambda: str(cache))
 
 
 def tables() -> Iterator[Table]:

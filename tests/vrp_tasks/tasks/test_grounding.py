@@ -148,8 +148,7 @@ def tables(tmp_path_factory):
         hub.prepare(table, folder / "datasets")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HUB_OFFLINE", "1")
-        patch.setenv("HF_DATASETS_CACHE", str(folder / "datasets"))
-        patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder / "datasets")
+        hub.redirect(folder / "datasets", patch)
         evaluator.simple_evaluate(
             model="paligemma",
             model_args=f"pretrained={CHECKPOINTS / MODELS['paligemma']},device_map=cpu,k=2",

@@ -13,7 +13,6 @@ import datasets
 import pyarrow.parquet as pq
 import pytest
 import torch
-from lmms_eval.api.task import _resolve_hf_datasets_cache_dir
 
 from metrics.records import SampleRecord
 from tests.vrp_tasks.tasks import hub
@@ -75,19 +74,11 @@ def world(tmp_path_factory):
     build(folder / "instances.json", draw_images(pictures, folder / "images"), folder / "coco", n=8)
     with judge(opinion) as (address, asked), pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HUB_OFFLINE", "1")
-        _data_sets_in(folder / "datasets", patch)
+        hub.redirect(folder / "datasets", patch)
         patch.setenv("VRP_COCO", str(folder / "coco"))
         patch.setenv("OPENAI_API_KEY", "any")
         patch.setenv("OPENAI_API_URL", address)
         yield asked
-    _resolve_hf_datasets_cache_dir.cache_clear()
-
-
-def _data_sets_in(folder, patch):
-    """What HF_DATASETS_CACHE does to a fresh process."""
-    patch.setenv("HF_DATASETS_CACHE", str(folder))
-    patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder)
-    _resolve_hf_datasets_cache_dir.cache_clear()
 
 
 def lmms_eval(*arguments):
@@ -265,12 +256,11 @@ def refused(tasks, data_sets=None, **options):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in options.items():
             patch.setenv(name, value)
-        _data_sets_in(data_sets or os.environ["HF_DATASETS_CACHE"], patch)
+        hub.redirect(data_sets or os.environ["HF_DATASETS_CACHE"], patch)
         patch.setattr(torch.nn.Module, "__init__", lambda *_: pytest.fail("a model was built"))
         _without_stock_tasks(patch)
         with pytest.raises(SystemExit) as stopped:
             lmms_eval("--model", "qwen2_vl", "--tasks", tasks, "--model_args", pretrained)
-    _resolve_hf_datasets_cache_dir.cache_clear()
     said = str(stopped.value)  # a text: Python prints it and exits with 1
     assert said.startswith("vrp-tasks: ")
     assert "\n" not in said
