@@ -167,7 +167,7 @@ def _only(
     values = set(usable.values())
     if len(values) == 1 and next(iter(values))[1]:  # one value under several names
         return tuple(usable), next(iter(values))[0]
-    unknown = [n for n, shape in shapes.items() if not outputs or shape and shape.kind == "any"]
+    unknown = [n for n, shape in shapes.items() if not outputs or (shape and shape.kind == "any")]
     if not usable and len(scored) == 1 and unknown:
         return (scored[0],), settings.field  # the first sample will tell
     raise SetupError(ambiguous(task, settings, names, list(usable), outputs))
