@@ -13,6 +13,7 @@ OUT ?= out
 LIMIT ?= 1000
 SWEEP ?= 240
 FAMILY ?= llava
+WORKERS ?= auto
 STEPS ?= 4200
 
 # One thread is the fastest for models of a million parameters.
@@ -40,8 +41,8 @@ format: $(INSTALLED) ## Format, and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: $(INSTALLED) ## Run the tests (no network, no GPU)
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q $(ARGS)
+test: $(INSTALLED) ## Run the tests (no network, no GPU) [WORKERS=n ARGS=...]
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile $(ARGS)
 
 # One run of lmms-eval, its output in a log. It exits 0 when a run fails: what counts is a manifest
 # newer than the start of the run.

@@ -1,21 +1,15 @@
-"""One evaluation that includes our tasks: checks before it, the run folder during and after it.
-
-`run_evaluation` stands around ``lmms_eval.evaluator.simple_evaluate``. A run without our tasks
-passes straight through.
-"""
+"""One evaluation that includes our tasks: its tasks, settings, cards and run folder."""
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,17 +22,14 @@ from metrics.record_card import card_of_records, signal_columns
 from metrics.records import IMAGES_FILE, SampleRecord
 from metrics.signals import BY_NAME
 from metrics.validity import check_signal
-from vrp_tasks.attach.plan import TaskPlan, plan_tasks
-from vrp_tasks.attach.preflight import check_names
+from vrp_tasks.attach.plan import TaskPlan
 from vrp_tasks.attach.scorer import describe_task, scorer_of
 from vrp_tasks.companions import COMPANIONS
 from vrp_tasks.errors import SetupError
-from vrp_tasks.preflight import check_before_loading, check_tasks, output_path
 from vrp_tasks.probe_file import save_probe
 from vrp_tasks.provenance import describe_model, last_parts, package_versions, peak_memory
 from vrp_tasks.run_folder import RunFolder
 from vrp_tasks.scoring import unlabelled
-from vrp_tasks.session_state import sessions
 from vrp_tasks.storage_plan import storage_plan
 from vrp_tasks.supervised import (
     PROBE_STATE,
@@ -48,72 +39,6 @@ from vrp_tasks.supervised import (
     transfer,
 )
 from vrp_tasks.thumbnails import Thumbnails
-
-
-def run_evaluation(module: ModuleType, stock: Callable, args: tuple, kwargs: dict) -> Any:
-    """Call ``simple_evaluate`` with our checks around it.
-
-    From the command line a SetupError becomes one line on stderr and exit code 1 (lmms-eval itself
-    would print a traceback and exit with 0).
-    """
-    if "evaluate" in module.__dict__ and not hasattr(module.__dict__["evaluate"], "_vrp_stock"):
-        module.__dict__["evaluate"] = _wrap_evaluate(module.__dict__["evaluate"])
-    asked = inspect.signature(stock).bind(*args, **kwargs).arguments
-    cli = asked.get("cli_args")
-    try:
-        check_names(asked)
-        check_before_loading(asked)
-        with _output_path(output_path(asked)):
-            return stock(**asked)
-    except SetupError as error:
-        if cli is None:
-            raise
-        raise SystemExit(f"vrp-tasks: {error}") from error
-
-
-_outputs: list[str | None] = []
-
-
-@contextmanager
-def _output_path(path: str | None) -> Iterator[None]:
-    _outputs.append(path)
-    try:
-        yield
-    finally:
-        _outputs.pop()
-
-
-def _wrap_evaluate(stock: Callable) -> Callable:
-    def evaluate(lm: object, task_dict: dict, *args: object, **kwargs: object) -> Any:
-        from lmms_eval.evaluator_utils import get_task_list
-
-        tasks = {
-            output.task_name: output.task
-            for output in get_task_list(task_dict)
-            if _is_ours(output.task)
-        }
-        if not tasks:
-            return stock(lm, task_dict, *args, **kwargs)
-        check_tasks(lm, tasks)
-        asked = inspect.signature(stock).bind(lm, task_dict, *args, **kwargs).arguments
-        plans = plan_tasks(lm, tasks, limit=asked.get("limit"), offset=asked.get("offset", 0))
-        session = Session(lm, tasks, plans, output=_outputs[-1] if _outputs else None)
-        sessions.append(session)
-        try:
-            results = stock(lm, task_dict, *args, **kwargs)
-            session.finish()
-        finally:
-            session.close()
-            sessions.remove(session)
-        return results
-
-    evaluate._vrp_stock = stock  # type: ignore[attr-defined]
-    return evaluate
-
-
-def _is_ours(task: Any) -> bool:
-    metadata = getattr(getattr(task, "config", None), "metadata", None)
-    return isinstance(metadata, dict) and bool(metadata.get("vrp"))
 
 
 class Session:

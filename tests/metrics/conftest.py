@@ -1,6 +1,13 @@
-"""Hypothesis without deadlines: the cores are shared."""
+"""What tests of the metrics share."""
 
-from hypothesis import settings
+import gc
 
-settings.register_profile("shared", deadline=None, max_examples=40)
-settings.load_profile("shared")
+import pytest
+
+
+@pytest.fixture(scope="module")
+def few_objects():
+    """Garbage collection made short: statsmodels asks for one in each adjustment."""
+    gc.freeze()
+    yield
+    gc.unfreeze()

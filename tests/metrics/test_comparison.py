@@ -19,6 +19,7 @@ def test_holm_by_hand():
     assert holm([0.03, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
 
 
+@pytest.mark.usefixtures("few_objects")
 @given(p_values)
 def test_adjustments(p):
     p = np.array(p)

@@ -32,6 +32,7 @@ def test_without_spread_there_is_no_order():
     assert shown(rank_intervals([0.7, 0.9], np.ones((2, 10)))) == [(1, 2), (1, 2)]
 
 
+@pytest.mark.usefixtures("few_objects")
 def test_all_intervals_hold_the_true_ranks_at_once():
     """Simulated: figures with known truth, noise of known size. Misses are rarer than alpha."""
     rng = np.random.default_rng(0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any, ClassVar
@@ -20,20 +20,14 @@ from lmms_eval.api.model import lmms
 from loguru import logger
 from tqdm import tqdm
 
-from vrp_tasks.adapters.stock import (
-    RecordingDocs,
-    clone_request,
-    patched_generate,
-    silent,
-    with_device,
-)
+from vrp_tasks.adapters.serving import GenerateHandler, serve
+from vrp_tasks.adapters.stock import silent, with_device
 from vrp_tasks.capture import Captured, probed_generate
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.capture.generate import STANDARD
 from vrp_tasks.capture.geometry import check_geometry
 from vrp_tasks.capture.observer import Subjects
 from vrp_tasks.companions import Companion, companions_for
-from vrp_tasks.errors import CaptureError
 from vrp_tasks.families import family_of
 from vrp_tasks.preflight import check_probe, probe_from, settings_from
 from vrp_tasks.provenance import center_crop
@@ -43,9 +37,6 @@ from vrp_tasks.session_state import active_session, session_or_none
 from vrp_tasks.signals import capture_arrays, capture_payload
 
 _SLICE = 64  # requests between two writes to the run folder
-
-# (prepared tensors, other options of `generate`, documents of the batch) -> sequences
-GenerateHandler = Callable[[dict[str, torch.Tensor], dict[str, Any], list[str]], torch.Tensor]
 
 
 class ProbedAdapter(lmms):
@@ -169,52 +160,8 @@ class ProbedAdapter(lmms):
         return sorted(indices, key=lambda i: (-len(self.tokenizer.encode(prompts[i])), prompts[i]))
 
     def serve(self, requests: list[Any], handler: GenerateHandler) -> list[str]:
-        """Send requests of one task through the stock adapter's own preparation and parsing.
-
-        Parameters
-        ----------
-        requests : list
-            Of one task and split.
-        handler : callable
-            Serves each call of ``model.generate``: takes the prepared tensors, the other options
-            and the documents of the batch (row numbers as strings); returns sequences as
-            ``generate`` does.
-
-        Returns
-        -------
-        list of str
-            The stock adapter's answers.
-        """
-        seen: list[Any] = []
-        failure: list[BaseException] = []
-        served = 0
-        task, split = requests[0].args[4], requests[0].args[5]
-
-        def generate(**options: Any) -> torch.Tensor:
-            nonlocal served
-            try:
-                inputs = {k: v for k, v in options.items() if isinstance(v, torch.Tensor)}
-                rest = {k: v for k, v in options.items() if k not in inputs}
-                rows = len(inputs["input_ids"])
-                docs = [str(doc) for doc in seen[served : served + rows]]
-                sequences = handler(inputs, rest, docs)
-            except Exception as error:
-                failure.append(error)  # llava_hf turns any error into an empty answer
-                raise
-            served += rows
-            return sequences
-
-        clones = [clone_request(request) for request in requests]
-        with self._recording_docs(task, split, seen), patched_generate(self.model, generate):
-            texts = super().generate_until(clones)
-        if failure:
-            raise failure[0]
-        if sorted(map(str, seen)) != sorted(str(r.doc_id) for r in requests) or len(seen) != served:
-            raise CaptureError(
-                f"{task}: {len(requests)} requests led to {served} captures of "
-                f"{len(seen)} documents; answers and signals cannot be paired."
-            )
-        return [text if isinstance(text, str) else text.text for text in texts]
+        """What `vrp_tasks.adapters.serving.serve` says, with this stock adapter."""
+        return serve(self, super().generate_until, requests, handler)
 
     def _capture_slice(
         self, requests: list[Any], bar: tqdm, companions: list[Companion]
@@ -316,16 +263,6 @@ class ProbedAdapter(lmms):
     def _stock_modules(self) -> list[Any]:
         modules = [sys.modules[base.__module__] for base in type(self).__mro__]
         return [m for m in modules if hasattr(m, "tqdm") and m.__name__ != __name__]
-
-    @contextmanager
-    def _recording_docs(self, task: str, split: str, seen: list[Any]) -> Iterator[None]:
-        """Note which document the stock adapter looks at, in its own order."""
-        before = self.task_dict[task]
-        self.task_dict[task] = {split: RecordingDocs(before[split], seen)}
-        try:
-            yield
-        finally:
-            self.task_dict[task] = before
 
 
 def _probed(session: Session, request: Any) -> bool:
