@@ -208,6 +208,15 @@ def test_the_response_cache_brings_signals_back(tmp_path):
     assert second[0].signals["probe"] is None
 
 
+def test_without_samples_consistency_is_undefined(tmp_path):
+    _, (_, _, records) = run_ours("llava_hf", tmp_path, limit=8, arguments="k=0")
+    names = ("self_consistency", "answer_agreement", "pairwise_agreement", "distinct_answers")
+    for record in records:
+        assert record.samples == []
+        assert {record.signals[name] for name in names} == {None}
+        assert {record.missing[name] for name in names} == {"no answers were sampled"}
+
+
 def test_a_probe_on_too_few_errors_says_so(tmp_path):
     _, (_, manifest, records) = run_ours("qwen2_vl", tmp_path, limit=8)
     reason = records[0].missing["probe"]

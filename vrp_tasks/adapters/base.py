@@ -235,6 +235,8 @@ class ProbedAdapter(lmms):
 
     def texts(self, tokens: list[list[int]]) -> list[str]:
         """Decoded answers."""
+        if not tokens:  # of nothing, `batch_decode` makes one empty text
+            return []
         return [t.strip() for t in self.tokenizer.batch_decode(tokens, skip_special_tokens=True)]
 
     @contextmanager
