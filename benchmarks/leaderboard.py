@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy.special import expit
 
 from leaderboard.cli import main as build
 from metrics.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
@@ -68,6 +69,8 @@ def write_run(folder: Path, *, n: int, seed: int) -> None:
     strengths = np.linspace(0, 1.5, len(SIGNALS))
     scores = rng.normal(size=(len(SIGNALS), n)) + strengths[:, None] * correct
     scores[::4] = scores[::4].round(1)  # every fourth with ties
+    for row, signal in zip(scores, SIGNALS, strict=True):
+        row[:] = _within(signal.bounds, row)
     entropy = 4 + rng.random((n, N_LAYERS))
     margins = rng.normal(size=(n, N_LAYERS + 1)).cumsum(axis=1)
     rows = [
@@ -89,6 +92,14 @@ def write_run(folder: Path, *, n: int, seed: int) -> None:
         files={RECORDS_FILE: entry},
     )
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest.to_json()), "utf-8")
+
+
+def _within(bounds: tuple[float, float], score: np.ndarray) -> np.ndarray:
+    """The same order, inside a signal's range."""
+    low, high = bounds
+    if np.isfinite(low):
+        return low + (high - low) * expit(score)
+    return high - np.exp(-score) if np.isfinite(high) else score
 
 
 def _record(

@@ -16,7 +16,7 @@ from metrics.bootstrap import auroc_estimate
 from metrics.correlation import point_biserial_estimate
 from metrics.discrimination import auroc, error_average_precision
 from metrics.errors import UndefinedMetricError
-from metrics.signals import BY_NAME, Access
+from metrics.signals import ANY, BOUNDS, BY_NAME, Access
 from metrics.validity import check_signal
 
 LEAST_PER_CLASS = 30
@@ -69,7 +69,7 @@ def score_signal(
     """Return what one signal is worth, after the validity check."""
     named = describe(name, control=control)
     if reason is None and score.size:
-        reason = check_signal(score)
+        reason = check_signal(score, bounds=BOUNDS.get(name, ANY))
     if reason is not None:
         return invalid_result(named, reason, samples)
     return scored_result(named, score, samples)

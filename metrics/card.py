@@ -107,7 +107,8 @@ def evaluate_card(
     samples : sequence of sequence of str, length n_samples, optional
         The K sampled answers, normalised; adds ``consistency``.
     probabilities : mapping of str to float array, optional
-        Scores that are probabilities as they stand, NaN where missing.
+        Scores that are probabilities as they stand, NaN where missing; of a signal that is
+        invalid, nothing is said.
     invalid : mapping of str to str, optional
         Signal -> why it was rejected; never scored.
     rng : numpy.random.Generator
@@ -136,10 +137,10 @@ def evaluate_card(
     >>> correct = rng.random(200) < 0.6
     >>> card = evaluate_card(
     ...     correct=correct, groups=list(map(str, range(200))), kinds=["all"] * 200,
-    ...     signals={"token_confidence": correct + rng.normal(size=200)}, rng=rng, n_resamples=200,
+    ...     signals={"probe": correct + rng.normal(size=200)}, rng=rng, n_resamples=200,
     ... )
     >>> card.n, card.signals[0].family, card.signals[0].auroc.value > 0.6
-    (200, 'confidence', True)
+    (200, 'probe', True)
     """
     label = np.asarray(correct, dtype=np.float64)
     labelled = _labelled(label)
@@ -171,7 +172,9 @@ def evaluate_card(
     valid = {r.name: columns[r.name] for r in results if r.name in columns and r.invalid is None}
     fusion = fuse(results, valid, run)
     fused = {name: scores for name, (part, scores) in fusion.items() if part.reason is None}
+    broken = {result.name for result in results if result.invalid is not None}
     stated = _columns("probabilities", probabilities or {}, labelled)
+    stated = {name: column for name, column in stated.items() if name not in broken}
     n_errors = int((~run.correct).sum())
     return Card(
         n=run.correct.size,

@@ -62,9 +62,7 @@ def card_of_records(
         answers=[record.answer for record in records],
         prompts=[record.prompt for record in records],
         samples=[[normalize_answer(text) for text in record.samples] for record in records],
-        probabilities={
-            name: signals[name] for name in STATED if name in signals and name not in invalid
-        },
+        probabilities={name: signals[name] for name in STATED if name in signals},
         rng=rng_for(records[0].task),
         n_resamples=n_resamples,
     )

@@ -5,10 +5,15 @@ Every signal is oriented so that higher means more likely correct, so no reader 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 Access = Literal["deployable", "oracle", "control"]
+Bounds = tuple[float, float]
+ANY: Bounds = (-math.inf, math.inf)
+_SHARE: Bounds = (0.0, 1.0)
+_NEGATED: Bounds = (-math.inf, 0.0)  # of what cannot be negative
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,7 @@ class Signal:
     ``family`` groups signals of one origin. ``access`` is "deployable" (needs no label), "oracle"
     (needs the true answer) or "control" (a baseline any signal has to beat); the three are never
     ranked in one table. ``headline`` marks the one that lmms-eval's own table shows per family.
+    ``bounds`` is the range that no value can leave, as oriented: what does is not that signal.
     A ``source`` without a paper is the method's own section.
     """
 
@@ -27,6 +33,7 @@ class Signal:
     access: Access
     source: str
     headline: bool = False
+    bounds: Bounds = ANY
 
 
 SIGNALS: tuple[Signal, ...] = (
@@ -37,12 +44,23 @@ SIGNALS: tuple[Signal, ...] = (
         "deployable",
         "method §2, paper eq. 3",
         True,
+        bounds=_NEGATED,
     ),
     Signal(
-        "spatial_entropy_normalized", "−H_s / ln S", "attention", "deployable", "method §2 (ours)"
+        "spatial_entropy_normalized",
+        "−H_s / ln S",
+        "attention",
+        "deployable",
+        "method §2 (ours)",
+        bounds=(-1.0, 0.0),
     ),
     Signal(
-        "cluster_count", "−C_k (attention)", "attention", "deployable", "method §2, paper eq. 2"
+        "cluster_count",
+        "−C_k (attention)",
+        "attention",
+        "deployable",
+        "method §2, paper eq. 2",
+        bounds=_NEGATED,
     ),
     Signal(
         "component_count",
@@ -50,6 +68,7 @@ SIGNALS: tuple[Signal, ...] = (
         "attention",
         "deployable",
         "method §2, arXiv v1 figure 5",
+        bounds=_NEGATED,
     ),
     Signal("entropy_evolution", "−ΔH_s total", "attention", "deployable", "method §2"),
     Signal("final_diffusion", "−ΔH_s, last layer", "attention", "deployable", "method §2"),
@@ -59,6 +78,7 @@ SIGNALS: tuple[Signal, ...] = (
         "attention",
         "deployable",
         "method §2; sinks after arXiv 2503.03321",
+        bounds=_NEGATED,
     ),
     Signal(
         "spatial_entropy_top_heads",
@@ -66,6 +86,7 @@ SIGNALS: tuple[Signal, ...] = (
         "attention",
         "deployable",
         "method §2 (top-k-heads variant)",
+        bounds=_NEGATED,
     ),
     Signal(
         "cluster_count_top_heads",
@@ -73,6 +94,7 @@ SIGNALS: tuple[Signal, ...] = (
         "attention",
         "deployable",
         "method §2 (top-k-heads variant)",
+        bounds=_NEGATED,
     ),
     Signal(
         "image_attention_mass",
@@ -80,6 +102,7 @@ SIGNALS: tuple[Signal, ...] = (
         "attention",
         "deployable",
         "method §2 (ours)",
+        bounds=_SHARE,
     ),
     Signal(
         "token_confidence",
@@ -88,18 +111,43 @@ SIGNALS: tuple[Signal, ...] = (
         "deployable",
         "method §3, paper eq. 7",
         True,
+        bounds=_NEGATED,
     ),
-    Signal("min_token_confidence", "min token confidence", "confidence", "deployable", "method §3"),
+    Signal(
+        "min_token_confidence",
+        "min token confidence",
+        "confidence",
+        "deployable",
+        "method §3",
+        bounds=_NEGATED,
+    ),
     Signal(
         "first_token_probability",
         "first-token probability",
         "confidence",
         "deployable",
         "method §3",
+        bounds=_SHARE,
     ),
-    Signal("first_token_margin", "first-token margin", "confidence", "deployable", "method §3"),
-    Signal("first_token_entropy", "−entropy, first token", "confidence", "deployable", "method §3"),
-    Signal("logit_entropy", "−logit entropy", "confidence", "deployable", "method §3"),
+    Signal(
+        "first_token_margin",
+        "first-token margin",
+        "confidence",
+        "deployable",
+        "method §3",
+        bounds=_SHARE,
+    ),
+    Signal(
+        "first_token_entropy",
+        "−entropy, first token",
+        "confidence",
+        "deployable",
+        "method §3",
+        bounds=_NEGATED,
+    ),
+    Signal(
+        "logit_entropy", "−logit entropy", "confidence", "deployable", "method §3", bounds=_NEGATED
+    ),
     Signal(
         "self_consistency",
         "self-consistency S_SC",
@@ -107,6 +155,7 @@ SIGNALS: tuple[Signal, ...] = (
         "deployable",
         "method §3, paper eq. 5",
         True,
+        bounds=_SHARE,
     ),
     Signal(
         "answer_agreement",
@@ -114,11 +163,31 @@ SIGNALS: tuple[Signal, ...] = (
         "consistency",
         "deployable",
         "method §3 (ours)",
+        bounds=_SHARE,
     ),
-    Signal("pairwise_agreement", "pairwise agreement", "consistency", "deployable", "method §3"),
-    Signal("distinct_answers", "−distinct answers", "consistency", "deployable", "method §3"),
     Signal(
-        "semantic_entropy", "−discrete semantic entropy", "consistency", "deployable", "method §3"
+        "pairwise_agreement",
+        "pairwise agreement",
+        "consistency",
+        "deployable",
+        "method §3",
+        bounds=_SHARE,
+    ),
+    Signal(
+        "distinct_answers",
+        "−distinct answers",
+        "consistency",
+        "deployable",
+        "method §3",
+        bounds=_NEGATED,
+    ),
+    Signal(
+        "semantic_entropy",
+        "−discrete semantic entropy",
+        "consistency",
+        "deployable",
+        "method §3",
+        bounds=_NEGATED,
     ),
     Signal("probe", "hidden-state probe (L2)", "probe", "deployable", "method §4", True),
     Signal("probe_l1", "probe (L1)", "probe", "deployable", "method §4"),
@@ -126,7 +195,14 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("probe_last5", "probe (last 5 layers)", "probe", "deployable", "method §4"),
     Signal("probe_last_answer", "probe, last answer token", "probe", "deployable", "method §4"),
     Signal("probe_mean_answer", "probe, mean answer token", "probe", "deployable", "method §4"),
-    Signal("loaded_probe", "probe fitted elsewhere", "probe", "deployable", "method §4 (transfer)"),
+    Signal(
+        "loaded_probe",
+        "probe fitted elsewhere",
+        "probe",
+        "deployable",
+        "method §4 (transfer)",
+        bounds=_SHARE,
+    ),
     Signal(
         "attention_features",
         "11 attention features (trees)",
@@ -161,3 +237,4 @@ SIGNALS: tuple[Signal, ...] = (
 )
 
 BY_NAME = {signal.name: signal for signal in SIGNALS}
+BOUNDS = {signal.name: signal.bounds for signal in SIGNALS}

@@ -20,7 +20,7 @@ from metrics.card import Card
 from metrics.errors import UndefinedMetricError
 from metrics.record_card import card_of_records, signal_columns
 from metrics.records import IMAGES_FILE, SampleRecord
-from metrics.signals import BY_NAME
+from metrics.signals import ANY, BOUNDS, BY_NAME
 from metrics.validity import check_signal
 from vrp_tasks.attach.plan import TaskPlan
 from vrp_tasks.attach.scorer import describe_task, scorer_of
@@ -144,7 +144,7 @@ class Session:
             self._probe[task]["cluster_grid"] = cluster_grid(self.folder, labelled)
         invalid = {}
         for name, values in signal_columns(records).items():
-            complaint = self._distrust(name) or check_signal(values)
+            complaint = self._distrust(name) or check_signal(values, bounds=BOUNDS.get(name, ANY))
             if complaint is not None and np.isnan(values).all():
                 complaint = f"{complaint}: {records[0].missing.get(name, 'no reason given')}"
             if complaint is not None:

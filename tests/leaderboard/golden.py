@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metrics.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
+from tests.signal_values import in_range
 
 KINDS = ("counting", "existence")
 
@@ -48,7 +49,7 @@ def make_records(
                 samples=[answer] * 7 + ["no"] * 3,
                 signals={
                     "spatial_entropy": -entropy[-1],
-                    "token_confidence": float(score),
+                    "token_confidence": float(in_range("token_confidence", score)),
                     "self_consistency": float(np.clip(round(0.7 + 0.1 * score, 1), 0.1, 1.0)),
                     "probe": float(score + rng.normal()),
                 },

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
+from tests.signal_values import in_range
+
 
 @dataclass(frozen=True)
 class Planted:
@@ -22,7 +24,8 @@ class Planted:
 def planted_run(rng, *, n_images=300, per_image=4, accuracy=0.7, auroc=None, image_share=0.5):
     """Gaussian signals with the AUROC asked for; answers of one image are correlated.
 
-    A signal is shift * correct + noise of unit variance, so its AUROC is Phi(shift / sqrt 2).
+    A signal is shift * correct + noise of unit variance, so its AUROC is Phi(shift / sqrt 2); the
+    map into its range keeps that.
     ``image_share`` of the variance that decides correctness, and of the signals' noise, belongs
     to the image.
     """
@@ -40,7 +43,7 @@ def planted_run(rng, *, n_images=300, per_image=4, accuracy=0.7, auroc=None, ima
         correct=correct.astype(float),
         groups=[f"image-{i}" for i in image],
         kinds=[("count", "colour")[i % 2] for i in range(n)],
-        signals={name: noise() + shift * correct for name, shift in shifts.items()},
+        signals={name: in_range(name, noise() + s * correct) for name, s in shifts.items()},
         auroc=auroc,
     )
 

@@ -65,7 +65,7 @@ def test_unlabelled_samples_are_left_out_and_counted(run):
 def test_missing_values_are_counted_per_signal(run):
     values = run.signals["probe"].copy()
     values[:7] = np.nan
-    card = _card(run, signals={"probe": values, "token_confidence": run.signals["probe"]})
+    card = _card(run, signals={"probe": values, "probe_l1": run.signals["probe"]})
     probe, whole = card.signals[:2]
     assert (probe.n, probe.n_missing, whole.n_missing) == (313, 7, 0)
     assert probe.auroc.value == auroc(run.correct[7:], values[7:])
@@ -73,14 +73,14 @@ def test_missing_values_are_counted_per_signal(run):
 
 
 def test_broken_signals_are_invalid_and_never_half(run):
-    flat = np.full(320, 6.356)
+    flat = np.full(320, -6.356)
     card = _card(
         run,
         signals={"spatial_entropy": flat, "probe": run.signals["probe"]},
         invalid={"probe": "vrp_shapes: rows do not sum to 1", "cluster_count": "no hook fired"},
     )
     by_name = {result.name: result for result in card.signals}
-    assert by_name["spatial_entropy"].invalid.startswith("constant over the run: 6.356")
+    assert by_name["spatial_entropy"].invalid.startswith("constant over the run: -6.356")
     assert by_name["probe"].invalid == "vrp_shapes: rows do not sum to 1"
     assert by_name["cluster_count"].invalid == "no hook fired"
     for name in ("spatial_entropy", "probe", "cluster_count"):
@@ -158,3 +158,10 @@ def test_refusals(run):
         _card(run, correct=np.full(320, 0.5))
     with pytest.raises(ValueError, match=r"`signals\[probe\]` must be of length 320.*length 2"):
         _card(run, signals={"probe": [1.0, 2.0]})
+
+
+def test_a_probability_outside_its_range_is_invalid_instead_of_ending_the_card(run):
+    values = {"first_token_probability": run.signals["probe"]}
+    card = _card(run, signals=values, probabilities=values)
+    assert card.signals[0].invalid.startswith("outside its range [0, 1]: ")
+    assert card.probabilities == ()

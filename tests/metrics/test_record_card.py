@@ -39,7 +39,7 @@ def records():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, size=90)
     return [
-        record(i, correct=int(y), value=None if i == 4 else float(y + rng.normal()))
+        record(i, correct=int(y), value=None if i == 4 else float(-np.exp(-y - rng.normal())))
         for i, y in enumerate(labels)
     ]
 

@@ -27,3 +27,17 @@ def test_a_uniform_map_in_single_precision_is_caught():
     uniform = np.full(50, math.log(576), np.float32) + np.float32(5e-7) * np.arange(-25, 25) / 25
     assert np.ptp(uniform) > 0
     assert check_signal(uniform).startswith("constant over the run")
+
+
+@pytest.mark.parametrize(
+    ("values", "bounds", "reason"),
+    [
+        ([0.0, 1.0], (0, 1), None),
+        ([0.5, 1 + 1e-9], (0, 1), None),
+        ([0.5, 1.5, math.nan], (0, 1), "outside its range [0, 1]: 0.5 … 1.5"),
+        ([-0.5, 0.5], (0, 1), "outside its range [0, 1]: -0.5 … 0.5"),
+        ([-3.0, 0.5], (-math.inf, 0), "outside its range [-inf, 0]: -3 … 0.5"),
+    ],
+)
+def test_values_outside_the_declared_range(values, bounds, reason):
+    assert check_signal(values, bounds=bounds) == reason
