@@ -3,7 +3,7 @@
 The usual way is eager attention with ``output_attentions`` and ``output_hidden_states``, and K
 separate sampled generations. Run on an idle machine:
 
-    python benchmarks/capture.py [--repeats 7] [--k 10] [--models mid-qwen2-vl …]
+    python -m benchmarks.capture [--repeats 7] [--k 10] [--models mid-qwen2-vl …]
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The naive way is one `generate` per dose under a hook. Both ways must give the same answers. Run on
 an idle machine:
 
-    python benchmarks/interventions.py [--repeats 5] [--layers 9 10 11]
+    python -m benchmarks.interventions [--repeats 5] [--layers 9 10 11]
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 
 import torch
-from capture import MID, TINY, mid, tiny
 from tabulate import tabulate
 from transformers import PreTrainedModel
 
+from benchmarks.capture import MID, TINY, mid, tiny
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.families import Family, family_of
 from vrp_tasks.interventions.ablation import ablated_units, n_units

@@ -24,9 +24,10 @@ SELECTIVE = (
     "chosen on other images; the coverage reached stands beside where ties push it elsewhere. "
     "The headline signal of each family is shown, and the first fusion; all are in the CSV."
 )
-FUSION = (
-    "Cross-fitted by image: logistic regression on z-scored signals. Weights: mean over folds ± "
-    "their standard deviation; correlated members share a weight in an arbitrary way."
+FUSION = "Cross-fitted by image: logistic regression on z-scored signals."
+WEIGHTS = (
+    "Of the z-scored signals: mean over folds ± standard deviation over folds. Correlated members "
+    "share a weight in an arbitrary way."
 )
 CONSISTENCY = (
     "AUROC of S_SC@k from the first k samples of one run, and how many answers with full agreement "
@@ -62,15 +63,26 @@ def selective_tables(board: Board, task: str) -> list[Table]:
 
 
 def fusion_tables(board: Board, task: str) -> list[Table]:
-    """Fusions of signals with their weights."""
-    mixed = any(result.is_mixed for _, result in board.of_task(task))
-    columns = ("model", "fusion", "AUROC", *(["AUROC in kind"] if mixed else []), "weights", "n")
+    """Fusions of signals; then their weights, a block per model."""
+    pairs = board.of_task(task)
+    mixed = any(result.is_mixed for _, result in pairs)
+    columns = ("model", "fusion", "AUROC", *(["AUROC in kind"] if mixed else []), "n")
     rows = [
         (text_cell(run.label), *_fusion_row(fusion, mixed=mixed))
-        for run, result in board.of_task(task)
+        for run, result in pairs
         for fusion in result.card.fusion
     ]
-    return _one("fusion", "Fusion of signals", task, columns, rows, FUSION)
+    tables = _one("fusion", "Fusion of signals", task, columns, rows, FUSION)
+    labels = list(
+        dict.fromkeys(f.label for _, r in pairs for f in r.card.fusion if f.reason is None)
+    )
+    if labels:
+        blocks = tuple(_weights(run, result.card.fusion, labels) for run, result in pairs)
+        title = task_title("Weights of the fusions", task)
+        heads = ("signal", *(text_cell(label).lines[0] for label in labels))
+        filled = tuple(block for block in blocks if block.rows)
+        tables.append(Table(f"weights-{task}", title, heads, filled, (WEIGHTS,)))
+    return tables
 
 
 def consistency_tables(board: Board, task: str) -> list[Table]:
@@ -137,17 +149,31 @@ def _at_coverage(accuracy: Estimate, reached: float | None, aim: float) -> Cell:
 def _fusion_row(fusion: Fusion, *, mixed: bool) -> tuple[Cell, ...]:
     label = text_cell(fusion.label)
     if fusion.reason is not None:
-        return (label, undefined_cell(fusion.reason), *[Cell(("",))] * (3 if mixed else 2))
-    members = zip(fusion.members, fusion.weights, fusion.weight_spread, strict=True)
-    weights = tuple(
-        f"{text_cell(BY_NAME[name].label if name in BY_NAME else name).lines[0]} "
-        f"{weight:+.2f} ± {spread:.2f}"
-        for name, weight, spread in members
-    )
+        return (label, undefined_cell(fusion.reason), *[Cell(("",))] * (2 if mixed else 1))
     notes = tuple(clean(f"left out: {name} ({reason})") for name, reason in fusion.left_out)
-    counts = Cell((f"{fusion.result.n} / {fusion.result.n + fusion.n_dropped}",))
+    counts = Cell((f"{fusion.result.n} / {fusion.result.n + fusion.n_dropped}",), notes=notes)
     figures = [fusion.result.auroc, *([fusion.result.within_kind_auroc] if mixed else [])]
-    return (label, *map(estimate_cell, figures), Cell(weights or ("",), notes=notes), counts)
+    return (label, *map(estimate_cell, figures), counts)
+
+
+def _weights(run: RunResult, fusions: Iterable[Fusion], labels: Iterable[str]) -> Block:
+    """A row per signal that entered any of the fusions, in their order."""
+    found: dict[str, dict[str, Cell]] = {}
+    for fusion in fusions:
+        if fusion.reason is not None:
+            continue
+        members = zip(fusion.members, fusion.weights, fusion.weight_spread, strict=True)
+        for name, weight, spread in members:
+            found.setdefault(name, {})[fusion.label] = Cell((f"{weight:+.2f} ± {spread:.2f}",))
+    rows = tuple(
+        (text_cell(_label(name)), *(cells.get(label, Cell(("",))) for label in labels))
+        for name, cells in found.items()
+    )
+    return Block(text_cell(run.label).lines[0], rows)
+
+
+def _label(name: str) -> str:
+    return BY_NAME[name].label if name in BY_NAME else name
 
 
 def _consistency_row(run: RunResult, result: TaskResult, counts: list[int]) -> tuple[Cell, ...]:

@@ -50,14 +50,19 @@ def test_selective_prediction_shows_the_coverage_that_ties_gave():
 
 
 def test_fusion_shows_weights_with_their_spread_and_who_was_left_out():
-    (table,) = fusion_tables(full_board(), "shapes")
+    table, weights = fusion_tables(full_board(), "shapes")
     (row,) = rows(table)
     assert row[1] == "all signals"
-    assert row[4] == r"token confidence +0.50 ± 0.10<br>self-consistency S\_SC -0.25 ± 0.05 (1)"
-    assert row[5] == "190 / 200"
+    assert row[4] == "190 / 200 (1)"
     assert r"(1) left out: spatial\_entropy (INVALID)" in to_markdown(table)
+    assert weights.columns == ("signal", "all signals")
+    assert rows(weights) == [
+        ["*m*", ""],
+        ["token confidence", "+0.50 ± 0.10"],
+        [r"self-consistency S\_SC", "-0.25 ± 0.05"],
+    ]
     (table,) = fusion_tables(full_board(fusion=(fused("one class only"),)), "shapes")
-    assert rows(table)[0][2:] == ["– (1)", "", "", ""]
+    assert rows(table)[0][2:] == ["– (1)", "", ""]
 
 
 def test_consistency_by_number_of_samples():
@@ -166,7 +171,7 @@ def test_the_card_of_a_run_holds_every_part_and_so_does_the_whole():
     card = [table.key for table in card_tables(board)]
     parts = [
         "controls-shapes", "calibration-shapes", "selective-shapes", "fusion-shapes",
-        "consistency-shapes", "lens-shapes", "transfer-m-shapes", "cost-shapes", "front-shapes",
+        "weights-shapes", "consistency-shapes", "lens-shapes", "transfer-m-shapes", "cost-shapes", "front-shapes",
     ]  # fmt: skip
     assert [key for key in card if key in parts] == parts
     assert card[0] == "run-m-shapes"
