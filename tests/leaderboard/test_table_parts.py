@@ -171,7 +171,8 @@ def test_the_card_of_a_run_holds_every_part_and_so_does_the_whole():
     card = [table.key for table in card_tables(board)]
     parts = [
         "controls-shapes", "calibration-shapes", "selective-shapes", "fusion-shapes",
-        "weights-shapes", "consistency-shapes", "lens-shapes", "transfer-m-shapes", "cost-shapes", "front-shapes",
+        "weights-shapes", "consistency-shapes", "lens-shapes",
+        "transfer-m-shapes", "cost-shapes", "front-shapes",
     ]  # fmt: skip
     assert [key for key in card if key in parts] == parts
     assert card[0] == "run-m-shapes"
