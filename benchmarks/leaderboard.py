@@ -22,11 +22,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy.special import expit
 
 from leaderboard.cli import main as build
 from metrics.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
 from metrics.signals import SIGNALS
+from tests.signal_values import in_range
 
 LIMIT_SECONDS = 60.0
 LIMIT_GIGABYTES = 2.0
@@ -70,7 +70,7 @@ def write_run(folder: Path, *, n: int, seed: int) -> None:
     scores = rng.normal(size=(len(SIGNALS), n)) + strengths[:, None] * correct
     scores[::4] = scores[::4].round(1)  # every fourth with ties
     for row, signal in zip(scores, SIGNALS, strict=True):
-        row[:] = _within(signal.bounds, row)
+        row[:] = in_range(signal.name, row)
     entropy = 4 + rng.random((n, N_LAYERS))
     margins = rng.normal(size=(n, N_LAYERS + 1)).cumsum(axis=1)
     rows = [
@@ -92,14 +92,6 @@ def write_run(folder: Path, *, n: int, seed: int) -> None:
         files={RECORDS_FILE: entry},
     )
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest.to_json()), "utf-8")
-
-
-def _within(bounds: tuple[float, float], score: np.ndarray) -> np.ndarray:
-    """The same order, inside a signal's range."""
-    low, high = bounds
-    if np.isfinite(low):
-        return low + (high - low) * expit(score)
-    return high - np.exp(-score) if np.isfinite(high) else score
 
 
 def _record(

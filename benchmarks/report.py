@@ -25,6 +25,7 @@ from metrics.signals import SIGNALS
 from tests.leaderboard import pictures
 from tests.leaderboard.chromium import Page
 from tests.leaderboard.golden import make_manifest, make_records
+from tests.signal_values import in_range
 
 LIMIT_MEGABYTES = 10.0
 LIMIT_SECONDS = 1.5
@@ -69,7 +70,7 @@ def write_synthetic_run(folder: Path, number: int, n: int) -> None:
             record,
             group=f"image-{i // 4}",
             prompt=record.prompt + " Look closely, then answer with a single word.",
-            signals={s.name: float(rng.normal()) for s in SIGNALS},
+            signals={s.name: float(in_range(s.name, rng.normal())) for s in SIGNALS},
             layers={q.name: rng.random(N_LAYERS + 1 - q.first).tolist() for q in QUANTITIES},
         )
         for i, record in enumerate(make_records(n, task=task, seed=number))
