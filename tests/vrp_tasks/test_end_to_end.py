@@ -14,7 +14,7 @@ from safetensors import safe_open
 from transformers import GenerationMixin
 
 from metrics.fitted_probe import fit_probe
-from metrics.records import IMAGES_FILE, SampleRecord
+from metrics.records import IMAGES_FILE, INTERVENTIONS_FILE, SampleRecord
 from metrics.signals import SIGNALS
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.probe_file import save_probe
@@ -377,13 +377,19 @@ def test_a_task_that_is_not_ours_gives_byte_identical_samples(tmp_path, plain_ta
 
 
 @pytest.mark.slow
+def sweep_answers(folder):
+    names = ("task", "doc_id", "intervention", "choice", "fill", "layer", "dose", "seed", "answer")
+    rows = pq.read_table(folder / INTERVENTIONS_FILE).to_pylist()
+    return sorted(str([row[name] for name in names]) for row in rows)
+
+
 def test_two_ranks_write_one_run(tmp_path):
     done = subprocess.run(
         [
             *(str(Path(sys.executable).parent / "torchrun"), "--nproc_per_node", "2"),
             *("--master_port", "29611", "-m", "lmms_eval", "--model", "qwen2_vl"),
             *("--model_args", f"pretrained={CHECKPOINTS / 'vrp-tiny-qwen2-vl'},device_map=cpu"),
-            *("--tasks", "vrp_shapes", "--limit", "9", "--batch_size", "1"),
+            *("--tasks", "vrp_shapes,vrp_shapes_robustness", "--limit", "9", "--batch_size", "1"),
             *("--output_path", str(tmp_path)),
         ],
         capture_output=True,
@@ -393,9 +399,14 @@ def test_two_ranks_write_one_run(tmp_path):
     )
     manifests = list(tmp_path.rglob("manifest.json"))
     assert len(manifests) == 1, done.stderr[-3000:]
-    _, manifest, records = read(manifests[0].parent)
+    folder, manifest, both = read(manifests[0].parent)
+    records = [r for r in both if r.task == "vrp_shapes"]
     assert [r.doc_id for r in records] == [str(i) for i in range(9)]
     assert {r.shard.split("-")[1] for r in records} == {"0", "1"}
     assert set(manifest["files"]) >= {"arrays-0-0.safetensors", "arrays-1-0.safetensors"}
-    _, (_, _, alone) = run_ours("qwen2_vl", tmp_path / "alone", limit=9)
-    assert [r.samples for r in records] == [r.samples for r in alone]
+    tasks = ["vrp_shapes", "vrp_shapes_robustness"]
+    evaluate("qwen2_vl", tasks, TASKS_FOLDER, output=tmp_path / "alone", limit=9)
+    (alone,) = (tmp_path / "alone").glob("*/*_vrp")
+    assert [r.samples for r in both] == [r.samples for r in read(alone)[2]]
+    assert len(sweep_answers(folder)) > 100
+    assert sweep_answers(folder) == sweep_answers(alone)
