@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--samples", type=int, default=300)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         runs = Path(folder) / "runs"
         for number in range(asked.runs):
             write_synthetic_run(runs / str(number), number, asked.samples)

@@ -22,7 +22,7 @@ from leaderboard.tables_published import published_table
 from leaderboard.tables_signals import signals_table
 from leaderboard.text import clean
 
-SCRIPTS = ("tables.js", "charts.js", "browser.js")
+SCRIPTS = ("tables.js", "charts.js", "browser.js", "anchors.js")
 
 
 def to_html(board: Board, *, published: bool = False) -> str:

@@ -213,3 +213,19 @@ def test_a_small_screen_does_not_scroll_sideways(page, width):
     page.show(width=width, height=800)
     page.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     assert page.run("document.documentElement.scrollWidth") <= width
+
+
+def test_links_land_on_their_part(page):
+    """Although what is out of view has an estimated height."""
+    targets = page.run("[...document.querySelectorAll('nav a')].map((link) => link.hash.slice(1))")
+    assert len(targets) > 10
+    settled = (  # frames, not seconds: a busy machine draws fewer
+        "new Promise((done) => { let n = 30;"
+        " const next = () => (n-- ? requestAnimationFrame(next) : done()); next(); })"
+    )
+    for target in ("runs-section", *targets[::4]):
+        page.run(f"location.hash = '#{target}'")
+        page.run(settled)
+        top = page.run(f"Math.round(document.getElementById('{target}').getBoundingClientRect().y)")
+        left = page.run("document.documentElement.scrollHeight - innerHeight - scrollY")
+        assert abs(top or 0) <= 1 or (top > 0 and left < 1), target

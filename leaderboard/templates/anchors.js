@@ -1,0 +1,17 @@
+// What is out of view has an estimated height until a frame shows it, so a jump is repeated until it has landed.
+const STEADY = 10;
+
+function settle(target, frames, steady) {
+  const before = scrollY;
+  target.scrollIntoView();
+  const now = Math.abs(scrollY - before) < 1 ? steady + 1 : 0;
+  if (frames > 0 && now < STEADY) requestAnimationFrame(() => settle(target, frames - 1, now));
+}
+
+function land() {
+  const target = document.getElementById(location.hash.slice(1));
+  if (target) settle(target, 60, 0);
+}
+
+addEventListener("hashchange", land);
+addEventListener("load", land);
