@@ -6,6 +6,7 @@ python docs/build_reference.py [--check]
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import sys
 from pathlib import Path
@@ -64,9 +65,18 @@ def page() -> str:
 
 
 def _signals() -> str:
-    rows = [f"| `{s.name}` | {s.label} | {s.family} | {s.access} | {s.source} |" for s in SIGNALS]
-    head = ["\n## Recorded signals\n", "| name | shown as | family | access | source |"]
-    return "\n".join([*head, "|---|---|---|---|---|", *rows]) + "\n"
+    rows = [
+        f"| `{s.name}` | {s.label} | {s.family} | {s.access} | {_range(*s.bounds)} | {s.source} |"
+        for s in SIGNALS
+    ]
+    head = ["\n## Recorded signals\n", "| name | shown as | family | access | range | source |"]
+    return "\n".join([*head, "|---|---|---|---|---|---|", *rows]) + "\n"
+
+
+def _range(low: float, high: float) -> str:
+    if low > -math.inf:
+        return f"[{low:g}, {high:g}]"
+    return "any" if high == math.inf else f"≤ {high:g}"
 
 
 def _entry(name: str, function: object) -> str:

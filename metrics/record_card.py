@@ -11,9 +11,9 @@ from metrics.answers import normalize_answer
 from metrics.card import Card, evaluate_card
 from metrics.records import SampleRecord
 
-# signals that are probabilities as they stand: the model's own of its first token, and the share of
-# samples that give the answer
-STATED = ("first_token_probability", "answer_agreement")
+# signals that are probabilities as they stand: the model's own of its first token, the share of
+# samples that give the answer, and what a probe fitted on another run says
+STATED = ("first_token_probability", "answer_agreement", "loaded_probe")
 
 
 def card_of_records(
