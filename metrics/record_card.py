@@ -62,7 +62,7 @@ def card_of_records(
         answers=[record.answer for record in records],
         prompts=[record.prompt for record in records],
         samples=[[normalize_answer(text) for text in record.samples] for record in records],
-        probabilities={name: signals[name] for name in STATED if name in signals},
+        probabilities={n: np.clip(signals[n], 0, 1) for n in STATED if n in signals},  # rounding
         rng=rng_for(records[0].task),
         n_resamples=n_resamples,
     )

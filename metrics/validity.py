@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 # a uniform map in float32 gives ln S give or take 1e-7
 RELATIVE_SPREAD = 1e-6
-ROUNDING = 1e-6
+ROUNDING = 1e-4  # sums of many probabilities in single precision
 
 
 def check_signal(
@@ -16,7 +16,7 @@ def check_signal(
     r"""Say why a signal may not be scored, or nothing if it may.
 
     Rejected: infinite values, no value at all, values outside the declared range by more than
-    rounding (:math:`10^{-6}`), and a signal that is constant over the run, where constant means
+    rounding (:math:`10^{-4}`), and a signal that is constant over the run, where constant means
     :math:`\max v - \min v \le 10^{-6} \max |v|`: a hook that catches a uniform map gives ln S to
     rounding error, and would read as AUROC 0.5.
 
