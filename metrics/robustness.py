@@ -261,11 +261,11 @@ def _crossing(doses: FloatArray, accuracy: FloatArray, drop: float) -> FloatArra
     """First dose at which each column has fallen by ``drop``; infinity where none has."""
     x = np.append(0.0, doses)
     target = accuracy[0] - drop
-    below = accuracy <= target
+    below = accuracy <= target + 1e-9  # a fall of exactly `drop` counts, whatever the rounding
     first = below.argmax(axis=0)
     columns = np.arange(accuracy.shape[1])
     before, after = accuracy[first - 1, columns], accuracy[first, columns]
-    share = (before - target) / np.where(before > after, before - after, 1.0)
+    share = np.clip((before - target) / np.where(before > after, before - after, 1.0), 0.0, 1.0)
     found = x[first - 1] + share * (x[first] - x[first - 1])
     crossing: FloatArray = np.where(below.any(axis=0), found, np.inf)
     return crossing

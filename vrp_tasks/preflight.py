@@ -171,6 +171,7 @@ def _suggestion(model_type: str) -> str:
 def check_tasks(lm: Any, tasks: dict[str, Any]) -> None:
     """Check, with model and data loaded, that every task of ours can be probed on this model."""
     from vrp_tasks.adapters.base import ProbedAdapter
+    from vrp_tasks.grounding.settings import GroundingSettings, regions_of
     from vrp_tasks.interventions.settings import SweepSettings
 
     first = next(iter(tasks))
@@ -189,3 +190,6 @@ def check_tasks(lm: Any, tasks: dict[str, Any]) -> None:
         wanted = task.config.metadata["vrp"]
         if isinstance(wanted, dict) and wanted.get("robustness"):
             SweepSettings.of(wanted["robustness"]).check(lm.model, family)
+        if isinstance(wanted, dict) and wanted.get("grounding"):
+            GroundingSettings.of(wanted["grounding"], task=name)
+            regions_of(wanted, task=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -84,7 +85,7 @@ class Session:
         fingerprint = {
             "model": self.model,
             "settings": self.settings,
-            "tasks": {name: str(task.VERSION) for name, task in tasks.items()},
+            "tasks": {name: _fingerprint(task) for name, task in tasks.items()},
             "versions": package_versions(),
         }
         name = last_parts(self.model["pretrained"])
@@ -235,6 +236,15 @@ def _fill_in(items: list[dict[str, Any]]) -> None:
             for name in names - set(item[part]):
                 item[part][name] = None
                 item["missing"].setdefault(name, item["missing"].get("capture", "not captured"))
+
+
+def _fingerprint(task: Any) -> list[str]:
+    """Version and our settings of a task: a run that was stopped goes on only under the same."""
+    settings = task.config.metadata["vrp"]
+    return [
+        str(task.VERSION),
+        json.dumps(settings, sort_keys=True, default=lambda value: getattr(value, "__name__", "")),
+    ]
 
 
 def _natural(doc_id: str) -> tuple[int, str]:

@@ -73,6 +73,17 @@ def test_dose_at_drop_is_interpolated():
     assert ten.value == pytest.approx(0.3)
 
 
+@pytest.mark.parametrize("n", [20, 60, 100, 240])
+def test_a_fall_of_exactly_the_drop_counts(n):
+    for start in range(n // 20, n + 1):  # 17/20 less 16/20 is 0.04999… in floating point
+        clean = np.arange(n) < start
+        fallen = (np.arange(n) < start - n // 20).astype(float)
+        response = DoseResponse(
+            np.array([0.3, 0.7]), np.stack([fallen] * 2, 1), clean.astype(float)
+        )
+        assert dose_at_drop(response, weights=weights_of(range(n))).value == pytest.approx(0.3)
+
+
 def test_the_bound_beyond_the_largest_dose_is_none():
     response = curve([0.99, 0.97, 0.955], n=300)
     found = dose_at_drop(response, weights=weights_of(range(300)))

@@ -36,7 +36,7 @@ class GroundingMaps:
         self,
         side: str,
         layers: np.ndarray,
-        boundary: np.ndarray | None,
+        boundary: np.ndarray | str,
         grid: tuple[int, int],
     ) -> None:
         """Add a map and its filtered form, both means over layers.
@@ -47,8 +47,8 @@ class GroundingMaps:
             Name of the plain form.
         layers : float array, shape (n_layers, height * width)
             Non-negative.
-        boundary : float array of that shape, or None
-            The same of the structural tokens after the image, None without such tokens.
+        boundary : float array of that shape, or str
+            The same of the structural tokens after the image, or why there is none.
         grid : (int, int)
             Height and width.
         """
@@ -65,10 +65,10 @@ class GroundingMaps:
                 self.missing[side + FILTERED] = str(undefined)
 
 
-def _filtered(layers: np.ndarray, boundary: np.ndarray | None) -> np.ndarray:
+def _filtered(layers: np.ndarray, boundary: np.ndarray | str) -> np.ndarray:
     """Mean over layers of what the boundary map leaves, scaled to sum to 1."""
-    if boundary is None:
-        raise UndefinedMetricError("no structural token follows the image")
+    if isinstance(boundary, str):
+        raise UndefinedMetricError(boundary)
     pairs = zip(layers, boundary, strict=True)
     left: np.ndarray = np.mean([boundary_filtered_map(*pair) for pair in pairs], axis=0)
     if not left.sum() > _LEAST_LEFT:

@@ -20,6 +20,8 @@ from vrp_tasks.grounding.maps import GroundingMaps
 from vrp_tasks.grounding.words import UnalignedError, Word, align_words
 
 KEY = "grounding"
+_NO_MARKERS = "no structural token follows the image"
+_SILENT_MARKERS = "the boundary markers activate no image token"
 _UNSEEN = "the question stands before the image, which its words do not attend to"
 _WORDS, _MARKERS = 0, 1  # rows of what `attention_to_image` returns
 
@@ -138,10 +140,10 @@ class PromptMaps(Observer):
         item: Captured,
     ) -> None:
         assert item.grid is not None
-        boundary = rows[:, _MARKERS] if len(prompt.markers) else None
+        boundary = rows[:, _MARKERS] if len(prompt.markers) else _NO_MARKERS
         found.add("attention.answer", answer, boundary, item.grid)
         arrays = item.extra.setdefault("arrays", {})
-        if boundary is not None:
+        if not isinstance(boundary, str):
             arrays["map_boundary"] = _stored(boundary)
         if prompt.reason is not None:
             found.lack("attention.prompt", prompt.reason)
@@ -164,7 +166,9 @@ class PromptMaps(Observer):
             grid=item.grid,
         )
         markers = activations.of_markers(ids[prompt.markers]).reshape(1, -1)
-        boundary = markers if len(prompt.markers) and markers.any() else None
+        boundary: np.ndarray | str = markers
+        if not markers.any():
+            boundary = _SILENT_MARKERS if len(prompt.markers) else _NO_MARKERS
         if item.tokens:
             answer = activations.of_token(item.tokens[0], len(ids))
             _add_activation(found, "activation.answer", answer, boundary, item.grid)
@@ -182,7 +186,7 @@ def _add_activation(
     found: GroundingMaps,
     side: str,
     activation: np.ndarray,
-    boundary: np.ndarray | None,
+    boundary: np.ndarray | str,
     grid: tuple[int, int],
 ) -> None:
     if activation.any():

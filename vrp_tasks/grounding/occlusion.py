@@ -24,10 +24,19 @@ Pixels = Callable[[Any, Image.Image], np.ndarray]
 
 
 def region_pixels(region: Region, window: Window) -> np.ndarray:
-    """Every pixel of the region that the model sees any part of, bool (height, width)."""
+    """Every pixel of the region that the model sees any part of, bool (height, width).
+
+    Raises
+    ------
+    UnmappedError
+        If there is none.
+    """
     seen = np.zeros((region.height, region.width), dtype=bool)
     seen[_visible(region, window)] = True
-    return region.pixels() & seen
+    found = region.pixels() & seen
+    if not found.any():
+        raise UnmappedError("the model sees no pixel of the region")
+    return found
 
 
 def elsewhere_pixels(region: Region, window: Window, *, seed: int) -> np.ndarray:
@@ -49,12 +58,10 @@ def elsewhere_pixels(region: Region, window: Window, *, seed: int) -> np.ndarray
     Raises
     ------
     UnmappedError
-        If no place was found.
+        If the model sees no pixel of the region, or no place was found.
     """
     own = region_pixels(region, window)
     rows, columns = np.flatnonzero(own.any(axis=1)), np.flatnonzero(own.any(axis=0))
-    if not len(rows):
-        raise UnmappedError("the model sees no whole pixel of the region")
     shape = own[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     ys, xs = _visible(region, window)
     room_y = ys.stop - ys.start - shape.shape[0] + 1
@@ -71,10 +78,24 @@ def elsewhere_pixels(region: Region, window: Window, *, seed: int) -> np.ndarray
 
 
 def blanked(image: Image.Image, pixels: np.ndarray) -> Image.Image:
-    """A copy with some pixels at the image's mean colour."""
-    values = np.array(image.convert("RGB"))
-    values[pixels] = np.rint(values.reshape(-1, 3).mean(axis=0)).astype(np.uint8)
+    """A copy with some pixels at the image's mean colour, opaque; transparency elsewhere stays.
+
+    What is transparent counts as white, as image processors show it.
+    """
+    if not image.has_transparency_data:
+        values = np.array(image.convert("RGB"))
+        values[pixels] = _mean_colour(values)
+        return Image.fromarray(values)
+    layered = image.convert("RGBA")
+    shown = Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered)
+    values = np.array(layered)
+    values[pixels] = [*_mean_colour(np.array(shown.convert("RGB"))), 255]
     return Image.fromarray(values)
+
+
+def _mean_colour(values: np.ndarray) -> np.ndarray:
+    colour: np.ndarray = np.rint(values.reshape(-1, 3).mean(axis=0)).astype(np.uint8)
+    return colour
 
 
 def occluded_request(request: Any, pixels: Pixels) -> Any:

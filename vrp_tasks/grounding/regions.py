@@ -62,6 +62,8 @@ class Region:
 
     def pixels(self) -> np.ndarray:
         """Bool (height, width): every pixel that the region touches."""
+        if self.covered.shape == (self.height, self.width):  # a mask: its rectangles are pixels
+            return self.covered.copy()
         edges = np.arange(self.width + 1.0), np.arange(self.height + 1.0)
         return self.share_inside(*edges) > 1e-9
 
@@ -88,7 +90,7 @@ def region_of(annotation: Mapping[str, Any] | None, size: tuple[int, int]) -> Re
     if annotation is None:
         raise UnmappedError("the sample has no annotated region")
     width, height = size
-    stated = tuple(int(side) for side in annotation["size"])
+    stated = _stated_size(annotation.get("size"))
     if stated != (width, height):
         raise UnmappedError(
             f"the annotation is of a {stated[0]} x {stated[1]} image, "
@@ -97,10 +99,24 @@ def region_of(annotation: Mapping[str, Any] | None, size: tuple[int, int]) -> Re
     mask = annotation.get("mask")
     if mask is not None:
         return _of_mask(np.asarray(mask, dtype=bool), width, height)
-    boxes = np.array(annotation.get("boxes") or [], dtype=np.float64).reshape(-1, 4)
-    if not len(boxes):
+    boxes = annotation.get("boxes")
+    if boxes is None or not len(boxes):
         raise UnmappedError("the sample has no annotated region")
-    return _of_boxes(boxes, width, height)
+    try:
+        corners = np.array(boxes, dtype=np.float64)
+    except (TypeError, ValueError):
+        corners = np.empty(0)
+    if corners.ndim != 2 or corners.shape[1] != 4:
+        raise UnmappedError("the annotated boxes are not lists of x0, y0, x1, y1")
+    return _of_boxes(corners, width, height)
+
+
+def _stated_size(size: Any) -> tuple[int, int]:
+    try:
+        width, height = (int(side) for side in size)
+    except (TypeError, ValueError):
+        raise UnmappedError("the annotation does not say the image's width and height") from None
+    return width, height
 
 
 def _of_mask(mask: np.ndarray, width: int, height: int) -> Region:

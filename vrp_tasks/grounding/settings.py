@@ -38,7 +38,11 @@ class GroundingSettings:
     @classmethod
     def of(cls, options: Any, *, task: str) -> GroundingSettings:
         """From the metadata; SetupError for what cannot be meant."""
-        given = options if isinstance(options, Mapping) else {}
+        if options is not True and not isinstance(options, Mapping):
+            raise SetupError(
+                f"{task}: grounding must be true or a mapping of settings, got {options!r}."
+            )
+        given = {} if options is True else options
         known = [field.name for field in fields(cls)]
         odd = sorted(set(given) - set(known))
         if odd:
@@ -46,6 +50,16 @@ class GroundingSettings:
                 f"{task}: grounding has no setting {', '.join(odd)}. Settings: {', '.join(known)}."
             )
         settings = cls(**given)
+        if not isinstance(settings.occlusion, bool):
+            raise SetupError(
+                f"{task}: grounding.occlusion must be true or false, got {settings.occlusion!r}."
+            )
+        for name in ("examples", "seed"):
+            value = getattr(settings, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise SetupError(
+                    f"{task}: grounding.{name} must be an integer >= 0, got {value!r}."
+                )
         try:
             groups = re.compile(settings.words or "()").groups
         except (re.error, TypeError) as error:

@@ -22,6 +22,9 @@ _FUNCTION_WORDS = """
 """
 # Words for the picture itself: every cell is part of it.
 _PICTURE_WORDS = "image images picture pictures photo photos photograph scene"
+_CONTRACTED = frozenset(
+    ["wo", "ai", "ca", "sha", "let"]
+)  # of "won't", "ain't", "can't", "shan't", "let's"
 STOP_WORDS = frozenset(_FUNCTION_WORDS.split() + _PICTURE_WORDS.split())
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
@@ -46,8 +49,15 @@ def content_words(question: str) -> list[tuple[str, int, int]]:
     return [
         (match.group().lower(), match.start(), match.end())
         for match in _WORD.finditer(question)
-        if match.group().lower() not in STOP_WORDS
+        if not _is_stop_word(match.group().lower())
     ]
+
+
+def _is_stop_word(word: str) -> bool:
+    """Contractions too: "what's", "isn't", "let's"."""
+    stem = re.split("['’]", word)[0]
+    stem = stem.removesuffix("n") if re.search("n['’]t$", word) else stem
+    return word in STOP_WORDS or (stem != word and stem in STOP_WORDS | _CONTRACTED)
 
 
 def align_words(tokenizer: Any, ids: list[int], question: str) -> list[Word]:

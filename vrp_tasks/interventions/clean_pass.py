@@ -159,8 +159,10 @@ class CleanPass:
         kwargs.pop("mm_encoder_outputs", None)  # the clean image, which `generate` has encoded
         ids = self.input_ids.repeat_interleave(rows, dim=0)
         handle = self.layers[0].register_forward_pre_hook(stop, with_kwargs=True)
-        prepared = self.model.prepare_inputs_for_generation(ids, is_first_iteration=True, **kwargs)
         try:
+            prepared = self.model.prepare_inputs_for_generation(
+                ids, is_first_iteration=True, **kwargs
+            )
             self.model(**prepared, return_dict=True)
         except _Embedded:
             pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+from torch.nn.functional import pad
 from torchvision.transforms.v2.functional import gaussian_blur
 from transformers import PretrainedConfig
 
@@ -61,7 +62,9 @@ def replaced_image(image: torch.Tensor, cells: torch.Tensor, *, fill: PixelFill)
     """A copy of one image, (3, height, width), without the content of some cells."""
     _, height, width = image.shape
     rows, columns = height // cells.shape[0], width // cells.shape[1]
-    chosen = cells.to(image.device).repeat_interleave(rows, dim=0).repeat_interleave(columns, dim=1)
+    covered = cells.to(image.device).repeat_interleave(rows, 0).repeat_interleave(columns, 1)
+    # an image that is no multiple of its patches has a margin that no cell shows
+    chosen = pad(covered, (0, width - covered.shape[1], 0, height - covered.shape[0]))
     if fill == "mean":
         instead = image.float().mean(dim=(1, 2), keepdim=True).expand_as(image)
     else:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from transformers import PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
 
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
@@ -106,9 +107,10 @@ class SweepSettings:
             raise SetupError(f"robustness must be true or a mapping of settings, got {given!r}.")
         given = dict(given)
         preset = given.pop("doses", PAPER)
-        if preset not in PRESETS:
+        if not isinstance(preset, str) or preset not in PRESETS:
             raise SetupError(
-                f"robustness: doses must be one of {', '.join(PRESETS)}, got {preset!r}."
+                f"robustness: doses must be one of {', '.join(PRESETS)}, got {preset!r}. Doses of "
+                "your own go under image_shares, unit_shares and unit_counts."
             )
         names = [field.name for field in fields(cls)]
         for name in given:
@@ -137,6 +139,9 @@ class SweepSettings:
             if getattr(self, name) != word:
                 legal = f'an integer >= 0 (or "{word}" for all of it)'
                 _check_each(name, getattr(self, name), lambda v: _is_count(v, 0), legal)
+        for name in ("interventions", "layers", "mask_layers"):
+            if not len(getattr(self, name)):
+                raise SetupError(f"robustness: {name} must not be empty.")
         least = {"seeds": FEWEST_SEEDS, "folds": 2, "min_errors": 1, "max_rows": 1}
         least |= {"max_samples": 1} if self.max_samples is not None else {}
         for name, low in least.items():
@@ -159,7 +164,13 @@ class SweepSettings:
         return (round(layer / (depth - 1) * last),)
 
     def check(self, model: PreTrainedModel, family: Family) -> None:
-        """Raise SetupError for a layer or a number of units that this model does not have."""
+        """Raise SetupError for a layer, unit number or attention window of this model."""
+        cache = DynamicCache(config=model.config.get_text_config())
+        if any(type(layer) is not DynamicLayer for layer in cache.layers):
+            raise SetupError(
+                "robustness: this model has layers with a sliding window; interventions need a "
+                "cache that keeps every position."
+            )
         layers = self.unit_layers(model, family)
         for layer in (*layers, *(() if isinstance(self.mask_layers, str) else self.mask_layers)):
             check_layer(model, family, layer)

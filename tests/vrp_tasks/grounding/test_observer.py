@@ -287,8 +287,8 @@ def test_a_prompt_with_two_images_has_no_maps():
 
 def test_maps_that_are_no_maps():
     found = GroundingMaps()
-    found.add("a", np.array([[1.0, np.nan]]), None, (1, 2))
-    found.add("b", np.array([[1.0, 1.0], [0.0, 0.0]]), None, (1, 2))
+    found.add("a", np.array([[1.0, np.nan]]), "none", (1, 2))
+    found.add("b", np.array([[1.0, 1.0], [0.0, 0.0]]), "none", (1, 2))
     found.add("c", np.array([[1.0, 3.0]]), np.array([[0.0, 0.0]]), (1, 2))
     assert list(found.maps) == ["c"]
     assert "not finite" in found.missing["a"]

@@ -55,7 +55,7 @@ def test_only_what_the_model_sees_is_blanked():
 def test_no_room_elsewhere_says_so():
     with pytest.raises(UnmappedError, match="no equal area"):
         elsewhere_pixels(region((0, 0, 40, 20)), WHOLE, seed=0)
-    with pytest.raises(UnmappedError, match="sees no whole pixel"):
+    with pytest.raises(UnmappedError, match="sees no pixel of the region"):
         elsewhere_pixels(region((0, 0, 5, 5)), Window(10, 0, 30, 30), seed=0)
 
 
@@ -138,3 +138,18 @@ def test_an_empty_reference_has_no_log_probability():
         )
     assert found[0] is None
     assert found[1] < 0
+
+
+def test_a_region_out_of_view_is_not_blanked():
+    with pytest.raises(UnmappedError, match="sees no pixel of the region"):
+        region_pixels(region((0, 0, 5, 5)), Window(10, 0, 30, 30))
+
+
+def test_transparency_outside_the_blanked_pixels_stays():
+    values = np.zeros((4, 6, 4), np.uint8)  # black; the left half transparent, so shown as white
+    values[:, 3:, 3] = 255
+    pixels = np.zeros((4, 6), bool)
+    pixels[0, 0] = pixels[0, 5] = True
+    found = np.array(blanked(Image.fromarray(values), pixels))
+    assert (found[pixels] == [128, 128, 128, 255]).all()
+    assert (found[~pixels] == values[~pixels]).all()

@@ -64,6 +64,10 @@ def test_pixels_are_all_that_a_box_touches():
         ({"boxes": [[1, 2, 4, 5]], "size": [24, 16]}, "of a 24 x 16 image, the image is 12 x 8"),
         ({"mask": np.zeros((8, 12)), "size": [12, 8]}, "mask is empty"),
         ({"mask": np.ones((12, 8)), "size": [12, 8]}, "mask has shape"),
+        ({"boxes": np.empty((0, 4)), "size": [12, 8]}, "no annotated region"),
+        ({"boxes": [[1, 2, 3]], "size": [12, 8]}, "are not lists of x0, y0, x1, y1"),
+        ({"boxes": [[1, 2, 3, "x"]], "size": [12, 8]}, "are not lists of x0, y0, x1, y1"),
+        ({"boxes": [[1, 2, 4, 5]]}, "does not say the image's width and height"),
     ],
 )
 def test_annotations_that_cannot_be_used_say_why(annotation, reason):

@@ -80,6 +80,10 @@ def test_settings():
         ({"words": "a(b"}, "no regular expression"),
         ({"words": 3}, "no regular expression"),
         ({"words": "ab"}, "must have one group, it has 0"),
+        ("yes", "grounding must be true or a mapping of settings, got 'yes'"),
+        ({"occlusion": "no"}, "occlusion must be true or false, got 'no'"),
+        ({"examples": "many"}, "examples must be an integer >= 0, got 'many'"),
+        ({"seed": -1}, "seed must be an integer >= 0, got -1"),
     ):
         with pytest.raises(SetupError, match=message):
             GroundingSettings.of(odd, task="t")

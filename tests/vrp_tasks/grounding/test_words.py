@@ -46,6 +46,11 @@ def test_function_words_and_words_for_the_picture_are_left_out():
     ]  # fmt: skip
 
 
+def test_contractions_of_function_words_are_left_out():
+    question = "What's there, isn't it? Who’s not won't let's? The dog's can't aren't"
+    assert [word for word, *_ in content_words(question)] == ["dog's"]
+
+
 def test_a_word_of_several_tokens_and_a_token_of_several_words():
     found = align(["USER", " tri", "ang", "le red", " star", "?"], "triangle red star?")
     assert found == {"triangle": (1, 2, 3), "red": (3,), "star": (4,)}

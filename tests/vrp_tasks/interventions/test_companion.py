@@ -229,6 +229,18 @@ def test_a_stopped_sweep_keeps_what_is_done_and_goes_on(tmp_path, monkeypatch):
     assert sorted(rows, key=key) == sorted(whole, key=key)
 
 
+def test_a_stopped_sweep_does_not_go_on_under_other_settings(tmp_path, monkeypatch):
+    def stop(*_args, **_more):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Robustness, "_handle", stop)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(adapter(), QUICK, tmp_path, limit=2)
+    sweep(adapter(), QUICK | {"layers": [3]}, tmp_path, limit=2)
+    assert len(list((tmp_path / "out").glob("*/*_vrp"))) == 2
+
+
 def test_too_few_errors_to_rank_on_is_said_and_controls_are_measured(tmp_path):
     settings = QUICK | {"min_errors": 200, "interventions": ["ablate_mlp"], "max_samples": 8}
     folder = sweep(adapter(), settings, tmp_path, limit=24)

@@ -8,7 +8,7 @@ from PIL import Image
 from tests.vrp_tasks.random_models import FAMILIES, batch_of, random_architecture
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import family_of
-from vrp_tasks.interventions.pixels import replaced_pixels
+from vrp_tasks.interventions.pixels import replaced_image, replaced_pixels
 
 
 def prepared(name):
@@ -95,3 +95,10 @@ def test_bad_cells_are_refused():
         replaced_pixels(config, family, inputs, [good, good])
     with pytest.raises(SetupError, match=r"cells of shape \(4, 8\) for a grid of \(8, 8\)"):
         replaced_pixels(config, family, inputs, [good, good, good[:4]])
+
+
+def test_a_margin_that_no_cell_shows_stays():
+    image = torch.rand(3, 30, 31, generator=torch.Generator().manual_seed(0))
+    changed = replaced_image(image, torch.ones(2, 2, dtype=bool), fill="mean")
+    assert (changed[:, :30, 30:] == image[:, :30, 30:]).all()
+    assert (changed[:, :30, :30] == image.mean(dim=(1, 2), keepdim=True)).all()

@@ -76,6 +76,9 @@ def test_variants_have_controls_of_equal_size():
         ({"unit_counts": [5, 5]}, "unit_counts names a value twice"),
         ({"unit_fills": ["noise"]}, "unit_fills must hold zero or mean, got 'noise'"),
         ({"pixel_fills": ["zero"]}, "pixel_fills must hold mean or blur"),
+        ({"doses": [0.1, 0.3]}, r"got \[0.1, 0.3\]. Doses of your own go under image_shares"),
+        ({"interventions": []}, "interventions must not be empty"),
+        ({"layers": []}, "layers must not be empty"),
         ({"seeds": 2}, "seeds must be an integer >= 3, got 2"),
         ({"max_samples": 0}, "max_samples must be an integer >= 1, got 0"),
     ],
@@ -84,6 +87,17 @@ def test_bad_settings_are_one_clear_line(options, message):
     with pytest.raises(SetupError, match=message) as caught:
         SweepSettings.of(options)
     assert "\n" not in str(caught.value)
+
+
+def test_a_sliding_window_is_refused_before_the_sweep():
+    model = random_architecture("qwen2_vl").model
+    text = model.config.get_text_config()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text, "layer_types", ["sliding_attention"] * text.num_hidden_layers)
+        patch.setattr(text, "sliding_window", 64)
+        with pytest.raises(SetupError, match="layers with a sliding window"):
+            SweepSettings().check(model, family_of(model.config))
+    SweepSettings().check(model, family_of(model.config))
 
 
 @pytest.mark.parametrize("name", ["vrp_shapes_robustness", "vrp_shapes_robustness_paper"])
