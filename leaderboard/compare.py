@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from leaderboard.gates import Pairs, changes_of
 from leaderboard.read import Run
 from leaderboard.tolerances import Tolerances, signal_of
 from leaderboard.verdicts import Gate, judge
 from metrics.records import SampleRecord
+from metrics.signals import ANY, BOUNDS
+from metrics.validity import check_signal
 
 SAMPLING = ("k", "temperature", "top_p", "top_k", "seed")
+LABELS = ("label", "labels")
 TASK_FIELDS = ("version", "split", "threshold", "generation")
 MAX_NAMED = 3
+MAX_MISSING = 0.10  # by which a run may lack a signal more often than the other
 
 
 class IncomparableError(ValueError):
@@ -123,19 +130,39 @@ def _tasks_differ(old: Run, new: Run) -> list[str]:
 
 def _settings_differ(old: Run, new: Run) -> list[str]:
     a, b = old.manifest.settings, new.manifest.settings
-    keys = [key for key in SAMPLING if a.get(key) != b.get(key)]
-    return [f"{key} ({a.get(key)} and {b.get(key)})" for key in keys]
+    found = [
+        f"{key} ({a.get(key)} and {b.get(key)})" for key in SAMPLING if a.get(key) != b.get(key)
+    ]
+    for key in LABELS:
+        names = [x.get(key) and Path(str(x.get(key))).name for x in (a, b)]  # a file may have moved
+        if names[0] != names[1]:
+            found.append(f"{key} ({names[0]} and {names[1]})")
+    return found
 
 
 def _rejected(tasks: Sequence[str], old: Run, new: Run, tolerances: Tolerances) -> list[str]:
     """Gates whose signal the validity gate rejected: a broken hook must not pass as no change."""
-    return [
-        f"{gate} on {task} is INVALID in the {side} run ({reason})"
-        for task in tasks
-        for gate in tolerances.margins
-        for side, run in (("old", old), ("new", new))
-        if (reason := run.manifest.invalid.get(f"{task}:{signal_of(gate)}"))
-    ]
+    found = []
+    for task in tasks:
+        for gate in tolerances.margins:
+            name = signal_of(gate)
+            for side, run, other in (("old", old, new), ("new", new, old)):
+                if name and (reason := _broken(name, task, run, other)):
+                    found.append(f"{gate} on {task} is INVALID in the {side} run ({reason})")
+    return found
+
+
+def _broken(name: str, task: str, run: Run, other: Run) -> str | None:
+    """Why a signal cannot be judged: rejected when it was recorded, or by its values here."""
+    if reason := run.manifest.invalid.get(f"{task}:{name}"):
+        return reason
+    own, others = (
+        np.array([r.signals.get(name) for r in x.of_task(task)], dtype=float) for x in (run, other)
+    )
+    missing, usual = np.isnan(own), np.isnan(others)
+    if missing.mean() > usual.mean() + MAX_MISSING:
+        return f"missing on {missing.sum()} of {own.size} samples, on {usual.sum()} of the other's"
+    return None if missing.all() else check_signal(own, bounds=BOUNDS.get(name, ANY))
 
 
 def _task_differs(task: str, old: Run, new: Run, pairs: Pairs) -> list[str]:
@@ -145,9 +172,10 @@ def _task_differs(task: str, old: Run, new: Run, pairs: Pairs) -> list[str]:
         for key in TASK_FIELDS
         if a.get(key) != b.get(key)
     ]
-    n_old, n_new = len(old.of_task(task)), len(new.of_task(task))
-    if not n_old == n_new == len(pairs):
-        found.append(f"{task}'s samples ({n_old} and {n_new}, {len(pairs)} labelled in both)")
+    labelled = [{r.identity: r.correct is not None for r in x.of_task(task)} for x in (old, new)]
+    if labelled[0] != labelled[1]:
+        counts = f"{len(labelled[0])} and {len(labelled[1])}, {len(pairs)} labelled in both"
+        found.append(f"{task}'s samples ({counts})")
     for field in ("prompt", "target", "group", "kind"):
         unequal = [x.doc_id for x, y in pairs if getattr(x, field) != getattr(y, field)]
         if unequal:

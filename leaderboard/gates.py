@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leaderboard.ranking import LEAST
 from leaderboard.read import Run
 from leaderboard.robustness_gate import area_change
 from leaderboard.tolerances import ACCURACY, ROBUSTNESS, Tolerances, signal_of
@@ -110,7 +111,21 @@ def _change(gate: str, sides: _Sides) -> Change:
     except UndefinedMetricError as undefined:
         nothing = Difference(Estimate.undefined(str(undefined)), None, None)
         return Change(gate, None, None, n, nothing)
+    few = _too_few(sides.correct) if gate != "accuracy" else None
+    if few is not None:
+        difference = Difference(Estimate.undefined(few), None, None)
     return Change(gate, old, new, n, difference)
+
+
+def _too_few(correct: np.ndarray) -> str | None:
+    """Why there is no verdict, if either run has fewer than 30 right or wrong answers."""
+    counts = [
+        (int(k), name)
+        for row in correct
+        for k, name in ((row.sum(), "right"), ((1 - row).sum(), "wrong"))
+    ]
+    least, name = min(counts)
+    return f"{least} {name} answers only: no verdict below {LEAST}" if least < LEAST else None
 
 
 Found = tuple[float | None, float | None, Difference]

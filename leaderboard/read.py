@@ -253,6 +253,9 @@ def _check_records(records: Sequence[SampleRecord], manifest: RunManifest) -> No
             raise RecordError(
                 f"task {task!r} has {count} records; the manifest field n_samples says {expected}."
             )
+    bare = [task for task, e in manifest.tasks.items() if e.get("n_samples") and task not in counts]
+    if bare:
+        raise RecordError(f"the manifest names the task {bare[0]!r}; there is no record of it.")
     identity, times = Counter(record.identity for record in records).most_common(1)[0]
     if times > 1:
         raise RecordError(f"the sample {identity} stands in the records {times} times.")

@@ -14,6 +14,7 @@ from metrics.errors import RecordError
 from metrics.records import LAYER_PREFIX, SIGNAL_PREFIX, TABLES, RunManifest
 from metrics.signals import BY_NAME
 
+MOST = 1e300  # what a float can hold
 FLAGS = ("correct", "clean_correct", "agrees")
 
 Check = Callable[[pa.DataType], bool]
@@ -177,8 +178,11 @@ def check_manifest(manifest: RunManifest) -> None:
     optional = {f"tasks.{task}.threshold": e.get("threshold") for task, e in manifest.tasks.items()}
     for key in ("seconds", "n_samples", "peak_memory_bytes"):
         optional[f"cost.{key}"] = manifest.cost.get(key)
+    optional["model.n_parameters"] = manifest.model.get("n_parameters")
     for name, value in optional.items():
         _require_number(value, name)
+    if manifest.settings.get("k") is not None:
+        _require(manifest.settings["k"], "settings.k", int, "an integer")
     _check_probes(manifest)
 
 
@@ -196,6 +200,13 @@ def _check_probe(found: dict[str, Any], name: str) -> None:
             _require(entry, f"{name}.{part}", dict, "an object")
             for figure in figures:
                 _require_number(entry.get(figure), f"{name}.{part}.{figure}")
+    own = found.get("probe", found)
+    _require(own, f"{name}.probe", dict, "an object")
+    layers = own.get("auroc_by_layer")
+    if layers is not None:
+        _require(layers, f"{name}.auroc_by_layer", list, "a list")
+        for value in layers:
+            _require_number(value, f"{name}.auroc_by_layer")
     shuffled = found.get("shuffled_label_aurocs")
     if shuffled is not None:
         _require(shuffled, f"{name}.shuffled_label_aurocs", list, "a list")
@@ -220,8 +231,11 @@ def _check_transfer(transfer: dict[str, Any]) -> None:
 
 def _require_number(value: object, name: str) -> None:
     """A number or null."""
-    if value is not None:
-        _require(value, name, (int, float), "a number")
+    if value is None:
+        return
+    _require(value, name, (int, float), "a number")
+    if isinstance(value, bool) or (isinstance(value, int | float) and not abs(value) < MOST):
+        raise RecordError(f"manifest field {name} must be a number, got {str(value)[:40]}.")
 
 
 def _require(value: object, name: str, kind: type | tuple[type, ...], legal: str) -> None:

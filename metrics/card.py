@@ -82,11 +82,14 @@ def evaluate_card(
     undefined ones carry their reason.
 
     Two fusions are fitted: ``fused_single_pass`` on all valid deployable signals of the families
-    attention, confidence, probe and lens, ``fused_all`` with consistency added. Oracles, controls
-    and supervised stress tests never enter. A probability of being correct is made by cross-fitted
-    Platt scaling from one signal of each origin, in the order fused_all, fused_single_pass, probe,
-    answer_agreement, token_confidence. That order is fixed beforehand, by how much each has seen:
-    the first is the one to use, and its figures did not choose it.
+    attention, confidence and lens, ``fused_all`` with consistency added. Oracles, controls and what
+    was itself fitted on labels (probes, stress tests) never enter: scores of a training row were
+    fitted on labels of the test fold, and a second regression finds that. A probability of being
+    correct is made by cross-fitted Platt scaling from one signal of each origin, in the order
+    fused_all, fused_single_pass, probe, answer_agreement, token_confidence; the probe's is a little
+    too good for the same reason (0.01 of AUROC on noise at 240 samples). That order is fixed
+    beforehand, by how much each has seen: the first is the one to use, and its figures did not
+    choose it.
 
     Parameters
     ----------

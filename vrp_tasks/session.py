@@ -239,12 +239,12 @@ def _fill_in(items: list[dict[str, Any]]) -> None:
 
 
 def _fingerprint(task: Any) -> list[str]:
-    """Version and our settings of a task: a run that was stopped goes on only under the same."""
-    settings = task.config.metadata["vrp"]
-    return [
-        str(task.VERSION),
-        json.dumps(settings, sort_keys=True, default=lambda value: getattr(value, "__name__", "")),
-    ]
+    """What a task asks and how: a run that was stopped goes on only under the same."""
+    config = task.config
+    asked = [config.metadata["vrp"], config.generation_kwargs, config.dataset_path]
+    asked += [config.dataset_name, len(task.eval_docs_no_media)]
+    name = lambda value: getattr(value, "__name__", "")  # noqa: E731
+    return [str(task.VERSION), *(json.dumps(part, sort_keys=True, default=name) for part in asked)]
 
 
 def _natural(doc_id: str) -> tuple[int, str]:

@@ -34,7 +34,7 @@ def damaged(records, share, seed=0):
     rng = np.random.default_rng(seed)
     labels = [r.correct and int(rng.random() >= share) for r in records]
     return [
-        replace(r, signals=r.signals | {"token_confidence": float(rng.normal())})
+        replace(r, signals=r.signals | {"token_confidence": -float(np.exp(rng.normal()))})
         for r in with_labels(records, labels)
     ]
 
@@ -144,7 +144,7 @@ def test_a_probability_that_no_longer_comes_true_regresses(tmp_path):
     new = with_labels(records, (scores > 0) & (scores < 1))
     old, new = (
         [
-            replace(r, signals=r.signals | {"token_confidence": float(s)})
+            replace(r, signals=r.signals | {"token_confidence": float(-np.exp(-s))})
             for r, s in zip(run, scores, strict=True)
         ]
         for run in (old, new)
@@ -179,18 +179,49 @@ def test_a_model_that_breaks_earlier_under_ablation_regresses_in_robustness_alon
     assert verdicts == {"accuracy": "unchanged within margin", "robustness": "regressed"}
 
 
-def test_a_gate_counts_the_samples_that_have_its_signal(tmp_path):
-    records = make_records(100)
-    partly = [
-        replace(
-            r, signals=r.signals | {"token_confidence": None}, missing={"token_confidence": "?"}
-        )
-        if i < 30
-        else r
+def lacking(records, n):
+    """The same without the signal on the first ``n`` samples."""
+    bare = {"signals": {"token_confidence": None}, "missing": {"token_confidence": "?"}}
+    return [
+        replace(r, signals=r.signals | bare["signals"], missing=bare["missing"]) if i < n else r
         for i, r in enumerate(records)
     ]
-    found = compare_runs(run_of(records, tmp_path), run_of(partly, tmp_path), BOTH)
-    assert [gate.change.n for _, gate in found.gates] == [100, 70]
+
+
+def test_a_gate_counts_the_samples_that_have_its_signal(tmp_path):
+    records = make_records(200)
+    old, new = run_of(records, tmp_path), run_of(lacking(records, 15), tmp_path)
+    assert [gate.change.n for _, gate in compare_runs(old, new, BOTH).gates] == [200, 185]
+
+
+def test_a_signal_that_one_run_lacks_or_broke_is_refused(tmp_path):
+    records = make_records(200)
+    old = run_of(records, tmp_path)
+    with pytest.raises(IncomparableError, match=r"INVALID in the new run \(missing on 30 of 200"):
+        compare_runs(old, run_of(lacking(records, 30), tmp_path), BOTH)
+    flat = [replace(r, signals=r.signals | {"token_confidence": -1.0}) for r in records]
+    with pytest.raises(IncomparableError, match=r"INVALID in the new run \(constant over the run"):
+        compare_runs(old, run_of(flat, tmp_path), BOTH)
+
+
+def test_below_thirty_errors_there_is_no_verdict_but_on_accuracy(tmp_path):
+    records = make_records(300)
+    few = with_labels(records, [i >= 12 for i in range(300)])
+    run = run_of(few, tmp_path)
+    verdicts = [(g.verdict, g.change.reason) for _, g in compare_runs(run, run, BOTH).gates]
+    assert verdicts == [
+        ("unchanged within margin", None),
+        ("cannot tell", "12 wrong answers only: no verdict below 30"),
+    ]
+
+
+def test_samples_without_a_label_in_both_runs_are_no_difference(tmp_path):
+    records = make_records(200)
+    bare = [replace(r, correct=None, score=None) if i < 20 else r for i, r in enumerate(records)]
+    run = run_of(bare, tmp_path)
+    assert [gate.change.n for _, gate in compare_runs(run, run, BOTH).gates] == [180, 180]
+    with pytest.raises(IncomparableError, match="shapes's samples"):
+        compare_runs(run, run_of(records, tmp_path), BOTH)
 
 
 def test_one_class_cannot_be_told(tmp_path):

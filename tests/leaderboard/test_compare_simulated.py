@@ -66,7 +66,7 @@ def model(right=RIGHT, strength=1.0):
 
     def draw(rng):
         correct = rng.random(N) < right
-        return correct, strength * correct + rng.normal(size=N)
+        return correct, -np.exp(-strength * correct - rng.normal(size=N))
 
     return draw
 

@@ -9,6 +9,7 @@ from metrics.card import evaluate_card
 from metrics.discrimination import auroc, error_average_precision, within_kind_auroc
 from metrics.proportions import effective_sample_size, wilson_interval
 from tests.metrics.planted import planted_run
+from tests.signal_values import in_range
 
 
 def _card(run, **changes):
@@ -165,3 +166,12 @@ def test_a_probability_outside_its_range_is_invalid_instead_of_ending_the_card(r
     card = _card(run, signals=values, probabilities=values)
     assert card.signals[0].invalid.startswith("outside its range [0, 1]: ")
     assert card.probabilities == ()
+
+
+def test_what_was_fitted_on_labels_does_not_enter_a_fusion(run):
+    """Its score of a training row has seen labels of the test fold."""
+    values = run.signals["probe"]
+    names = ("token_confidence", "answer_margin", "first_token_entropy", "probe", "probe_l1")
+    card = _card(run, signals={name: in_range(name, values) for name in names})
+    members = {name for fusion in card.fusion for name in fusion.members}
+    assert members == {"token_confidence", "answer_margin", "first_token_entropy"}

@@ -8,6 +8,7 @@ are wrong themselves (method §1). Every label that can be had is recorded and c
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,12 +61,20 @@ class LabelFile:
             for row in _rows(file):
                 try:
                     key = (_image(row["image"]), normalize_answer(row["text"]))
-                    self._labels[key] = row["label"].strip().lower()
+                    label = row["label"].strip().lower()
                 except (KeyError, TypeError, AttributeError):
                     raise SetupError(
                         f"labels={file}: every line needs image, text and label, got "
                         f"{str(row)[:80]!r}."
                     ) from None
+                if label not in ("yes", "no"):
+                    raise SetupError(
+                        f"labels={file}: a label must be yes or no, got {label[:40]!r}."
+                    )
+                if self._labels.setdefault(key, label) != label:
+                    raise SetupError(
+                        f"labels={file}: both yes and no for image {key[0]}, {row['text'][:80]!r}."
+                    )
 
     def reference(self, image: str, question: str) -> str | None:
         """The label of a question about an image; None if the file leaves it out."""
@@ -73,8 +82,8 @@ class LabelFile:
 
 
 def _rows(file: Path) -> Iterable[Any]:
-    text = file.read_text(encoding="utf-8")
     try:
+        text = file.read_text(encoding="utf-8")
         if text.lstrip().startswith("["):
             return list(json.loads(text))
         return [json.loads(line) for line in text.splitlines() if line.strip()]
@@ -85,7 +94,7 @@ def _rows(file: Path) -> Iterable[Any]:
 def _image(name: Any) -> str:
     """An image's name without folder and suffix; COCO's numbers without their prefix."""
     stem = Path(str(name)).stem
-    digits = stem.rsplit("_", 1)[-1]
+    digits = re.sub(r"^COCO_\w+?_(?=\d+$)", "", stem)
     return str(int(digits)) if digits.isdigit() else stem
 
 

@@ -13,6 +13,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from vrp_tasks.attach.scorer import AttachedScorer
 from vrp_tasks.errors import SetupError
 
 PREFIX = "vrp_"
@@ -106,6 +107,9 @@ def _variant_config(manager: Any, name: str, whole: str, variant: str) -> dict[s
     settings = metadata["vrp"]
     given = dict(settings) if isinstance(settings, Mapping) else {}
     metadata["vrp"] = given | {variant: given.get(variant) or True}
+    scorer = config.get("process_results")
+    if isinstance(scorer, AttachedScorer):  # it finds its task, so groups and targets, by this name
+        config["process_results"] = scorer.of_variant(name)
     return config | {"task": name, "metadata": metadata}
 
 

@@ -98,7 +98,8 @@ def wanted_subset(name: str, settings: Any, options: RunOptions) -> tuple[int, i
     """(how many, seed): the run's setting, else the task's."""
     if options.subset is not None:
         return options.subset, options.subset_seed
-    return subset_of(name, settings.get("subset") if isinstance(settings, Mapping) else None)
+    own = subset_of(name, settings.get("subset") if isinstance(settings, Mapping) else None)
+    return own and (own[0], options.subset_seed or own[1])
 
 
 def check_unlimited(name: str, limit: float | None, offset: int) -> None:

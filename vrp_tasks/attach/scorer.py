@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -75,6 +76,12 @@ class AttachedScorer:
                 f"task {self.task}: label repope needs the file of corrected labels: "
                 "metadata.vrp.labels, or the model argument labels=PATH."
             )
+
+    def of_variant(self, name: str) -> AttachedScorer:
+        """The same for a variant of the task; what it compares is shared with its aggregations."""
+        own = copy.copy(self)
+        own.task = name
+        return own
 
     def __call__(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
         """The base's results under its own names, then `reliability_results`."""

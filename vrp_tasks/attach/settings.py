@@ -14,6 +14,10 @@ from vrp_tasks.errors import SetupError
 NO_SCORE = "none"  # `score: none`: signals only
 LABELS = ("stock", "parser", "repope")
 PARSERS = ("yes_no",)
+_TEXTS = (
+    *("base", "field", "group", "kind", "target", "parser", "label", "labels"),
+    *("normalize", "check", "filter"),
+)
 _OTHERS = ("regions", "robustness", "grounding")  # read where they are used
 
 
@@ -98,6 +102,7 @@ def attach_settings(task: str, given: Mapping[str, Any]) -> AttachSettings:
             hint = f" Did you mean {near[0]}?" if near else f" Known: {', '.join(known)}."
             raise SetupError(f"task {task}: metadata.vrp has an unknown key {key!r}.{hint}")
     values = {key: value for key, value in given.items() if key in known and value is not None}
+    _check_types(task, values)
     score = values.pop("score", ())
     settings = AttachSettings(
         **values,
@@ -106,6 +111,19 @@ def attach_settings(task: str, given: Mapping[str, Any]) -> AttachSettings:
     )
     _check(task, settings)
     return settings
+
+
+def _check_types(task: str, values: Mapping[str, Any]) -> None:
+    legal: dict[str, tuple[Any, str]] = dict.fromkeys(_TEXTS, (str, "text"))
+    legal |= {
+        "aggregate": (bool, "true or false"),
+        "score": (str | list | tuple, "text, or several"),
+    }
+    for key, (kind, words) in legal.items():
+        if key in values and not isinstance(values[key], kind):
+            raise SetupError(
+                f"task {task}: metadata.vrp.{key} must be {words}, got {values[key]!r}."
+            )
 
 
 def _check(task: str, settings: AttachSettings) -> None:

@@ -213,3 +213,16 @@ def test_a_column_that_is_not_there_stops_before_generation(folder):
 def test_a_setting_for_no_task_is_refused(folder):
     with pytest.raises(SetupError, match="there is none among vrp_local_plain"):
         evaluate(folder, ["vrp_local_plain"], arguments=",label=parser", limit=3)
+
+
+def test_variants_keep_images_targets_and_parser(folder, tmp_path):
+    text = (folder / "vrp_by_file.yaml").read_text().replace("vrp_by_file", "vrp_pixels")
+    (folder / "vrp_pixels.yaml").write_text(text.replace("    group: image_id\n", ""))
+    evaluate(folder, ["vrp_pixels", "vrp_pixels_grounding"], tmp_path, arguments="", limit=8)
+    _, records = read(tmp_path)
+    plain, variant = (
+        [(r.doc_id, r.group, r.target, r.correct) for r in records if r.task == name]
+        for name in ("vrp_pixels", "vrp_pixels_grounding")
+    )
+    assert plain == variant
+    assert len({group for _, group, _, _ in plain}) == 2

@@ -42,11 +42,32 @@ def test_corrected_labels_are_found_by_image_and_question(file):
     [
         ("not json", "neither JSON nor JSON lines"),
         ('{"image": "a"}', "needs image, text and label"),
+        ('{"image": "a", "text": "b?", "label": "true"}', "must be yes or no, got 'true'"),
+        (
+            '{"image": "a", "text": "b?", "label": "yes"}\n'
+            '{"image": "a", "text": "B", "label": "no"}',
+            "both yes and no for image a",
+        ),
     ],
 )
 def test_a_file_of_another_form_is_refused(tmp_path, text, message):
     (tmp_path / "labels.jsonl").write_text(text)
     with pytest.raises(SetupError, match=message):
+        LabelFile(str(tmp_path / "labels.jsonl"))
+
+
+def test_names_that_end_alike_are_other_images(tmp_path):
+    rows = [
+        {"image": f"{n}_1.jpg", "text": "b?", "label": a} for n, a in (("x", "yes"), ("y", "no"))
+    ]
+    (tmp_path / "labels.json").write_text(json.dumps(rows))
+    labels = LabelFile(str(tmp_path / "labels.json"))
+    assert [labels.reference(f"{n}_1", "b?") for n in "xy"] == ["yes", "no"]
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path):
+    (tmp_path / "labels.jsonl").write_bytes('{"image": "ä"}'.encode("latin-1"))
+    with pytest.raises(SetupError, match="neither JSON nor JSON lines"):
         LabelFile(str(tmp_path / "labels.jsonl"))
 
 
