@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loguru import logger
+
+from vrp_tasks.attach.labels import LabelFile
 from vrp_tasks.attach.scorer import scorer_of
 from vrp_tasks.attach.subset import choose_rows, identities, restrict, subset_of
 from vrp_tasks.attach.trial import try_scoring
@@ -120,15 +123,46 @@ def _limited(total: int, limit: float | None, offset: int) -> range:
 
 
 def use_labels(tasks: Mapping[str, Any], options: RunOptions) -> None:
-    """Give the run's label settings to the tasks with a yes/no parser."""
+    """Give the run's label settings to the tasks with a yes/no parser.
+
+    A file of corrected labels goes to those tasks only of which it has a question; the others keep
+    their own label.
+
+    Raises
+    ------
+    SetupError
+        If no task has a parser, or the file has no question of any.
+    """
     if options.label is None and options.labels is None:
         return
-    scorers = [scorer for scorer in map(scorer_of, tasks.values()) if scorer is not None]
-    parsed = [scorer for scorer in scorers if scorer.settings.parser]
+    scorers = {name: scorer_of(task) for name, task in tasks.items()}
+    parsed = {n: scorer for n, scorer in scorers.items() if scorer and scorer.settings.parser}
     if not parsed:
         raise SetupError(
             "model arguments label and labels are for tasks with a yes/no parser (metadata.vrp."
             f"parser); there is none among {', '.join(tasks)}."
         )
-    for scorer in parsed:
-        scorer.use_labels(options.label, options.labels)
+    covered = set(parsed)
+    if options.labels is not None:
+        file = LabelFile(options.labels)
+        covered = {name for name in parsed if _has_question_of(file, tasks[name])}
+        if not covered:
+            raise SetupError(
+                f"labels={options.labels}: no question of {', '.join(parsed)} is in it. Images are "
+                "looked up by metadata.vrp.group, questions by the column question."
+            )
+    for name, scorer in parsed.items():
+        if name in covered:
+            scorer.use_labels(options.label, options.labels)
+        else:
+            logger.info(f"{name}: labels={options.labels} has none of its questions.")
+            scorer.use_labels(None if options.label == "repope" else options.label, None)
+
+
+def _has_question_of(file: LabelFile, task: Any) -> bool:
+    docs = task.eval_docs_no_media
+    if "question" not in docs.column_names:
+        return False
+    groups, _ = identities(task)
+    pairs = zip(groups, docs["question"], strict=True)
+    return any(file.reference(group, str(question)) is not None for group, question in pairs)

@@ -226,3 +226,22 @@ def test_variants_keep_images_targets_and_parser(folder, tmp_path):
     )
     assert plain == variant
     assert len({group for _, group, _, _ in plain}) == 2
+
+
+def test_a_file_of_labels_is_for_the_tasks_that_it_covers(folder, tmp_path):
+    text = (folder / "vrp_by_file.yaml").read_text().replace("vrp_by_file", "vrp_elsewhere")
+    (folder / "vrp_elsewhere.yaml").write_text(text.replace("group: image_id", "group: kind"))
+    asked = pq.read_table(folder / "questions.parquet", columns=["image_id", "question"])
+    rows = [
+        {"image": row["image_id"], "text": row["question"], "label": "yes"}
+        for row in asked.to_pylist()
+    ]
+    file = tmp_path / "labels.json"
+    file.write_text(json.dumps(rows))
+    arguments = f",label=repope,labels={file}"
+    evaluate(folder, ["vrp_by_file", "vrp_elsewhere"], tmp_path, arguments=arguments, limit=8)
+    manifest, _ = read(tmp_path)
+    assert manifest["tasks"]["vrp_by_file"]["labels"]["used"] == "repope"
+    assert manifest["tasks"]["vrp_elsewhere"]["labels"]["used"] == "stock"
+    with pytest.raises(SetupError, match="no question of vrp_elsewhere is in it"):
+        evaluate(folder, ["vrp_elsewhere"], arguments=arguments, limit=8)
