@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from vrp_tasks.attach.plan import plan_tasks
-from vrp_tasks.attach.preflight import check_names
+from vrp_tasks.attach.preflight import check_asked, tasks_asked_for
 from vrp_tasks.errors import SetupError
 from vrp_tasks.preflight import check_before_loading, check_tasks, output_path
 from vrp_tasks.session import Session
@@ -30,8 +30,10 @@ def run_evaluation(module: ModuleType, stock: Callable, args: tuple, kwargs: dic
     asked = inspect.signature(stock).bind(*args, **kwargs).arguments
     cli = asked.get("cli_args")
     try:
-        check_names(asked)
-        check_before_loading(asked)
+        ours = tasks_asked_for(asked)
+        if ours:
+            check_asked(ours, asked)
+            check_before_loading(ours, asked)
         with _output_path(output_path(asked)):
             return stock(**asked)
     except SetupError as error:

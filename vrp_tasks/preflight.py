@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,15 @@ from vrp_tasks.registration import ADAPTERS
 from vrp_tasks.run_folder import check_writable
 from vrp_tasks.run_options import run_options_from
 
-PREFIX = "vrp_"
 
-
-def check_before_loading(asked: dict[str, Any]) -> None:
-    """Check model id, checkpoint, settings and output folder if tasks of ours are asked for.
+def check_before_loading(ours: Collection[str], asked: Mapping[str, Any]) -> None:
+    """Check model id, checkpoint, settings and output folder.
 
     Parameters
     ----------
-    asked : dict
+    ours : collection of str
+        The tasks of ours that are asked for, one at least.
+    asked : mapping
         Arguments of ``simple_evaluate``.
 
     Raises
@@ -33,15 +34,14 @@ def check_before_loading(asked: dict[str, Any]) -> None:
     SetupError
         With one line that says what was wrong and what to do.
     """
-    names = [task for task in asked.get("tasks") or [] if isinstance(task, str)]
-    ours = [name for name in names if name.startswith(PREFIX)]
+    first = next(iter(ours))
     model = asked.get("model")
-    if not ours or not isinstance(model, str):
+    if not isinstance(model, str):
         return
     adapter = ADAPTERS.get(model)
     if adapter is None:
         raise SetupError(
-            f"--model {model} cannot be probed, and {ours[0]} needs a probed model. "
+            f"--model {model} cannot be probed, and {first} needs a probed model. "
             f"Models that can: {', '.join(sorted(ADAPTERS))}."
         )
     from lmms_eval.utils import simple_parse_args_string
@@ -52,7 +52,7 @@ def check_before_loading(asked: dict[str, Any]) -> None:
     adapter_class = getattr(importlib.import_module(module), name)
     settings_from(arguments)
     if run_options_from(arguments).subset is not None:
-        check_unlimited(ours[0], asked.get("limit"), asked.get("offset", 0))
+        check_unlimited(first, asked.get("limit"), asked.get("offset", 0))
     loaded = probe_from(arguments)
     pretrained = arguments.get("pretrained", adapter_class.default_checkpoint())
     config = check_checkpoint(str(pretrained), adapter_class.family_type, model=model)
@@ -63,7 +63,7 @@ def check_before_loading(asked: dict[str, Any]) -> None:
         check_writable(Path(output))
 
 
-def output_path(asked: dict[str, Any]) -> str | None:
+def output_path(asked: Mapping[str, Any]) -> str | None:
     """Where ``simple_evaluate`` was told to write, on the command line or by its tracker."""
     cli, tracker = asked.get("cli_args"), asked.get("evaluation_tracker")
     return getattr(cli, "output_path", None) or getattr(tracker, "output_path", None)

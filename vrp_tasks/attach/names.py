@@ -11,6 +11,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from vrp_tasks.attach.scorer import AttachedScorer
@@ -56,8 +57,6 @@ def _get_config(stock: Callable) -> Callable:
 
 
 def _load(stock: Callable) -> Callable:
-    whole = ("metadata", "process_results")  # what only a whole configuration has
-
     def load(self: Any, name_or_config: Any = None, *args: Any, **kwargs: Any) -> Any:
         if isinstance(name_or_config, str):
             register(self, name_or_config)
@@ -65,7 +64,7 @@ def _load(stock: Callable) -> Callable:
             name = name_or_config["task"]
             if name not in self.task_index:
                 name_or_config = _built(self, name, name_or_config)
-            if not set(whole) <= set(name_or_config):
+            if not _is_whole(name_or_config):
                 register(self, name)
         return stock(self, name_or_config, *args, **kwargs)
 
@@ -120,18 +119,63 @@ def _built(manager: Any, name: str, config: Any) -> Any:
     return attached_config(manager, name, config) if is_attachment(config) else config
 
 
-def expanded(manager: Any, names: Any) -> Iterator[str]:
-    """Names of single tasks behind names, patterns, groups and tags."""
-    for name in names:
-        if any(c in name for c in "*?["):
-            yield from expanded(manager, fnmatch.filter(manager.all_tasks, name))
-            continue
-        register(manager, name)
-        entry = manager.task_index.get(name)
-        if entry is None or entry["type"] in ("task", "python_task"):
-            yield name
-            continue
-        parts = entry["task"]
-        if parts == -1:
-            parts = manager._get_config(name)["task"]
-        yield from expanded(manager, [p if isinstance(p, str) else p["task"] for p in parts])
+def _is_whole(config: Mapping[str, Any]) -> bool:
+    """Whether it has what only a whole configuration has."""
+    return "metadata" in config and "process_results" in config
+
+
+def config_of(manager: Any, name: str, own: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a task as `expanded` yields it; as lmms-eval will load it."""
+    if name not in manager.task_index:
+        own = _built(manager, name, own)
+        if not _is_whole(own):
+            register(manager, name)
+    known = manager._get_config(name) if name in manager.task_index else {}
+    return {**known, **own}
+
+
+def expanded(manager: Any, names: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Single tasks that are not lmms-eval's own, behind names, patterns, groups and tags.
+
+    Yields
+    ------
+    name : str
+    own : dict
+        What a group's YAML says of the task beside its name; empty as a rule.
+    """
+    for part in names:
+        if not isinstance(part, str):  # written into a group's YAML
+            own = {key: value for key, value in part.items() if key != "task"}
+            inline = part.get("task")
+            if isinstance(inline, str) and inline not in manager.task_index and own:
+                yield inline, own
+            elif isinstance(inline, str):
+                yield from ((name, inner | own) for name, inner in expanded(manager, [inline]))
+            else:
+                yield from expanded(manager, inline or [])
+        elif any(c in part for c in "*?["):
+            yield from expanded(manager, fnmatch.filter(manager.all_tasks, part))
+        else:
+            yield from _expanded_name(manager, part)
+
+
+def _expanded_name(manager: Any, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    register(manager, name)
+    entry = manager.task_index.get(name)
+    if entry is None or _is_stock(entry):
+        return
+    if entry["type"] in ("task", "python_task"):
+        yield name, {}
+        return
+    parts = entry["task"]
+    if parts == -1:
+        parts = manager._get_config(name)["task"]
+    yield from expanded(manager, parts)
+
+
+def _is_stock(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of the index comes from a YAML of lmms-eval's own."""
+    from lmms_eval import tasks
+
+    path = entry.get("yaml_path")
+    return isinstance(path, str) and Path(tasks.__file__).parent in Path(path).parents

@@ -5,7 +5,7 @@ lmms-eval asks after that, five times, and prints a traceback that ends in ``Ret
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ _OF_LMMS_EVAL = (
 )
 
 
-def check_task_data(task: str, config: Mapping[str, Any]) -> None:
-    """See that the data set of a task's configuration can be loaded.
+def check_task_data(task: str, config: Mapping[str, Any]) -> Collection[str] | None:
+    """See that the data set of a task's configuration can be loaded; its columns, if it says them.
 
     Raises
     ------
@@ -28,18 +28,20 @@ def check_task_data(task: str, config: Mapping[str, Any]) -> None:
         Naming task, data set, reason and what to do.
     """
     path, options = config.get("dataset_path"), dict(config.get("dataset_kwargs") or {})
-    if not path or path in _FORMATS or "builder_script" in options:
-        return
+    if not path or "builder_script" in options:
+        return None
     if options.get("load_from_disk"):
         if not Path(path).is_dir():
             raise SetupError(f"task {task}: its data set {path} is no folder. Check the path.")
-        return
+        return None
     options = {key: value for key, value in options.items() if key not in _OF_LMMS_EVAL}
-    check_data(task, path, config.get("dataset_name"), **options)
+    return check_data(task, path, config.get("dataset_name"), **options)
 
 
-def check_data(task: str, path: str, name: str | None = None, **options: Any) -> None:
-    """See that one configuration of a data set can be loaded.
+def check_data(
+    task: str, path: str, name: str | None = None, **options: Any
+) -> Collection[str] | None:
+    """See that one configuration of a data set can be loaded; its columns, if it says them.
 
     Parameters
     ----------
@@ -60,18 +62,22 @@ def check_data(task: str, path: str, name: str | None = None, **options: Any) ->
 
     cache = _resolve_hf_datasets_cache_dir()
     try:
-        datasets.load_dataset_builder(path, name, cache_dir=cache, **options)
+        builder = datasets.load_dataset_builder(path, name, cache_dir=cache, **options)
     except Exception as error:  # of datasets, huggingface_hub, its HTTP library or the network
         shown = f"{path} ({name})" if name else path
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise SetupError(
-            f"task {task}: its data set {shown} cannot be loaded: {reason}. {_advice(error, cache)}"
+            f"task {task}: its data set {shown} cannot be loaded: {reason}. "
+            f"{_advice(error, path, cache)}"
         ) from error
+    return builder.info.features
 
 
-def _advice(error: Exception, cache: str) -> str:
+def _advice(error: Exception, path: str, cache: str) -> str:
     from huggingface_hub.errors import LocalTokenNotFoundError
 
+    if path in _FORMATS:
+        return "Check data_files in its dataset_kwargs."
     if isinstance(error, LocalTokenNotFoundError):
         return "Log in once with `hf auth login`, or set HF_TOKEN."
     return (

@@ -56,7 +56,14 @@ class ScoreRule:
             With the reason, if there is none.
         """
         if self.function is not None:
-            value = self.function(doc, answer, dict(results))
+            try:
+                value = self.function(doc, answer, dict(results))
+            except UndefinedMetricError:
+                raise
+            except Exception as error:  # of the user's code; the answer keeps its signals
+                raise UndefinedMetricError(
+                    f"the score function failed: {type(error).__name__}: {error}"
+                ) from error
             return _number(value, "the score function's value")
         if not self.keys:
             raise UndefinedMetricError("the task has no reference answers")

@@ -1,18 +1,24 @@
-"""Columns looked up and one answer scored before any is generated: a wrong key costs no run."""
+"""Columns looked up and one answer scored before any is generated: a wrong key costs no run.
+
+Functions that the settings name are called too: they must bear an empty answer, as models give it.
+"""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Collection
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from lmms_eval.api.task import ConfigurableTask
 from loguru import logger
 
 from metrics.errors import UndefinedMetricError
 from vrp_tasks.attach.scorer import AttachedScorer, scorer_of
-from vrp_tasks.attach.settings import AttachSettings
+from vrp_tasks.attach.settings import AttachSettings, function_at
 from vrp_tasks.errors import SetupError
+from vrp_tasks.scoring import Item
 
 _DOCUMENTS = 5
 _JUDGES = ("llm_judge", "openai", "requests.post")  # a trial would ask them
@@ -26,26 +32,75 @@ def try_scoring(name: str, task: Any) -> None:
     name : str
         The task's.
     task : lmms-eval task
-        With its data set. Nothing is tried on a task that is not attached, or asks a judge.
+        With its data set. No score is tried where a judge would be asked.
 
     Raises
     ------
     SetupError
-        If no score can be read for any of the first documents, or a column is not there.
+        If no score can be read for any of the first documents, a column is not there, or a
+        function of the settings fails.
     """
     scorer = scorer_of(task)
-    if scorer is not None:
-        _check_columns(name, task, scorer.settings)
-    if scorer is None or not scorer.rule.keys or _asks_a_judge(scorer):
+    if scorer is None:
+        _try_own(name, task)
         return
+    check_columns(name, task.features, scorer.settings)
+    docs = _first_documents(task)
+    for key in ("group", "kind", "target"):
+        path = getattr(scorer.settings, key)
+        if path and ":" in path:
+            for doc in docs:
+                _call(name, key, path, doc)
+    if scorer.rule.labelled and not _asks_a_judge(scorer):
+        _try_reading(name, task, scorer, docs)
+
+
+def _first_documents(task: Any) -> list[Any]:
     docs = task.eval_docs if task.config.process_results_use_image else task.eval_docs_no_media
+    return list(islice((doc for doc in docs if doc is not None), _DOCUMENTS))
+
+
+def _call(name: str, key: str, path: str, *arguments: Any) -> Any:
+    """Call a function of the settings; what it raises becomes one line."""
+    function: Callable[..., Any] = function_at(path)
+    try:
+        return function(*arguments)
+    except UndefinedMetricError:
+        return None
+    except Exception as error:  # of the user's code
+        raise SetupError(
+            f"task {name}: metadata.vrp.{key}, {path}, fails on one of the first documents: "
+            f"{type(error).__name__}: {error}. The document has {', '.join(arguments[0])}."
+        ) from error
+
+
+def _try_own(name: str, task: Any) -> None:
+    """See that a task with a scorer of its own returns what we read."""
+    score = ConfigurableTask.process_results.__wrapped__  # without five attempts
+    for doc in _first_documents(task)[:1]:
+        try:
+            found = score(task, doc, [""])
+        except Exception as error:  # noqa: BLE001 - it may not be made for an empty answer
+            logger.debug(f"{name}: the trial of its scorer failed: {error!r}")
+            return
+        if not isinstance(found, dict) or not isinstance(found.get("accuracy"), Item):
+            raise SetupError(
+                f"task {name}: metadata.vrp names no base task, and its process_results does not "
+                "return reliability_results. Add base: TASK under metadata.vrp (docs/tasks.md)."
+            )
+
+
+def _try_reading(name: str, task: Any, scorer: AttachedScorer, docs: list[Any]) -> None:
     reasons: list[str] = []
-    for doc in islice((doc for doc in docs if doc is not None), _DOCUMENTS):
+    for doc in docs:
         try:
             own = scorer.base.results(doc, "", task)
         except Exception as error:  # noqa: BLE001 - a scorer may not be made for an empty answer
             logger.debug(f"{name}: the trial of its scorer failed: {error!r}")
             return
+        if scorer.rule.function is not None:
+            _call(name, "score", scorer.settings.score[0], doc, "", dict(own))
+            continue
         try:
             scorer.rule.read(doc, "", own)
         except UndefinedMetricError as undefined:
@@ -59,13 +114,14 @@ def try_scoring(name: str, task: Any) -> None:
         )
 
 
-def _check_columns(name: str, task: Any, settings: AttachSettings) -> None:
+def check_columns(name: str, columns: Collection[str], settings: AttachSettings) -> None:
+    """Raise SetupError if a setting names a column that is not there."""
     for key in ("group", "kind", "target"):
         column = getattr(settings, key)
-        if column and ":" not in column and column not in task.features:
+        if column and ":" not in column and column not in columns:
             raise SetupError(
                 f"task {name}: metadata.vrp.{key} names the column {column!r}; the data set has "
-                f"{', '.join(task.features)}."
+                f"{', '.join(columns)}."
             )
 
 

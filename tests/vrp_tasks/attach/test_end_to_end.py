@@ -210,6 +210,46 @@ def test_a_column_that_is_not_there_stops_before_generation(folder):
         evaluate(folder, ["vrp_column"], limit=3)
 
 
+@pytest.mark.parametrize("key", ["score", "group", "kind", "target"])
+def test_a_function_that_fails_stops_before_generation(folder, monkeypatch, key):
+    monkeypatch.syspath_prepend(folder)
+    (folder / "lost_column.py").write_text("def read(doc, *_):\n    return doc['lost']\n")
+    (folder / f"vrp_failing_{key}.yaml").write_text(
+        f"task: vrp_failing_{key}\n"
+        f"metadata: {{vrp: {{base: local_plain, {key}: lost_column:read}}}}\n"
+    )
+    with pytest.raises(SetupError) as error:
+        evaluate(folder, [f"vrp_failing_{key}"], limit=3)
+    assert str(error.value).startswith(
+        f"task vrp_failing_{key}: metadata.vrp.{key}, lost_column:read, fails on one of the first "
+        "documents: KeyError: 'lost'. The document has question_id, image_id, kind,"
+    )
+
+
+def test_a_score_that_fails_later_leaves_the_answer_its_signals(folder, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(folder)
+    (folder / "picky.py").write_text(
+        "def score(doc, answer, results):\n"
+        "    return {'': 0.0}.get(answer) if not answer else [][0]\n"
+    )
+    (folder / "vrp_picky.yaml").write_text(
+        "task: vrp_picky\nmetadata: {vrp: {base: local_plain, score: 'picky:score'}}\n"
+    )
+    evaluate(folder, ["vrp_picky"], tmp_path, limit=3)
+    _, records = read(tmp_path)
+    reason = "the score function failed: IndexError: list index out of range"
+    assert [r.missing["score"] for r in records] == [reason] * 3
+    assert all(r.signals["token_confidence"] is not None for r in records)
+
+
+def test_a_task_that_scores_nothing_for_us_stops_before_generation(folder):
+    text = (folder / "local_function.yaml").read_text().replace("local_function", "no_base")
+    text = text.replace("metadata: [version: 3.0]", "metadata: {vrp: {kind: kind}}")
+    (folder / "no_base.yaml").write_text(text)
+    with pytest.raises(SetupError, match="task no_base: metadata.vrp names no base task, and its"):
+        evaluate(folder, ["no_base"], limit=3)
+
+
 def test_a_setting_for_no_task_is_refused(folder):
     with pytest.raises(SetupError, match="there is none among vrp_local_plain"):
         evaluate(folder, ["vrp_local_plain"], arguments=",label=parser", limit=3)

@@ -309,7 +309,7 @@ def test_the_groups_are_the_papers_set_and_what_a_release_check_runs(tasks):
 
     manager = TaskManager(include_path=str(TASKS_FOLDER), include_defaults=False)
     assert set(OURS) <= set(manager.all_tasks)
-    paper, core = (set(expanded(manager, [name])) for name in ("vrp_paper", "vrp_core"))
+    paper, core = (set(dict(expanded(manager, [n]))) for n in ("vrp_paper", "vrp_core"))
     assert paper == {"vrp_pope_adversarial", "vrp_llava_bench", "vrp_counting", "vrp_spatial",
                      "vrp_vqav2", "vrp_textvqa"}  # fmt: skip
     assert core <= set(OURS) - {"vrp_llava_bench", "vrp_counting", "vrp_spatial"}
