@@ -168,6 +168,16 @@ def _suggestion(model_type: str) -> str:
     return f"Types that can be probed: {', '.join(sorted(FAMILIES))}."
 
 
+LOOKED_AT = 100  # documents
+
+
+def first_visuals(task: Any) -> list[Any] | None:
+    """What the first document with an image shows; None if there is none among the first."""
+    docs = task.task_docs
+    shown = (task.doc_to_visual(docs[row]) for row in range(min(LOOKED_AT, len(docs))))
+    return next((visuals for visuals in shown if visuals), None)
+
+
 def check_tasks(lm: Any, tasks: dict[str, Any]) -> None:
     """Check, with model and data loaded, that every task of ours can be probed on this model."""
     from vrp_tasks.adapters.base import ProbedAdapter
@@ -182,10 +192,10 @@ def check_tasks(lm: Any, tasks: dict[str, Any]) -> None:
         )
     family = check_decoder(lm.model.config)
     for name, task in tasks.items():
-        if not task.doc_to_visual(task.task_docs[0]):
+        if first_visuals(task) is None:
             raise SetupError(
-                f"task {name} has no image in its first document, so there is nothing to probe. "
-                "Check its doc_to_visual."
+                f"task {name} has no image in its first {LOOKED_AT} documents, so there is nothing "
+                "to probe. Check its doc_to_visual."
             )
         wanted = task.config.metadata["vrp"]
         if isinstance(wanted, dict) and wanted.get("robustness"):

@@ -18,6 +18,7 @@ from PIL import Image
 
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import family_of
+from vrp_tasks.preflight import first_visuals
 
 if TYPE_CHECKING:
     from vrp_tasks.attach.plan import TaskPlan
@@ -92,7 +93,7 @@ def storage_plan(
                 n_states=len(layers) if layers else text.num_hidden_layers + 1,
                 d_model=text.hidden_size,
                 n_layers=text.num_hidden_layers,
-                n_tokens=_image_tokens(lm, task.doc_to_visual(task.task_docs[0])),
+                n_tokens=_image_tokens(lm, first_visuals(task) or []),
                 n_positions=3 + bool(settings["blank_image"]),
                 hidden_dtype=settings["hidden_dtype"],
             )

@@ -31,6 +31,26 @@ def random_architecture(family: str) -> Architecture:
     return architecture
 
 
+def mixed_batch(*rows: int) -> dict[str, torch.Tensor]:
+    """Qwen2-VL prompts of two images, of none, of a wide and of a tall one; ``rows`` of them."""
+    architecture = random_architecture("qwen2_vl")
+    shown = [Image.fromarray(draw_scene(seed).image).resize((168, 84)) for seed in range(3)]
+    images = [shown[:2], [], shown[2:], [shown[2].rotate(90, expand=True)]]
+    one = architecture.prompt(QUESTIONS[0])
+    marker = "<|vision_start|><|image_pad|><|vision_end|>"
+    prompts = [one.replace(marker, marker * len(own)) for own in images]
+    chosen = rows or range(len(images))
+    pictures = [image for row in chosen for image in images[row]]
+    return dict(
+        architecture.processor(
+            text=[prompts[row] for row in chosen],
+            images=pictures or None,
+            return_tensors="pt",
+            padding=True,
+        )
+    )
+
+
 def batch_of(architecture: Architecture, n: int = 3) -> dict[str, torch.Tensor]:
     """Prompts of different length (left-padded) about different images, of different size where
     the family allows it.

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from tests.vrp_tasks.random_models import FAMILIES, batch_of, random_architecture
+from tests.vrp_tasks.random_models import FAMILIES, batch_of, mixed_batch, random_architecture
 from vrp_tasks.capture import CaptureSettings, geometry, probed_generate
 from vrp_tasks.capture.attention import NAME, attention_row, capturing_attention
 from vrp_tasks.capture.geometry import check_geometry
@@ -280,6 +280,24 @@ def test_a_prompt_with_two_images_has_no_map_and_says_why():
     _, captured = run("llava", inputs=inputs)
     assert captured[0].maps is None
     assert captured[0].missing["attention"].startswith("128 image tokens do not fill one 8 x 8")
+
+
+def test_images_of_a_mixed_batch_go_to_their_prompts():
+    settings = CaptureSettings(k=2, blank_image=True)
+    _, together = run("qwen2_vl", mixed_batch(), settings)
+    assert [item.grid for item in together] == [None, None, (6, 12), (12, 6)]
+    assert [len(item.extra.get("sinks", [[]])[0]) for item in together] == [144, 0, 72, 72]
+    assert together[0].missing["attention"].startswith("144 image tokens do not fill one 6 x 12")
+    assert together[1].missing["attention"] == "the prompt has no image tokens"
+    assert ["blank" in item.hidden for item in together] == [True, False, True, True]
+    for row, item in enumerate(together):
+        _, (alone,) = run("qwen2_vl", mixed_batch(row), settings)
+        assert (alone.grid, alone.tokens) == (item.grid, item.tokens)
+        assert alone.hidden.keys() == item.hidden.keys()
+        for name, state in alone.hidden.items():
+            np.testing.assert_allclose(state, item.hidden[name], atol=2e-4, err_msg=name)
+        if alone.maps is not None:
+            np.testing.assert_allclose(alone.maps, item.maps, atol=1e-5)
 
 
 def _image(seed):

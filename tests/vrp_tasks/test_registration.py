@@ -27,6 +27,11 @@ def test_importing_the_package_is_light(tmp_path):
     assert python(code, tmp_path).stdout.strip() == "set()"
 
 
+@pytest.mark.parametrize("module", ["adapters.llava_hf", "attach.scorer", "session"])
+def test_any_module_can_be_imported_first(tmp_path, module):
+    assert python(f"import vrp_tasks.{module}", tmp_path).returncode == 0
+
+
 def test_models_and_tasks_are_there_after_importing_the_evaluator(tmp_path):
     code = """
 import lmms_eval.evaluator as evaluator

@@ -161,7 +161,8 @@ class ProbedAdapter(lmms):
 
     def serve(self, requests: list[Any], handler: GenerateHandler) -> list[str]:
         """What `vrp_tasks.adapters.serving.serve` says, with this stock adapter."""
-        return serve(self, super().generate_until, requests, handler)
+        visuals = active_session().tasks[requests[0].task_name].doc_to_visual
+        return serve(self, super().generate_until, requests, handler, visuals)
 
     def _capture_slice(
         self, requests: list[Any], bar: tqdm, companions: list[Companion]

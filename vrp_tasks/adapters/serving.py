@@ -10,7 +10,7 @@ import torch
 from lmms_eval.api.model import lmms
 
 from vrp_tasks.adapters.stock import RecordingDocs, clone_request, patched_generate
-from vrp_tasks.errors import CaptureError
+from vrp_tasks.errors import CaptureError, SetupError
 
 # (prepared tensors, other options of `generate`, documents of the batch) -> sequences
 GenerateHandler = Callable[[dict[str, torch.Tensor], dict[str, Any], list[str]], torch.Tensor]
@@ -21,6 +21,7 @@ def serve(
     generate_until: Callable[[list[Any]], list[Any]],
     requests: list[Any],
     handler: GenerateHandler,
+    doc_to_visual: Callable[[Any], Any],
 ) -> list[str]:
     """Send requests of one task through the stock adapter's own preparation and parsing.
 
@@ -36,6 +37,8 @@ def serve(
         Serves each call of ``model.generate``: takes the prepared tensors, the other options
         and the documents of the batch (row numbers as strings); returns sequences as
         ``generate`` does.
+    doc_to_visual : callable
+        The task's: what a document shows, to say why the stock adapter failed on it.
 
     Returns
     -------
@@ -46,6 +49,8 @@ def serve(
     ------
     CaptureError
         If documents and calls cannot be paired. Errors of the handler come through.
+    SetupError
+        If the stock adapter fails on a document without an image.
     """
     seen: list[Any] = []
     failure: list[BaseException] = []
@@ -69,7 +74,12 @@ def serve(
     clones = [clone_request(request) for request in requests]
     recording = _recording_docs(adapter, task, split, seen)
     with recording, patched_generate(adapter.model, generate):
-        texts = generate_until(clones)
+        try:
+            texts = generate_until(clones)
+        except Exception as error:
+            for doc in seen[served:]:
+                _check_image(task, doc, doc_to_visual(adapter.task_dict[task][split][doc]), error)
+            raise
     if failure:
         raise failure[0]
     if sorted(map(str, seen)) != sorted(str(r.doc_id) for r in requests) or len(seen) != served:
@@ -78,6 +88,16 @@ def serve(
             f"{len(seen)} documents; answers and signals cannot be paired."
         )
     return [text if isinstance(text, str) else text.text for text in texts]
+
+
+def _check_image(task: str, doc: Any, visuals: Any, error: Exception) -> None:
+    """Raise SetupError if a document that the stock adapter failed on shows no image."""
+    if not visuals:
+        raise SetupError(
+            f"task {task}: document {doc} shows no image, and this model's adapter in "
+            f"lmms-eval cannot answer without one ({type(error).__name__}: {error}). Leave such "
+            "documents out with process_docs in the task's YAML."
+        ) from error
 
 
 @contextmanager

@@ -4,6 +4,9 @@ The manager has read every YAML when it is asked for a name, so nothing is read 
 ours that it does not know becomes an entry of its index, and its configuration is made when the
 task is built. ``vrp_<task>`` is any task with reliability attached; ``<task of ours>_robustness``
 and ``<task of ours>_grounding`` are the same task with that key of ``metadata.vrp`` set.
+
+This module is imported while lmms-eval's tasks are, by whatever imports those first. So it imports
+the rest of the package only when it is asked for something.
 """
 
 from __future__ import annotations
@@ -14,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vrp_tasks.attach.scorer import AttachedScorer
 from vrp_tasks.errors import SetupError
 
 PREFIX = "vrp_"
@@ -98,6 +100,8 @@ def _dynamic_config(manager: Any, name: str) -> dict[str, Any]:
 
 
 def _variant_config(manager: Any, name: str, whole: str, variant: str) -> dict[str, Any]:
+    from vrp_tasks.attach.scorer import AttachedScorer
+
     register(manager, whole)
     if manager.task_index.get(whole, {}).get("type") != "task":
         raise SetupError(f"task {name}: {whole} is no single task, so it has no {variant} variant.")

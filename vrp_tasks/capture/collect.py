@@ -24,6 +24,7 @@ def collect(
     rows = recorder.row_sum / recorder.row_count[None, :, None]
     logprobs = torch.stack(state.logprobs).cpu().numpy()
     entropies = torch.stack(state.entropies).cpu().numpy()
+    grids = family.grids_of_prompts(model.config, inputs, input_ids)
     captured = []
     for index in range(state.batch):
         first = index * state.rows
@@ -42,7 +43,7 @@ def collect(
             hidden={"last_prompt": recorder.last_prompt[:, index].cpu().numpy()},
         )
         _add_answer_states(item, recorder, index)
-        _add_maps(item, rows[:, index, is_image[index]], model, family, inputs, index)
+        _add_maps(item, rows[:, index, is_image[index]], grids[index])
         captured.append(item)
     return captured
 
@@ -56,20 +57,13 @@ def _add_answer_states(item: Captured, recorder: Recorder, index: int) -> None:
     item.hidden["mean_answer"] = (recorder.answer_sum[:, index] / count).cpu().numpy()
 
 
-def _add_maps(
-    item: Captured,
-    weights: torch.Tensor,
-    model: PreTrainedModel,
-    family: Family,
-    inputs: dict[str, torch.Tensor],
-    index: int,
-) -> None:
+def _add_maps(item: Captured, weights: torch.Tensor, grids: list[tuple[int, int]]) -> None:
     """Attention maps of a prompt with exactly one image whose tokens fill its grid."""
     n_tokens = weights.shape[1]
-    if n_tokens == 0:
+    if not grids:
         item.missing["attention"] = "the prompt has no image tokens"
         return
-    height, width = family.image_grid(model.config, inputs, index)
+    height, width = grids[0]
     if height * width != n_tokens:
         item.missing["attention"] = (
             f"{n_tokens} image tokens do not fill one {height} x {width} grid (several images?)"

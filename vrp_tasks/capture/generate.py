@@ -94,10 +94,12 @@ def probed_generate(
     )  # fmt: skip
     decode = functools.partial(_decode, capture=capture)
     sequences = model.generate(**inputs, **generate_options, custom_generate=decode)
-    if settings.blank_image:
+    if settings.blank_image and "pixel_values" in inputs:
         blank = blank_states(model, family, inputs, **generate_options).cpu().numpy()
+        shown = family.image_tokens(model.config, inputs["input_ids"]).any(dim=1).tolist()
         for index, item in enumerate(caught):
-            item.hidden["blank"] = blank[:, index]
+            if shown[index]:
+                item.hidden["blank"] = blank[:, index]
     return sequences, caught
 
 

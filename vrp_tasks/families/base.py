@@ -35,6 +35,27 @@ class Family(ABC):
     ) -> tuple[int, int]:
         """(height, width) in image tokens of image ``index`` of a batch."""
 
+    def grids_of_prompts(
+        self,
+        config: PretrainedConfig,
+        inputs: dict[str, torch.Tensor],
+        input_ids: torch.Tensor,
+    ) -> list[list[tuple[int, int]]]:
+        """Grids of the images of each prompt, in order; none where a prompt shows no image.
+
+        Images are handed to their prompts by counting image tokens: a batch may hold prompts of
+        no, one and several images.
+        """
+        grids: list[list[tuple[int, int]]] = []
+        index = 0
+        for count in self.image_tokens(config, input_ids).sum(dim=1).tolist():
+            own: list[tuple[int, int]] = []
+            while sum(height * width for height, width in own) < count:
+                own.append(self.image_grid(config, inputs, index))
+                index += 1
+            grids.append(own)
+        return grids
+
     def self_test_grid(
         self, config: PretrainedConfig, image_processor: Any
     ) -> tuple[tuple[int, int], int]:

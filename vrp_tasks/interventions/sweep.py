@@ -189,21 +189,28 @@ class Sweep:
         group: Group,
         targets: _Targets,
     ) -> dict[str, torch.Tensor]:
-        """Image inputs with one image per row."""
-        config, n = self.model.config, len(group.variants)
-        images = []
-        originals = [i for i in self.family.images(config, inputs) for _ in range(n)]
-        pairs = [(prompt, variant) for prompt in prompts for variant in group.variants]
-        for image, (prompt, variant), target in zip(originals, pairs, targets, strict=True):
-            if target is None or prompt.grid is None:
-                images.append(image)
-                continue
-            cells = torch.from_numpy(target.reshape(prompt.grid))
-            images.append(replaced_image(image, cells, fill=variant.fill))  # type: ignore[arg-type]
+        """Image inputs in which a row has its prompt's images; one is masked if it is alone."""
+        config = self.model.config
+        originals = self.family.images(config, inputs)
+        images: list[torch.Tensor] = []
+        taken: list[int] = []
+        rows = iter(targets)
+        first = 0
+        grids = self.family.grids_of_prompts(config, inputs, inputs["input_ids"])
+        for prompt, own in zip(prompts, grids, strict=True):
+            places = range(first, first + len(own))
+            first += len(own)
+            for variant in group.variants:
+                target = next(rows)
+                taken += places
+                if target is None or prompt.grid is None:
+                    images += [originals[place] for place in places]
+                    continue
+                (place,) = places
+                cells = torch.from_numpy(target.reshape(prompt.grid))
+                images.append(replaced_image(originals[place], cells, fill=variant.fill))  # type: ignore[arg-type]
         repeated = {
-            name: inputs[name].repeat_interleave(n, dim=0)
-            for name in self.family.image_inputs
-            if name != "pixel_values"
+            name: inputs[name][taken] for name in self.family.image_inputs if name != "pixel_values"
         }
         return {**repeated, "pixel_values": self.family.pixel_values(config, inputs, images)}
 

@@ -16,6 +16,7 @@ from tests.vrp_tasks.attach.local_task import CHECKPOINTS, write_local_tasks
 from vrp_tasks.errors import SetupError
 
 TINY = CHECKPOINTS / "vrp-tiny-llava"
+CHECKPOINT = {"llava_hf": TINY, "qwen2_vl": CHECKPOINTS / "vrp-tiny-qwen2-vl"}
 
 
 @pytest.fixture(scope="module")
@@ -34,19 +35,18 @@ def said():
     logger.remove(handler)
 
 
-def evaluate(folder, tasks, output=None, *, arguments="", **options):
+def evaluate(folder, tasks, output=None, *, model="llava_hf", arguments="", **options):
     import lmms_eval.evaluator as evaluator
     from lmms_eval.tasks import TaskManager
 
     return evaluator.simple_evaluate(
-        model="llava_hf",
-        model_args=f"pretrained={TINY},k=2{arguments}",
+        model=model,
+        model_args=f"pretrained={CHECKPOINT[model]},k=2{arguments}",
         tasks=tasks,
-        batch_size=1,
+        **{"batch_size": 1, **options},
         bootstrap_iters=1000,
         task_manager=TaskManager(include_path=str(folder), include_defaults=False),
         cli_args=Namespace(output_path=str(output), process_with_media=False) if output else None,
-        **options,
     )
 
 
@@ -210,6 +210,38 @@ def test_a_column_that_is_not_there_stops_before_generation(folder):
         evaluate(folder, ["vrp_column"], limit=3)
 
 
+@pytest.fixture
+def sparse(tmp_path):
+    """The same tasks, where every question about numbers shows no image."""
+    folder = tmp_path / "sparse"
+    folder.mkdir()
+    write_local_tasks(folder, n_scenes=2)
+    scorer = (folder / "scorer.py").read_text()
+    shown = "def doc_to_visual(doc):\n    if doc['kind'] == 'counting':\n        return []\n"
+    (folder / "scorer.py").write_text(scorer.replace("def doc_to_visual(doc):\n", shown))
+    return folder
+
+
+def test_a_document_without_an_image_has_no_map_and_says_why(sparse, tmp_path):
+    tasks = ["local_function", "vrp_by_file", "vrp_by_file_robustness", "vrp_by_file_grounding"]
+    results = evaluate(sparse, tasks, tmp_path, model="qwen2_vl", batch_size=3)
+    _, records = read(tmp_path)
+    blind = [r for r in records if r.kind == "counting"]
+    assert len(blind) == 3 * 4
+    for record in records:
+        reason = "the prompt has no image tokens" if record in blind else None
+        assert record.missing.get("spatial_entropy") == reason
+        assert record.signals["token_confidence"] is not None
+    stock = [s["filtered_resps"][0] for s in results["samples"]["local_function"]]
+    assert [r.answer for r in records if r.task == "vrp_by_file"] == stock
+
+
+def test_a_model_that_needs_an_image_names_the_document_without_one(sparse):
+    message = "document 2 shows no image, and this model's adapter in lmms-eval cannot answer"
+    with pytest.raises(SetupError, match=message):
+        evaluate(sparse, ["vrp_by_file"])
+
+
 @pytest.mark.parametrize("key", ["score", "group", "kind", "target"])
 def test_a_function_that_fails_stops_before_generation(folder, monkeypatch, key):
     monkeypatch.syspath_prepend(folder)
@@ -246,7 +278,7 @@ def test_a_task_that_scores_nothing_for_us_stops_before_generation(folder):
     text = (folder / "local_function.yaml").read_text().replace("local_function", "no_base")
     text = text.replace("metadata: [version: 3.0]", "metadata: {vrp: {kind: kind}}")
     (folder / "no_base.yaml").write_text(text)
-    with pytest.raises(SetupError, match="task no_base: metadata.vrp names no base task, and its"):
+    with pytest.raises(SetupError, match=r"no_base: metadata\.vrp names no base task, and"):
         evaluate(folder, ["no_base"], limit=3)
 
 
