@@ -328,10 +328,11 @@ def test_a_task_without_images_is_refused_before_the_first_sample(tmp_path, plai
         "{version: 1.0}", "{version: 1.0, vrp: true}"
     )
     text = text.replace("vrp_tasks.tasks.shapes.docs.doc_to_visual", "blind.no_image")
+    text += "process_results: !function vrp_tasks.tasks.shapes.docs.process_results\n"
     (tmp_path / "seed.json").write_text('[{"id": "seed"}]\n')
     (tmp_path / "blind.py").write_text("def no_image(doc):\n    return []\n")
     (tmp_path / "vrp_blind.yaml").write_text(text)
-    with pytest.raises(SetupError, match="task vrp_blind has no image in its first document"):
+    with pytest.raises(SetupError, match="task vrp_blind has no image in its first 100 documents"):
         evaluate("qwen2_vl", ["vrp_blind"], tmp_path)
 
 
