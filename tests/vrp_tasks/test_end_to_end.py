@@ -377,13 +377,13 @@ def test_a_task_that_is_not_ours_gives_byte_identical_samples(tmp_path, plain_ta
     assert samples[True] == samples[False]
 
 
-@pytest.mark.slow
 def sweep_answers(folder):
     names = ("task", "doc_id", "intervention", "choice", "fill", "layer", "dose", "seed", "answer")
     rows = pq.read_table(folder / INTERVENTIONS_FILE).to_pylist()
     return sorted(str([row[name] for name in names]) for row in rows)
 
 
+@pytest.mark.slow
 def test_two_ranks_write_one_run(tmp_path):
     done = subprocess.run(
         [
