@@ -6,10 +6,10 @@ use the model again once the clean pass over the task is done.
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
+from vrp_tasks.attach.settings import function_at, given_keys
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.capture.result import Captured
 
@@ -42,6 +42,20 @@ class Companion:
     def __init__(self, adapter: ProbedAdapter, session: Session, task: str, options: Any) -> None:
         self.adapter, self.session, self.task, self.options = adapter, session, task, options
 
+    @classmethod
+    def check(cls, model: Any, task: str, keys: Mapping[str, Any]) -> None:
+        """Raise SetupError for settings that cannot be had; called before the first sample.
+
+        Parameters
+        ----------
+        model : PreTrainedModel
+            Of a family that can be probed.
+        task : str
+            The task's name.
+        keys : mapping
+            Of the task's ``metadata.vrp``, the companion's own among them.
+        """
+
     def observers(self) -> Sequence[ObserverFactory]:
         """Measurements to take beside the standard ones."""
         return ()
@@ -57,12 +71,14 @@ class Companion:
 
 def companions_for(adapter: ProbedAdapter, session: Session, task: str) -> list[Companion]:
     """The companions that a task's metadata ask for."""
-    settings = session.tasks[task].config.metadata["vrp"]
-    wanted = settings if isinstance(settings, dict) else {}
-    found = []
-    for key, path in COMPANIONS.items():
-        if wanted.get(key):
-            module, name = path.split(":")
-            companion = getattr(importlib.import_module(module), name)
-            found.append(companion(adapter, session, task, wanted[key]))
-    return found
+    keys = given_keys(session.tasks[task].config.metadata["vrp"])
+    return [
+        companion(adapter, session, task, keys[key])
+        for key, companion in companions_among(keys).items()
+    ]
+
+
+def companions_among(keys: Mapping[str, Any]) -> dict[str, type[Companion]]:
+    """The companions that keys of ``metadata.vrp`` ask for, by their key."""
+    wanted = {key: path for key, path in COMPANIONS.items() if keys.get(key)}
+    return {key: cast("type[Companion]", function_at(path)) for key, path in wanted.items()}

@@ -10,6 +10,7 @@ from typing import Any
 from transformers import AutoConfig, PretrainedConfig
 
 from vrp_tasks.attach.plan import check_unlimited
+from vrp_tasks.attach.settings import given_keys
 from vrp_tasks.capture import CaptureSettings
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import FAMILIES, Family, family_of
@@ -17,6 +18,8 @@ from vrp_tasks.probe_file import LoadedProbe, load_probe
 from vrp_tasks.registration import ADAPTERS
 from vrp_tasks.run_folder import check_writable
 from vrp_tasks.run_options import run_options_from
+
+LOOKED_AT = 100  # documents, for one that shows an image
 
 
 def check_before_loading(ours: Collection[str], asked: Mapping[str, Any]) -> None:
@@ -168,9 +171,6 @@ def _suggestion(model_type: str) -> str:
     return f"Types that can be probed: {', '.join(sorted(FAMILIES))}."
 
 
-LOOKED_AT = 100  # documents
-
-
 def first_visuals(task: Any) -> list[Any] | None:
     """What the first document with an image shows; None if there is none among the first."""
     docs = task.task_docs
@@ -181,8 +181,7 @@ def first_visuals(task: Any) -> list[Any] | None:
 def check_tasks(lm: Any, tasks: dict[str, Any]) -> None:
     """Check, with model and data loaded, that every task of ours can be probed on this model."""
     from vrp_tasks.adapters.base import ProbedAdapter
-    from vrp_tasks.grounding.settings import GroundingSettings, regions_of
-    from vrp_tasks.interventions.settings import SweepSettings
+    from vrp_tasks.companions import companions_among
 
     first = next(iter(tasks))
     if not isinstance(lm, ProbedAdapter):
@@ -190,16 +189,13 @@ def check_tasks(lm: Any, tasks: dict[str, Any]) -> None:
             f"{type(lm).__name__} cannot be probed, and {first} needs a probed model. "
             f"Models that can: {', '.join(sorted(ADAPTERS))}."
         )
-    family = check_decoder(lm.model.config)
+    check_decoder(lm.model.config)
     for name, task in tasks.items():
         if first_visuals(task) is None:
             raise SetupError(
                 f"task {name} has no image in its first {LOOKED_AT} documents, so there is nothing "
                 "to probe. Check its doc_to_visual."
             )
-        wanted = task.config.metadata["vrp"]
-        if isinstance(wanted, dict) and wanted.get("robustness"):
-            SweepSettings.of(wanted["robustness"]).check(lm.model, family)
-        if isinstance(wanted, dict) and wanted.get("grounding"):
-            GroundingSettings.of(wanted["grounding"], task=name)
-            regions_of(wanted, task=name)
+        keys = given_keys(task.config.metadata["vrp"])
+        for companion in companions_among(keys).values():
+            companion.check(lm.model, name, keys)

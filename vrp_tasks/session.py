@@ -25,6 +25,7 @@ from metrics.signals import ANY, BOUNDS, BY_NAME
 from metrics.validity import check_signal
 from vrp_tasks.attach.plan import TaskPlan
 from vrp_tasks.attach.scorer import describe_task, scorer_of
+from vrp_tasks.attach.settings import given_keys
 from vrp_tasks.companions import COMPANIONS
 from vrp_tasks.errors import SetupError
 from vrp_tasks.probe_file import save_probe
@@ -177,9 +178,7 @@ class Session:
     def _own_images(self) -> list[str]:
         """Tasks that are no variant (robustness, grounding) of another one of the run."""
         settings = {name: task.config.metadata["vrp"] for name, task in self.tasks.items()}
-        plain = [
-            n for n, s in settings.items() if not (isinstance(s, dict) and set(s) & set(COMPANIONS))
-        ]
+        plain = [n for n, s in settings.items() if not set(given_keys(s)) & set(COMPANIONS)]
         return plain or list(self.tasks)
 
     def _of_task(self, name: str) -> list[SampleRecord]:
@@ -243,8 +242,11 @@ def _fingerprint(task: Any) -> list[str]:
     config = task.config
     asked = [config.metadata["vrp"], config.generation_kwargs, config.dataset_path]
     asked += [config.dataset_name, len(task.eval_docs_no_media)]
-    name = lambda value: getattr(value, "__name__", "")  # noqa: E731
-    return [str(task.VERSION), *(json.dumps(part, sort_keys=True, default=name) for part in asked)]
+    return [str(task.VERSION), *(json.dumps(part, sort_keys=True, default=_name) for part in asked)]
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__name__", "")
 
 
 def _natural(doc_id: str) -> tuple[int, str]:

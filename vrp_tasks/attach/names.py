@@ -63,11 +63,7 @@ def _load(stock: Callable) -> Callable:
         if isinstance(name_or_config, str):
             register(self, name_or_config)
         elif isinstance(name_or_config, dict) and isinstance(name_or_config.get("task"), str):
-            name = name_or_config["task"]
-            if name not in self.task_index:
-                name_or_config = _built(self, name, name_or_config)
-            if not _is_whole(name_or_config):
-                register(self, name)
+            name_or_config = _prepared(self, name_or_config["task"], name_or_config)
         return stock(self, name_or_config, *args, **kwargs)
 
     return load
@@ -101,15 +97,15 @@ def _dynamic_config(manager: Any, name: str) -> dict[str, Any]:
 
 def _variant_config(manager: Any, name: str, whole: str, variant: str) -> dict[str, Any]:
     from vrp_tasks.attach.scorer import AttachedScorer
+    from vrp_tasks.attach.settings import given_keys
 
     register(manager, whole)
     if manager.task_index.get(whole, {}).get("type") != "task":
         raise SetupError(f"task {name}: {whole} is no single task, so it has no {variant} variant.")
     config = dict(manager._get_config(whole))
     metadata = dict(config["metadata"])
-    settings = metadata["vrp"]
-    given = dict(settings) if isinstance(settings, Mapping) else {}
-    metadata["vrp"] = given | {variant: given.get(variant) or True}
+    given = given_keys(metadata["vrp"])
+    metadata["vrp"] = {**given, variant: given.get(variant) or True}
     scorer = config.get("process_results")
     if isinstance(scorer, AttachedScorer):  # it finds its task, so groups and targets, by this name
         config["process_results"] = scorer.of_variant(name)
@@ -123,17 +119,18 @@ def _built(manager: Any, name: str, config: Any) -> Any:
     return attached_config(manager, name, config) if is_attachment(config) else config
 
 
-def _is_whole(config: Mapping[str, Any]) -> bool:
-    """Whether it has what only a whole configuration has."""
-    return "metadata" in config and "process_results" in config
+def _prepared(manager: Any, name: str, config: Any) -> Any:
+    """An inline configuration, built if its task is new; where it is not whole, `register` it."""
+    if name not in manager.task_index:
+        config = _built(manager, name, config)
+    if not {"metadata", "process_results"} <= set(config):  # what only a whole one has
+        register(manager, name)
+    return config
 
 
 def config_of(manager: Any, name: str, own: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of a task as `expanded` yields it; as lmms-eval will load it."""
-    if name not in manager.task_index:
-        own = _built(manager, name, own)
-        if not _is_whole(own):
-            register(manager, name)
+    own = _prepared(manager, name, own)
     known = manager._get_config(name) if name in manager.task_index else {}
     return {**known, **own}
 

@@ -11,6 +11,7 @@ from loguru import logger
 
 from vrp_tasks.attach.labels import LabelFile
 from vrp_tasks.attach.scorer import scorer_of
+from vrp_tasks.attach.settings import given_keys
 from vrp_tasks.attach.subset import choose_rows, identities, restrict, subset_of
 from vrp_tasks.attach.trial import try_scoring
 from vrp_tasks.errors import SetupError
@@ -101,7 +102,7 @@ def wanted_subset(name: str, settings: Any, options: RunOptions) -> tuple[int, i
     """(how many, seed): the run's setting, else the task's."""
     if options.subset is not None:
         return options.subset, options.subset_seed
-    own = subset_of(name, settings.get("subset") if isinstance(settings, Mapping) else None)
+    own = subset_of(name, given_keys(settings).get("subset"))
     return own and (own[0], options.subset_seed or own[1])
 
 
@@ -142,7 +143,7 @@ def use_labels(tasks: Mapping[str, Any], options: RunOptions) -> None:
             "model arguments label and labels are for tasks with a yes/no parser (metadata.vrp."
             f"parser); there is none among {', '.join(tasks)}."
         )
-    covered = set(parsed)
+    covered, file = set(parsed), None
     if options.labels is not None:
         file = LabelFile(options.labels)
         covered = {name for name in parsed if _has_question_of(file, tasks[name])}
@@ -153,7 +154,7 @@ def use_labels(tasks: Mapping[str, Any], options: RunOptions) -> None:
             )
     for name, scorer in parsed.items():
         if name in covered:
-            scorer.use_labels(options.label, options.labels)
+            scorer.use_labels(options.label, file)
         else:
             logger.info(f"{name}: labels={options.labels} has none of its questions.")
             scorer.use_labels(None if options.label == "repope" else options.label, None)

@@ -10,7 +10,7 @@ from vrp_tasks.attach.names import PREFIX, config_of, expanded
 from vrp_tasks.attach.plan import check_unlimited
 from vrp_tasks.attach.reach import check_task_data
 from vrp_tasks.attach.scorer import AttachedScorer
-from vrp_tasks.attach.settings import function_at
+from vrp_tasks.attach.settings import function_at, given_keys
 from vrp_tasks.attach.subset import subset_of
 from vrp_tasks.attach.trial import check_columns
 from vrp_tasks.errors import SetupError
@@ -76,8 +76,7 @@ def check_asked(ours: Mapping[str, dict[str, Any]], asked: Mapping[str, Any]) ->
         With one line that says what was wrong and what to do.
     """
     for name, config in ours.items():
-        given = vrp_settings(config)
-        settings = given if isinstance(given, Mapping) else {}
+        settings = given_keys(vrp_settings(config))
         scorer = config.get("process_results")
         if "class" not in config and not callable(scorer):
             raise SetupError(

@@ -56,18 +56,19 @@ class AttachedScorer:
         self.comparison: Comparison = {}
         self.label = settings.label
         self._corrected: LabelFile | None = None
-        self.use_labels(settings.label, settings.labels)
+        path = settings.labels
+        self.use_labels(settings.label, None if path is None else LabelFile(path))
 
-    def use_labels(self, label: str | None, labels: str | None) -> None:
-        """Say which label counts, and where corrected labels are.
+    def use_labels(self, label: str | None, corrected: LabelFile | None) -> None:
+        """Say which label counts, and which labels are the corrected ones.
 
         Raises
         ------
         SetupError
             If the label is unknown, or lacks what it is made of.
         """
-        if labels is not None:
-            self._corrected = LabelFile(labels)
+        if corrected is not None:
+            self._corrected = corrected
         self.label = label or self.label
         if self.label not in LABELS:
             raise SetupError(f"label must be one of {', '.join(LABELS)}, got {self.label!r}.")

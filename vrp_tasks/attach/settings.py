@@ -10,7 +10,9 @@ from typing import Any
 
 from metrics.answers import normalize_answer
 from vrp_tasks.errors import SetupError
+from vrp_tasks.setting_numbers import is_share
 
+READERS = ("group", "kind", "target")  # keys that name a column, or a function of the document
 NO_SCORE = "none"  # `score: none`: signals only
 LABELS = ("stock", "parser", "repope")
 PARSERS = ("yes_no",)
@@ -87,6 +89,11 @@ class AttachSettings:
         return function_at(self.score[0]) if named else None
 
 
+def given_keys(vrp: Any) -> Mapping[str, Any]:
+    """The keys of what stands under ``metadata.vrp``; none where that is only ``true``."""
+    return vrp if isinstance(vrp, Mapping) else {}
+
+
 def attach_settings(task: str, given: Mapping[str, Any]) -> AttachSettings:
     """Read and check what stands under a task's ``metadata.vrp``.
 
@@ -132,7 +139,7 @@ def _check(task: str, settings: AttachSettings) -> None:
     def refuse(key: str, legal: str, value: Any) -> SetupError:
         return SetupError(f"task {task}: metadata.vrp.{key} must be {legal}, got {value!r}.")
 
-    if not _is_share(settings.threshold):
+    if not is_share(settings.threshold):
         raise refuse("threshold", "a number in (0, 1]", settings.threshold)
     if settings.parser not in (None, *PARSERS):
         raise refuse("parser", f"one of {', '.join(PARSERS)}", settings.parser)
@@ -145,12 +152,8 @@ def _check(task: str, settings: AttachSettings) -> None:
             _find(task, path)
 
 
-def _is_share(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
-
-
 def _paths(settings: AttachSettings) -> list[str]:
-    named = (*settings.score, settings.group, settings.kind, settings.target)
+    named = (*settings.score, *(getattr(settings, key) for key in READERS))
     return [path for path in named if path and ":" in path]
 
 

@@ -16,8 +16,9 @@ from typing import Any
 from loguru import logger
 
 from vrp_tasks.attach.groups import image_hash
-from vrp_tasks.attach.settings import column_reader
+from vrp_tasks.attach.settings import column_reader, given_keys
 from vrp_tasks.errors import SetupError
+from vrp_tasks.setting_numbers import is_count
 
 
 def choose_rows(groups: Sequence[str], kinds: Sequence[str], n: int, *, seed: int = 0) -> list[int]:
@@ -68,9 +69,9 @@ def subset_of(task: str, given: Any) -> tuple[int, int] | None:
     if given is None:
         return None
     wanted = given if isinstance(given, Mapping) else {"n": given}
-    n, seed = wanted.get("n"), wanted.get("seed", 0)
-    numbers = all(isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in (n, seed))
-    if not numbers or not n or set(wanted) - {"n", "seed"}:
+    n: Any = wanted.get("n")
+    seed = wanted.get("seed", 0)
+    if not is_count(n, 1) or not is_count(seed, 0) or set(wanted) - {"n", "seed"}:
         raise SetupError(
             f"task {task}: metadata.vrp.subset must be a number, or n and seed, got {given!r}."
         )
@@ -79,8 +80,7 @@ def subset_of(task: str, given: Any) -> tuple[int, int] | None:
 
 def identities(task: Any) -> tuple[list[str], list[str]]:
     """Group and kind of every document of a task, without decoding images if a column says it."""
-    metadata = task.config.metadata["vrp"]
-    settings = metadata if isinstance(metadata, Mapping) else {}
+    settings = given_keys(task.config.metadata["vrp"])
     n = len(task.eval_docs)
     kinds = _values(task, settings["kind"]) if settings.get("kind") else ["all"] * n
     if settings.get("group"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -42,6 +42,12 @@ class Grounding(Companion):
         self.tokens: dict[str, list[int]] = {}  # clean answers of this process
         self.identities: dict[str, dict[str, Any]] = {}
         self.n_examples = 0
+
+    @classmethod
+    def check(cls, model: Any, task: str, keys: Mapping[str, Any]) -> None:
+        """The settings, and the function that annotates regions."""
+        GroundingSettings.of(keys["grounding"], task=task)
+        regions_of(keys, task=task)
 
     def observers(self) -> Sequence[ObserverFactory]:
         """The maps come from the one prefill."""

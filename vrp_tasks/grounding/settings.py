@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from vrp_tasks.attach.settings import function_at
 from vrp_tasks.errors import SetupError
+from vrp_tasks.setting_numbers import is_count
 
 Annotate = Callable[[Any], Mapping[str, Any] | None]
 
@@ -56,7 +57,7 @@ class GroundingSettings:
             )
         for name in ("examples", "seed"):
             value = getattr(settings, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            if not is_count(value, 0):
                 raise SetupError(
                     f"{task}: grounding.{name} must be an integer >= 0, got {value!r}."
                 )
@@ -76,15 +77,13 @@ def regions_of(settings: Mapping[str, Any], *, task: str) -> Annotate | None:
     path = settings.get("regions")
     if path is None:
         return None
-    module, _, name = str(path).partition(":")
     try:
-        found: Annotate = getattr(importlib.import_module(module), name)
+        return function_at(str(path))
     except (ImportError, AttributeError, ValueError) as error:
         raise SetupError(
             f"{task}: regions names {path!r}, which cannot be imported ({error}). "
             'Write "package.module:function".'
         ) from None
-    return found
 
 
 def question_in(text: str, settings: GroundingSettings, prompts: Mapping[str, Any]) -> str:

@@ -22,9 +22,8 @@ _FUNCTION_WORDS = """
 """
 # Words for the picture itself: every cell is part of it.
 _PICTURE_WORDS = "image images picture pictures photo photos photograph scene"
-_CONTRACTED = frozenset(
-    ["wo", "ai", "ca", "sha", "let"]
-)  # of "won't", "ain't", "can't", "shan't", "let's"
+# of "won't", "ain't", "can't", "shan't", "let's"
+_CONTRACTED = frozenset(["wo", "ai", "ca", "sha", "let"])
 STOP_WORDS = frozenset(_FUNCTION_WORDS.split() + _PICTURE_WORDS.split())
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import torch
-from transformers import PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
 
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
@@ -16,6 +17,11 @@ def check_layer(model: PreTrainedModel, family: Family, layer: int) -> None:
         raise SetupError(
             f"layer {layer} does not exist: the {n_layers} decoder layers are 0 … {n_layers - 1}."
         )
+
+
+def keeps_every_position(cache: DynamicCache) -> bool:
+    """Whether no layer forgets positions, as one with a sliding window does."""
+    return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
 def rows_for(values: torch.Tensor, n_rows: int) -> torch.Tensor:

@@ -20,12 +20,12 @@ from transformers import (
     PreTrainedModel,
     StoppingCriteriaList,
 )
-from transformers.cache_utils import DynamicLayer
 
 from vrp_tasks.capture.cache import RoomyLayer
 from vrp_tasks.capture.decode_state import per_row
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
+from vrp_tasks.interventions.checks import keeps_every_position
 
 _ROOM = 16  # answer tokens that a cache has room for before it first grows
 
@@ -94,7 +94,7 @@ class CleanPass:
         with self._keeping(set(keep)):
             model(**self._prepared, return_dict=True)
         self.cache = model_kwargs["past_key_values"]
-        if any(type(layer) is not DynamicLayer for layer in self.cache.layers):
+        if not keeps_every_position(self.cache):
             raise SetupError("interventions need a cache that keeps every position.")
 
     @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -60,6 +60,11 @@ class Robustness(Companion):
         ]
         folder = session.folder
         self.store = UnitStateStore(folder.parts, task, folder.rank)
+
+    @classmethod
+    def check(cls, model: Any, task: str, keys: Mapping[str, Any]) -> None:
+        """The settings, then layers and units against the model."""
+        SweepSettings.of(keys["robustness"]).check(model, family_of(model.config))
 
     def observers(self) -> Sequence[ObserverFactory]:
         """Unit states are taken from the clean pass."""

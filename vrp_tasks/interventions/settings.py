@@ -8,12 +8,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from transformers import DynamicCache, PreTrainedModel
-from transformers.cache_utils import DynamicLayer
 
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
 from vrp_tasks.interventions.ablation import n_units
-from vrp_tasks.interventions.checks import check_layer
+from vrp_tasks.interventions.checks import check_layer, keeps_every_position
+from vrp_tasks.setting_numbers import is_count, is_share
 
 INTERVENTIONS = (
     "mask_attention",
@@ -133,19 +133,19 @@ class SweepSettings:
         _check_each("unit_fills", self.unit_fills, ("zero", "mean").__contains__, "zero or mean")
         _check_each("pixel_fills", self.pixel_fills, ("mean", "blur").__contains__, "mean or blur")
         for name in ("image_shares", "unit_shares"):
-            _check_each(name, getattr(self, name), _is_share, "a number in (0, 1]")
-        _check_each("unit_counts", self.unit_counts, lambda v: _is_count(v, 1), "an integer >= 1")
+            _check_each(name, getattr(self, name), is_share, "a number in (0, 1]")
+        _check_each("unit_counts", self.unit_counts, lambda v: is_count(v, 1), "an integer >= 1")
         for name, word in (("layers", PAPER), ("mask_layers", ALL)):
             if getattr(self, name) != word:
                 legal = f'an integer >= 0 (or "{word}" for all of it)'
-                _check_each(name, getattr(self, name), lambda v: _is_count(v, 0), legal)
+                _check_each(name, getattr(self, name), lambda v: is_count(v, 0), legal)
         for name in ("interventions", "layers", "mask_layers"):
             if not len(getattr(self, name)):
                 raise SetupError(f"robustness: {name} must not be empty.")
         least = {"seeds": FEWEST_SEEDS, "folds": 2, "min_errors": 1, "max_rows": 1}
         least |= {"max_samples": 1} if self.max_samples is not None else {}
         for name, low in least.items():
-            if not _is_count(getattr(self, name), low):
+            if not is_count(getattr(self, name), low):
                 raise SetupError(
                     f"robustness: {name} must be an integer >= {low}, got {getattr(self, name)!r}."
                 )
@@ -165,8 +165,7 @@ class SweepSettings:
 
     def check(self, model: PreTrainedModel, family: Family) -> None:
         """Raise SetupError for a layer, unit number or attention window of this model."""
-        cache = DynamicCache(config=model.config.get_text_config())
-        if any(type(layer) is not DynamicLayer for layer in cache.layers):
+        if not keeps_every_position(DynamicCache(config=model.config.get_text_config())):
             raise SetupError(
                 "robustness: this model has layers with a sliding window; interventions need a "
                 "cache that keeps every position."
@@ -186,14 +185,6 @@ class SweepSettings:
 
 def _any_of() -> str:
     return f"one of {', '.join(INTERVENTIONS)}"
-
-
-def _is_count(value: Any, low: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= low
-
-
-def _is_share(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 1
 
 
 def _check_each(name: str, values: Any, legal: Callable[[Any], bool], words: str) -> None:

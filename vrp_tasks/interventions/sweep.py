@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -194,21 +195,18 @@ class Sweep:
         originals = self.family.images(config, inputs)
         images: list[torch.Tensor] = []
         taken: list[int] = []
-        rows = iter(targets)
-        first = 0
+        rows, places = iter(targets), iter(range(len(originals)))
         grids = self.family.grids_of_prompts(config, inputs, inputs["input_ids"])
         for prompt, own in zip(prompts, grids, strict=True):
-            places = range(first, first + len(own))
-            first += len(own)
+            mine = list(islice(places, len(own)))
             for variant in group.variants:
-                target = next(rows)
-                taken += places
-                if target is None or prompt.grid is None:
-                    images += [originals[place] for place in places]
-                    continue
-                (place,) = places
-                cells = torch.from_numpy(target.reshape(prompt.grid))
-                images.append(replaced_image(originals[place], cells, fill=variant.fill))  # type: ignore[arg-type]
+                target, shown = next(rows), [originals[place] for place in mine]
+                if target is not None and prompt.grid is not None:
+                    cells = torch.from_numpy(target.reshape(prompt.grid))
+                    (image,) = shown
+                    shown = [replaced_image(image, cells, fill=variant.fill)]  # type: ignore[arg-type]
+                images += shown
+                taken += mine
         repeated = {
             name: inputs[name][taken] for name in self.family.image_inputs if name != "pixel_values"
         }
