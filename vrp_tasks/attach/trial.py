@@ -6,17 +6,16 @@ Functions that the settings name are called too: they must bear an empty answer,
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from lmms_eval.api.task import ConfigurableTask
 from loguru import logger
 
 from metrics.errors import UndefinedMetricError
 from vrp_tasks.attach.scorer import AttachedScorer, scorer_of
-from vrp_tasks.attach.settings import AttachSettings, function_at
+from vrp_tasks.attach.settings import READERS, AttachSettings, function_at
 from vrp_tasks.errors import SetupError
 from vrp_tasks.scoring import Item
 
@@ -46,11 +45,11 @@ def try_scoring(name: str, task: Any) -> None:
         return
     check_columns(name, task.features, scorer.settings)
     docs = _first_documents(task)
-    for key in ("group", "kind", "target"):
+    for key in READERS:
         path = getattr(scorer.settings, key)
         if path and ":" in path:
             for doc in docs:
-                _call(name, key, path, doc)
+                _try_function(name, key, path, doc)
     if scorer.rule.labelled and not _asks_a_judge(scorer):
         _try_reading(name, task, scorer, docs)
 
@@ -60,13 +59,12 @@ def _first_documents(task: Any) -> list[Any]:
     return list(islice((doc for doc in docs if doc is not None), _DOCUMENTS))
 
 
-def _call(name: str, key: str, path: str, *arguments: Any) -> Any:
+def _try_function(name: str, key: str, path: str, *arguments: Any) -> None:
     """Call a function of the settings; what it raises becomes one line."""
-    function: Callable[..., Any] = function_at(path)
     try:
-        return function(*arguments)
+        function_at(path)(*arguments)
     except UndefinedMetricError:
-        return None
+        return
     except Exception as error:  # of the user's code
         raise SetupError(
             f"task {name}: metadata.vrp.{key}, {path}, fails on one of the first documents: "
@@ -76,7 +74,7 @@ def _call(name: str, key: str, path: str, *arguments: Any) -> Any:
 
 def _try_own(name: str, task: Any) -> None:
     """See that a task with a scorer of its own returns what we read."""
-    score = ConfigurableTask.process_results.__wrapped__  # without five attempts
+    score = inspect.unwrap(type(task).process_results)  # without lmms-eval's five attempts
     for doc in _first_documents(task)[:1]:
         try:
             found = score(task, doc, [""])
@@ -99,7 +97,7 @@ def _try_reading(name: str, task: Any, scorer: AttachedScorer, docs: list[Any]) 
             logger.debug(f"{name}: the trial of its scorer failed: {error!r}")
             return
         if scorer.rule.function is not None:
-            _call(name, "score", scorer.settings.score[0], doc, "", dict(own))
+            _try_function(name, "score", scorer.settings.score[0], doc, "", dict(own))
             continue
         try:
             scorer.rule.read(doc, "", own)
@@ -116,7 +114,7 @@ def _try_reading(name: str, task: Any, scorer: AttachedScorer, docs: list[Any]) 
 
 def check_columns(name: str, columns: Collection[str], settings: AttachSettings) -> None:
     """Raise SetupError if a setting names a column that is not there."""
-    for key in ("group", "kind", "target"):
+    for key in READERS:
         column = getattr(settings, key)
         if column and ":" not in column and column not in columns:
             raise SetupError(

@@ -13,7 +13,9 @@ from loguru import logger
 from metrics.record_card import card_of_records
 from metrics.records import SampleRecord
 from tests.vrp_tasks.attach.local_task import CHECKPOINTS, write_local_tasks
+from vrp_tasks.attach.trial import try_scoring
 from vrp_tasks.errors import SetupError
+from vrp_tasks.scoring import reliability_results
 
 TINY = CHECKPOINTS / "vrp-tiny-llava"
 CHECKPOINT = {"llava_hf": TINY, "qwen2_vl": CHECKPOINTS / "vrp-tiny-qwen2-vl"}
@@ -280,6 +282,25 @@ def test_a_task_that_scores_nothing_for_us_stops_before_generation(folder):
     (folder / "no_base.yaml").write_text(text)
     with pytest.raises(SetupError, match=r"no_base: metadata\.vrp names no base task, and"):
         evaluate(folder, ["no_base"], limit=3)
+
+
+def test_a_class_of_its_own_may_score_for_us(folder):
+    from lmms_eval.tasks import TaskManager
+
+    manager = TaskManager(include_path=str(folder), include_defaults=False)
+    task = manager.load_task_or_group(["local_plain"], "simple")["local_plain"]
+
+    class Own(type(task)):
+        def process_results(self, doc, results, **_):
+            return reliability_results(
+                results, task="own", score=lambda answer: 0.0, normalize=str, doc_id="0",
+                group="g", kind="all", target=None,
+            )  # fmt: skip
+
+    with pytest.raises(SetupError, match="names no base task"):
+        try_scoring("own", task)
+    task.__class__ = Own
+    try_scoring("own", task)
 
 
 def test_a_setting_for_no_task_is_refused(folder):
