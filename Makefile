@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install check format test demo train docs clean
+.PHONY: help install check format test demo train docs simulations clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -82,6 +82,9 @@ demo: $(INSTALLED) ## Probe the three shipped models, two at a time, then build 
 
 docs: $(INSTALLED) ## Write docs/metrics.md anew from the docstrings
 	$(BIN)/python docs/build_reference.py
+
+simulations: $(INSTALLED) ## Coverage and false alarms of what we print, by simulation, into docs/statistics.md [ARGS=...]
+	$(BIN)/python -m benchmarks.simulations $(ARGS)
 
 train: $(INSTALLED) ## Train a shipped model anew, resumable [FAMILY=llava|paligemma|qwen2_vl STEPS=n]
 	$(BIN)/python -m vrp_tasks.training --family $(FAMILY) --steps $(STEPS) \
