@@ -1,0 +1,186 @@
+"""What can be seen of one answer: each channel is one kind of measurement, as plain arrays.
+
+A channel that is not there has a reason (`metrics.record.observation.Absent`). Arrays are stored
+in the run folder under ``<channel>.<field>``, so that a signal invented later can be computed for
+an old run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One kind of measurement; a subclass's fields are arrays."""
+
+    name: ClassVar[str]
+    kept: ClassVar[bool] = True  # whether the run folder stores it
+
+    def arrays(self) -> dict[str, Array]:
+        """Its arrays by field."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, Array]) -> Self:
+        """Rebuild it; TypeError if a field is missing or unknown."""
+        return cls(**arrays)
+
+
+@dataclass(frozen=True)
+class TokenScores(Channel):
+    """The scored answer's tokens under the raw distribution (T = 1, no top-p, no processors).
+
+    ``logprobs`` and ``entropies`` (nats), shape (n_answer_tokens,), end-of-sequence not counted;
+    ``first_two``, shape (2,): the two largest probabilities at the first answer position.
+    """
+
+    name = "token_scores"
+    logprobs: Array
+    entropies: Array
+    first_two: Array
+
+
+@dataclass(frozen=True)
+class ImageMass(Channel):
+    """Share of attention that goes to the image, shape (n_layers,), before renormalising."""
+
+    name = "image_mass"
+    by_layer: Array
+
+
+@dataclass(frozen=True)
+class ImageMaps(Channel):
+    """Attention to the image per layer, shape (n_layers, height, width), each layer sums to 1.
+
+    Mean over heads and answer-side positions.
+    """
+
+    name = "image_maps"
+    by_layer: Array
+
+
+@dataclass(frozen=True)
+class ImageTokens(Channel):
+    """The image tokens on their way through the layers.
+
+    ``update_norm``, shape (n_layers,): mean over image tokens of ‖h^(l+1) − h^(l)‖₂. ``is_sink``,
+    bool, shape (n_layers, n_tokens): tokens whose state at the layer's input is dominated by one
+    dimension.
+    """
+
+    name = "image_tokens"
+    update_norm: Array
+    is_sink: Array
+
+
+@dataclass(frozen=True)
+class TopHeadsMap(Channel):
+    """Attention to the image of the heads that add most to the answer's logit.
+
+    ``share``, shape (height, width), sums to 1.
+    """
+
+    name = "top_heads_map"
+    share: Array
+
+
+@dataclass(frozen=True)
+class LensReading(Channel):
+    """The logit lens at the last prompt token, for the given answer's first token.
+
+    ``answer_margin``, shape (n_layers + 1,): its logit less the largest other. ``from_attention``,
+    ``from_mlp``, shape (n_layers,): what each block adds to the last margin.
+    """
+
+    name = "lens"
+    answer_margin: Array
+    from_attention: Array
+    from_mlp: Array
+
+
+@dataclass(frozen=True)
+class TruthLens(Channel):
+    """The same margin for the true answer's first token, shape (n_layers + 1,): an oracle."""
+
+    name = "truth_lens"
+    margin: Array
+
+
+@dataclass(frozen=True)
+class Samples(Channel):
+    """K sampled answers.
+
+    ``texts``, shape (K,), strings as the adapter cuts them; ``normal``, shape (K,), under the
+    benchmark's answer normalisation; ``answer``, shape (), the scored answer normalised likewise.
+    Stored in the records, where they are text.
+    """
+
+    name = "samples"
+    kept = False
+    texts: Array
+    normal: Array
+    answer: Array
+
+
+@dataclass(frozen=True)
+class _State(Channel):
+    """A hidden state of every stored layer, shape (n_layers + 1, d_model), embeddings first."""
+
+    by_layer: Array
+
+
+@dataclass(frozen=True)
+class PromptState(_State):
+    """At the last prompt token."""
+
+    name = "state_prompt"
+
+
+@dataclass(frozen=True)
+class LastAnswerState(_State):
+    """At the last answer token."""
+
+    name = "state_last_answer"
+
+
+@dataclass(frozen=True)
+class MeanAnswerState(_State):
+    """Mean over the answer tokens."""
+
+    name = "state_mean_answer"
+
+
+@dataclass(frozen=True)
+class BlankState(_State):
+    """At the last prompt token, the image blanked: a control."""
+
+    name = "state_blank"
+
+
+STATES: tuple[type[_State], ...] = (PromptState, LastAnswerState, MeanAnswerState, BlankState)
+CHANNELS: tuple[type[Channel], ...] = (
+    TokenScores,
+    ImageMass,
+    ImageMaps,
+    ImageTokens,
+    TopHeadsMap,
+    LensReading,
+    TruthLens,
+    Samples,
+    *STATES,
+)
+BY_NAME: dict[str, type[Channel]] = {channel.name: channel for channel in CHANNELS}
+
+
+def texts(values: list[str]) -> Array:
+    """Strings as an array that keeps each of them whole."""
+    found = np.empty(len(values), dtype=object)
+    found[:] = values
+    return found

@@ -1,0 +1,157 @@
+"""Where the model looks: structure of the attention to the image."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metrics.attention import (
+    cluster_count,
+    connected_component_count,
+    entropy_by_layer,
+    spatial_entropy,
+)
+from metrics.errors import UndefinedMetricError
+from metrics.record.channels import Array, ImageMaps, ImageMass, ImageTokens, TopHeadsMap
+from metrics.signals.declaration import NEGATED, SHARE, LayerVector, Signal
+
+FAMILY = "attention"
+
+
+def _mean_map(maps: ImageMaps) -> Array:
+    return maps.by_layer.astype(np.float64).mean(axis=0)
+
+
+def _entropies(maps: ImageMaps) -> Array:
+    layers = maps.by_layer.astype(np.float64)
+    return entropy_by_layer(layers.reshape(len(layers), -1))
+
+
+def _fall(maps: ImageMaps, first: int) -> float:
+    """How much sharper the last layer is than another one."""
+    entropies = _entropies(maps)
+    if entropies.size < 2:
+        raise UndefinedMetricError("the model has one layer")
+    return float(entropies[first] - entropies[-1])
+
+
+def _without_sinks(maps: ImageMaps, tokens: ImageTokens) -> Array:
+    """Mean map of layers renormalised over the tokens that are no sinks there."""
+    layers = maps.by_layer.astype(np.float64)
+    kept = np.where(tokens.is_sink, 0.0, layers.reshape(len(layers), -1))
+    mass = kept.sum(axis=1, keepdims=True)
+    if not (mass > 0).any():
+        raise UndefinedMetricError("every image token is an attention sink")
+    seen = mass[:, 0] > 0
+    mean_map: Array = (kept[seen] / mass[seen]).mean(axis=0)
+    return mean_map
+
+
+SIGNALS = (
+    Signal(
+        "spatial_entropy",
+        "−H_s (attention)",
+        FAMILY,
+        "method §2, paper eq. 3",
+        (ImageMaps,),
+        lambda maps: -spatial_entropy(_mean_map(maps)),
+        bounds=NEGATED,
+        headline=True,
+        reported=True,
+        on_grid=True,
+    ),
+    Signal(
+        "spatial_entropy_normalized",
+        "−H_s / ln S",
+        FAMILY,
+        "method §2 (ours)",
+        (ImageMaps,),
+        lambda maps: -spatial_entropy(_mean_map(maps), normalize=True),
+        bounds=(-1.0, 0.0),
+        on_grid=True,
+    ),
+    Signal(
+        "cluster_count",
+        "−C_k (attention)",
+        FAMILY,
+        "method §2, paper eq. 2",
+        (ImageMaps,),
+        lambda maps: -cluster_count(_mean_map(maps)),
+        bounds=NEGATED,
+        reported=True,
+        on_grid=True,
+    ),
+    Signal(
+        "component_count",
+        "−8-connected components",
+        FAMILY,
+        "method §2, arXiv v1 figure 5",
+        (ImageMaps,),
+        lambda maps: -connected_component_count(_mean_map(maps)),
+        bounds=NEGATED,
+        on_grid=True,
+    ),
+    Signal(
+        "entropy_evolution",
+        "−ΔH_s total",
+        FAMILY,
+        "method §2",
+        (ImageMaps,),
+        lambda maps: _fall(maps, 0),
+        on_grid=True,
+    ),
+    Signal(
+        "final_diffusion",
+        "−ΔH_s, last layer",
+        FAMILY,
+        "method §2",
+        (ImageMaps,),
+        lambda maps: _fall(maps, -2),
+        on_grid=True,
+    ),
+    Signal(
+        "spatial_entropy_without_sinks",
+        "−H_s without sinks",
+        FAMILY,
+        "method §2; sinks after arXiv 2503.03321",
+        (ImageMaps, ImageTokens),
+        lambda maps, tokens: -spatial_entropy(_without_sinks(maps, tokens)),
+        bounds=NEGATED,
+        on_grid=True,
+    ),
+    Signal(
+        "spatial_entropy_top_heads",
+        "−H_s, top-k heads",
+        FAMILY,
+        "method §2 (top-k-heads variant)",
+        (TopHeadsMap,),
+        lambda top: -spatial_entropy(top.share),
+        bounds=NEGATED,
+        on_grid=True,
+    ),
+    Signal(
+        "cluster_count_top_heads",
+        "−C_k, top-k heads",
+        FAMILY,
+        "method §2 (top-k-heads variant)",
+        (TopHeadsMap,),
+        lambda top: -cluster_count(top.share),
+        bounds=NEGATED,
+        on_grid=True,
+    ),
+    Signal(
+        "image_attention_mass",
+        "image attention mass",
+        FAMILY,
+        "method §2 (ours)",
+        (ImageMass,),
+        lambda mass: mass.by_layer.mean(),
+        bounds=SHARE,
+    ),
+)
+
+LAYERS = (
+    LayerVector("image_attention_mass", ImageMass, lambda mass: mass.by_layer),
+    LayerVector("update_norm", ImageTokens, lambda tokens: tokens.update_norm),
+    LayerVector("sink_count", ImageTokens, lambda tokens: tokens.is_sink.sum(axis=1)),
+    LayerVector("spatial_entropy", ImageMaps, _entropies),
+)

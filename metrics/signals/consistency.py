@@ -1,0 +1,87 @@
+"""Whether K sampled answers agree, compared as answers under the benchmark's normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from metrics.errors import UndefinedMetricError
+from metrics.record.channels import Samples
+from metrics.self_consistency import (
+    answer_agreement,
+    discrete_semantic_entropy,
+    majority_share,
+    n_distinct,
+    pairwise_agreement,
+)
+from metrics.signals.declaration import NEGATED, SHARE, Bounds, Signal
+
+
+def _signal(
+    name: str,
+    label: str,
+    compute: Callable[[list[str], str], float],
+    bounds: Bounds,
+    *,
+    source: str = "method §3",
+    headline: bool = False,
+    reported: bool = False,
+    probability: bool = False,
+) -> Signal:
+    def of_samples(samples: Samples) -> float:
+        if not samples.normal.size:
+            raise UndefinedMetricError("no answers were sampled")
+        return float(compute(samples.normal.tolist(), str(samples.answer)))
+
+    return Signal(
+        name,
+        label,
+        "consistency",
+        source,
+        (Samples,),
+        of_samples,
+        bounds=bounds,
+        cost="samples",
+        headline=headline,
+        reported=reported,
+        probability=probability,
+    )
+
+
+SIGNALS = (
+    _signal(
+        "self_consistency",
+        "self-consistency S_SC",
+        lambda samples, _: majority_share(samples),
+        SHARE,
+        source="method §3, paper eq. 5",
+        headline=True,
+        reported=True,
+    ),
+    _signal(
+        "answer_agreement",
+        "agreement with the answer",
+        answer_agreement,
+        SHARE,
+        source="method §3 (ours)",
+        reported=True,
+        probability=True,
+    ),
+    _signal(
+        "pairwise_agreement",
+        "pairwise agreement",
+        lambda samples, _: pairwise_agreement(samples),
+        SHARE,
+    ),
+    _signal(
+        "distinct_answers",
+        "−distinct answers",
+        lambda samples, _: -n_distinct(samples),
+        NEGATED,
+    ),
+    _signal(
+        "semantic_entropy",
+        "−discrete semantic entropy",
+        lambda samples, _: -discrete_semantic_entropy(samples),
+        NEGATED,
+    ),
+)

@@ -1,0 +1,97 @@
+"""What a signal is: its name, its place, and how it is computed from what was seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from metrics.errors import UndefinedMetricError
+from metrics.record.channels import Channel
+from metrics.record.observation import Absent, Observation
+
+Access = Literal["deployable", "oracle", "control"]
+Cost = Literal["answer", "prefill", "samples", "second pass"]
+Bounds = tuple[float, float]
+ANY: Bounds = (-math.inf, math.inf)
+SHARE: Bounds = (0.0, 1.0)
+NEGATED: Bounds = (-math.inf, 0.0)  # of what cannot be negative
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A scalar beside an answer, oriented so that higher means more likely correct.
+
+    Attributes
+    ----------
+    name, label, source
+        Key, what tables show, and where it is defined; a source without a paper is the method's
+        own section.
+    family
+        Groups signals of one origin.
+    access
+        "deployable" (needs no label), "oracle" (needs the true answer) or "control" (a baseline
+        any signal has to beat); the three are never ranked in one table.
+    needs
+        Channels, in the order in which ``compute`` takes them.
+    compute
+        Of these channels; raises UndefinedMetricError with the reason. None for scores that are
+        fitted on labels, or made of another run's.
+    bounds
+        Range that no value can leave, as oriented: what does is not that signal.
+    cost
+        What has to be done beside answering: nothing ("answer": read off the answer's own tokens),
+        hooks in the one prefill, K samples, or a second pass over the prompt.
+    headline
+        The one that stands for its family in an overview.
+    reported
+        Shown in lmms-eval's own table; every headline is.
+    fitted
+        Fitted on labels, so that its score is out of fold.
+    probability
+        A probability of being correct as it stands.
+    on_grid
+        Reads where on the image's grid attention lies: void if the geometry self-test fails.
+    """
+
+    name: str
+    label: str
+    family: str
+    source: str
+    needs: tuple[type[Channel], ...] = ()
+    compute: Callable[..., Any] | None = None
+    access: Access = "deployable"
+    bounds: Bounds = ANY
+    cost: Cost = "prefill"
+    headline: bool = False
+    reported: bool = False
+    fitted: bool = False
+    probability: bool = False
+    on_grid: bool = False
+
+    def of(self, observation: Observation) -> float | Absent:
+        """The signal of one answer, or why there is none."""
+        if self.compute is None:
+            raise TypeError(f"{self.name} is not computed from a single answer.")
+        for channel in self.needs:
+            if observation.get(channel) is None:
+                return observation.why_absent(channel)
+        try:
+            return float(self.compute(*(observation.need(channel) for channel in self.needs)))
+        except UndefinedMetricError as undefined:
+            return Absent(str(undefined))
+
+
+@dataclass(frozen=True)
+class LayerVector:
+    """A figure of every layer beside an answer, input side first."""
+
+    name: str
+    needs: type[Channel]
+    compute: Callable[..., Any]
+
+    def of(self, observation: Observation) -> list[float] | None:
+        """One figure a layer, or None where the channel is absent."""
+        channel = observation.get(self.needs)
+        return None if channel is None else [float(value) for value in self.compute(channel)]

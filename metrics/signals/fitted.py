@@ -1,0 +1,62 @@
+"""Scores fitted on labels, out of fold by image; made in a second pass over a task's answers."""
+
+from __future__ import annotations
+
+from metrics.record.channels import (
+    BlankState,
+    Channel,
+    ImageMaps,
+    LastAnswerState,
+    MeanAnswerState,
+    PromptState,
+)
+from metrics.signals.declaration import SHARE, Signal
+
+
+def _probe(
+    name: str,
+    label: str,
+    state: type[Channel],
+    *,
+    source: str = "method §4",
+    headline: bool = False,
+) -> Signal:
+    return Signal(
+        name, label, "probe", source, (state,), fitted=True, headline=headline, reported=headline
+    )
+
+
+def _stress_test(name: str, label: str, which: str) -> Signal:
+    source = f"method §2, supervised stress test ({which})"
+    return Signal(name, label, "stress test", source, (ImageMaps,), fitted=True)
+
+
+SIGNALS = (
+    _probe("probe", "hidden-state probe (L2)", PromptState, headline=True),
+    _probe("probe_l1", "probe (L1)", PromptState),
+    _probe("probe_mlp", "probe (MLP)", PromptState, source="method §4, paper eq. 6"),
+    _probe("probe_last5", "probe (last 5 layers)", PromptState),
+    _probe("probe_last_answer", "probe, last answer token", LastAnswerState),
+    _probe("probe_mean_answer", "probe, mean answer token", MeanAnswerState),
+    Signal(
+        "loaded_probe",
+        "probe fitted elsewhere",
+        "probe",
+        "method §4 (transfer)",
+        (PromptState,),
+        bounds=SHARE,
+        probability=True,
+    ),
+    _stress_test("attention_features", "11 attention features (trees)", "a"),
+    _stress_test("attention_mlp", "MLP on attention maps", "b"),
+    Signal(
+        "probe_blank",
+        "probe on a blank image",
+        "control",
+        "method §4 (ours)",
+        (BlankState,),
+        access="control",
+        cost="second pass",
+        fitted=True,
+    ),
+)

@@ -1,0 +1,53 @@
+"""What each layer already says about the answer's first token."""
+
+from __future__ import annotations
+
+from metrics.record.channels import LensReading, TruthLens
+from metrics.signals.declaration import LayerVector, Signal
+
+FAMILY = "lens"
+_DEPLOYABLE = "method §4, deployable margin (ours)"
+
+SIGNALS = (
+    Signal(
+        "answer_margin",
+        "answer margin, last layer",
+        FAMILY,
+        _DEPLOYABLE,
+        (LensReading,),
+        lambda lens: lens.answer_margin[-1],
+    ),
+    Signal(
+        "answer_margin_mean",
+        "answer margin, mean of layers",
+        FAMILY,
+        _DEPLOYABLE,
+        (LensReading,),
+        lambda lens: lens.answer_margin.mean(),
+    ),
+    Signal(
+        "truth_margin",
+        "truth margin, last layer",
+        FAMILY,
+        "method §4 (paper)",
+        (TruthLens,),
+        lambda truth: truth.margin[-1],
+        access="oracle",
+    ),
+    Signal(
+        "truth_margin_peak",
+        "truth margin, peak",
+        FAMILY,
+        "method §4 (paper)",
+        (TruthLens,),
+        lambda truth: truth.margin.max(),
+        access="oracle",
+    ),
+)
+
+LAYERS = (
+    LayerVector("answer_margin", LensReading, lambda lens: lens.answer_margin),
+    LayerVector("truth_margin", TruthLens, lambda truth: truth.margin),
+    LayerVector("margin_from_attention", LensReading, lambda lens: lens.from_attention),
+    LayerVector("margin_from_mlp", LensReading, lambda lens: lens.from_mlp),
+)
