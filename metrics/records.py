@@ -4,7 +4,8 @@ A *run folder* holds what one model did on one or more tasks::
 
     manifest.json              RunManifest; written last, so its presence means "complete"
     records.parquet            one row per sample: SampleRecord, flattened by `to_row`
-    arrays-<rank>-<k>.safetensors   per-sample arrays (see `ARRAYS`), rows named by (shard, row)
+    arrays-<rank>-<k>.safetensors   channels of the samples (`metrics.record.channels`), as
+                               `metrics.record.shards` packs them; rows named by (shard, row)
     images.parquet             small copies of the images, for people (see `TABLES`)
     interventions.parquet      one row per sample and intervention; robustness tasks only
     grounding.parquet          one row per sample and map; grounding tasks only
@@ -16,10 +17,13 @@ module is plain data without I/O: `vrp_tasks` writes, `leaderboard` reads.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from metrics.errors import RecordError
+from metrics.record.channels import ImageMaps, Samples, TokenScores
+from metrics.record.observation import Absent, Observation
 from metrics.record_tables import (
     GROUNDING_FILE,
     GROUNDING_MAPS,
@@ -30,9 +34,9 @@ from metrics.record_tables import (
     TABLES,
     Column,
 )
+from metrics.signals import evaluate, layer_vectors
 
 __all__ = [
-    "ARRAYS",
     "GROUNDING_FILE",
     "GROUNDING_MAPS",
     "IMAGES_FILE",
@@ -40,7 +44,6 @@ __all__ = [
     "LAYER_PREFIX",
     "MANIFEST_FILE",
     "OCCLUSION",
-    "RAGGED",
     "RECORDS_FILE",
     "REGION_MAP",
     "SCHEMA_VERSION",
@@ -51,33 +54,13 @@ __all__ = [
     "SampleRecord",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 MANIFEST_FILE = "manifest.json"
 RECORDS_FILE = "records.parquet"
 
 SIGNAL_PREFIX = "signal."
 LAYER_PREFIX = "layers."
-
-# name in a shard -> shape of one row
-ARRAYS = {
-    "hidden_last_prompt": "(n_layers + 1, d_model): state of the last prompt token; layer 0 embeds",
-    "hidden_last_answer": "(n_layers + 1, d_model): state of the last answer token",
-    "hidden_mean_answer": "(n_layers + 1, d_model): mean state over the answer tokens",
-    "hidden_blank": "(n_layers + 1, d_model): state of the last prompt token, image blanked",
-    "map_layers": "(n_layers, height * width): attention to the image per layer, sums to 1; ragged "
-    "(rows concatenated along the last axis, see map_offsets)",
-    "map_offsets": "(n_rows + 1,): column at which each row's map starts in map_layers",
-    "map_prompt": "(n_layers, height * width): attention of the question's content words, as "
-    "map_layers (see RAGGED); grounding tasks only",
-    "map_boundary": "(n_layers, height * width): the same of the structural tokens after the image",
-}
-# arrays whose rows differ in length -> where each row starts in them
-RAGGED = {
-    "map_layers": "map_offsets",
-    "map_prompt": "map_prompt_offsets",
-    "map_boundary": "map_boundary_offsets",
-}
 
 
 @dataclass(frozen=True)
@@ -100,12 +83,14 @@ class SampleRecord:
         ``score`` binarised at the manifest's threshold, or None.
     samples
         The K sampled answers, as text.
+    normal_answer, normal_samples
+        Answer and samples under the benchmark's own answer normalisation, as they are compared.
     signals
         Scalar signals, higher = more likely correct; names as in `metrics.signals`.
     layers
         Per-layer vectors, input side first.
     missing
-        Name of a missing signal or array -> why.
+        Name of a missing signal or channel, or ``score`` -> why.
     grid
         (height, width) of the image-token grid, or None.
     n_answer_tokens
@@ -127,6 +112,8 @@ class SampleRecord:
     score: float | None
     correct: int | None
     samples: list[str]
+    normal_answer: str
+    normal_samples: list[str]
     signals: dict[str, float | None]
     layers: dict[str, list[float] | None]
     missing: dict[str, str]
@@ -155,6 +142,48 @@ class SampleRecord:
         """Task, split and document in one string."""
         return f"{self.task}/{self.split}/{self.doc_id}"
 
+    @classmethod
+    def of(cls, observation: Observation, *, shard: str | None, row: int | None) -> SampleRecord:
+        """Build the record of an observation; signals that need other answers are left out.
+
+        Parameters
+        ----------
+        observation : Observation
+            What was seen.
+        shard, row
+            Where its channels are stored.
+        """
+        signals: dict[str, float | None] = {}
+        missing = {name: absent.reason for name, absent in observation.absent.items()}
+        for name, value in evaluate(observation).items():
+            signals[name] = None if isinstance(value, Absent) else value
+            if isinstance(value, Absent):
+                missing[name] = value.reason
+        samples = observation.get(Samples)
+        maps = observation.get(ImageMaps)
+        scores = observation.get(TokenScores)
+        return cls(
+            **{name: getattr(observation, name) for name in _IDENTITY},
+            samples=[] if samples is None else samples.texts.tolist(),
+            normal_answer=observation.normal_answer,
+            normal_samples=[] if samples is None else samples.normal.tolist(),
+            signals=signals,
+            layers=layer_vectors(observation),
+            missing=missing,
+            grid=None if maps is None else [int(side) for side in maps.by_layer.shape[1:]],
+            n_answer_tokens=None if scores is None else int(scores.logprobs.size),
+            shard=shard,
+            row=row,
+        )
+
+    def with_signals(
+        self, signals: Mapping[str, float | None], missing: Mapping[str, str]
+    ) -> SampleRecord:
+        """Return a new record with further signals, and the reasons of those that are None."""
+        return replace(
+            self, signals={**self.signals, **signals}, missing={**self.missing, **missing}
+        )
+
     def to_row(self) -> dict[str, Any]:
         """Flatten to one row: a column per signal and per layer vector."""
         row = asdict(self)
@@ -178,6 +207,12 @@ class SampleRecord:
             signals=_with_prefix(row, SIGNAL_PREFIX),
             layers=_with_prefix(row, LAYER_PREFIX),
         )
+
+
+_IDENTITY = (
+    *("task", "split", "doc_id", "group", "kind", "prompt", "answer", "target", "score"),
+    *("correct", "image"),
+)
 
 
 def _with_prefix(row: dict[str, Any], prefix: str) -> dict[str, Any]:
@@ -249,7 +284,9 @@ class RunManifest:
         version = data.get("schema_version")
         if version != SCHEMA_VERSION:
             raise RecordError(
-                f"manifest has schema_version {version!r}, this version reads {SCHEMA_VERSION}."
+                f"manifest has schema_version {version!r}, this version reads {SCHEMA_VERSION}. "
+                "Run the model again with this version, or read the folder with the one that "
+                "wrote it (manifest field versions)."
             )
         known = cls.__dataclass_fields__
         absent = sorted(

@@ -115,11 +115,10 @@ class TruthLens(Channel):
 
 @dataclass(frozen=True)
 class Samples(Channel):
-    """K sampled answers.
+    """K sampled answers, strings: stored in the records, where text is.
 
-    ``texts``, shape (K,), strings as the adapter cuts them; ``normal``, shape (K,), under the
-    benchmark's answer normalisation; ``answer``, shape (), the scored answer normalised likewise.
-    Stored in the records, where they are text.
+    ``texts``, shape (K,), as the adapter cuts them; ``normal``, shape (K,), and ``answer``,
+    shape (1,), samples and scored answer under the benchmark's answer normalisation.
     """
 
     name = "samples"
@@ -127,6 +126,11 @@ class Samples(Channel):
     texts: Array
     normal: Array
     answer: Array
+
+    @classmethod
+    def of(cls, samples: list[str], normal: list[str], answer: str) -> Self:
+        """From plain strings."""
+        return cls(texts(samples), texts(normal), texts([answer]))
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ class Observation:
         The question as lmms-eval built it, the scored answer, the reference answer or None.
     score, correct
         The benchmark's own score in [0, 1] and its binary form; None without a reference.
+    normal_answer
+        The answer under the benchmark's own normalisation.
     channels
         Name -> what was seen.
     absent
@@ -59,6 +61,7 @@ class Observation:
     target: str | None
     score: float | None
     correct: int | None
+    normal_answer: str
     channels: Mapping[str, Channel] = field(default_factory=dict)
     absent: Mapping[str, Absent] = field(default_factory=dict)
     image: str | None = None

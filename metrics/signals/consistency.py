@@ -30,7 +30,7 @@ def _signal(
     def of_samples(samples: Samples) -> float:
         if not samples.normal.size:
             raise UndefinedMetricError("no answers were sampled")
-        return float(compute(samples.normal.tolist(), str(samples.answer)))
+        return float(compute(samples.normal.tolist(), str(samples.answer[0])))
 
     return Signal(
         name,

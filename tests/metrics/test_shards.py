@@ -60,7 +60,7 @@ def test_maps_of_different_grids_and_bool_arrays_keep_shape_and_type():
 
 
 def test_text_is_not_stored_in_array_files():
-    samples = Samples(texts(["a"]), texts(["a"]), np.array("a", dtype=object))
+    samples = Samples(texts(["a"]), texts(["a"]), texts(["a"]))
     assert pack([{"samples": samples}]) == {}
 
 
