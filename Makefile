@@ -51,7 +51,7 @@ define evaluate
 	@echo "== $(1) on $(3)$(if $(4), (first $(4) questions)): $(OUT)/$(5).log"
 	@mkdir -p $(OUT) && touch $(OUT)/$(5).started
 	@HF_HUB_OFFLINE=1 $(BIN)/lmms-eval --model $(1) \
-	  --model_args pretrained=vrp_tasks/checkpoints/$(2),device_map=cpu,$(6) \
+	  --model_args pretrained=vrp_tasks/tiny/checkpoints/$(2),device_map=cpu,$(6) \
 	  --tasks $(3) --batch_size 1 --log_samples --output_path $(OUT) \
 	  $(if $(4),--limit $(4)) > $(OUT)/$(5).log 2>&1 || true
 	@find $(OUT)/checkpoints__$(2) -name manifest.json -newer $(OUT)/$(5).started | grep -q . \
@@ -87,9 +87,9 @@ simulations: $(INSTALLED) ## Coverage and false alarms of what we print, by simu
 	$(BIN)/python -m benchmarks.simulations $(ARGS)
 
 train: $(INSTALLED) ## Train a shipped model anew, resumable [FAMILY=llava|paligemma|qwen2_vl STEPS=n]
-	$(BIN)/python -m vrp_tasks.training --family $(FAMILY) --steps $(STEPS) \
+	$(BIN)/python -m vrp_tasks.tiny.training --family $(FAMILY) --steps $(STEPS) \
 	  --work train_runs/$(FAMILY) \
-	  --export vrp_tasks/checkpoints/vrp-tiny-$(subst _,-,$(FAMILY))
+	  --export vrp_tasks/tiny/checkpoints/vrp-tiny-$(subst _,-,$(FAMILY))
 
 clean: ## Remove what was built or measured, but not .venv and train_runs
 	rm -rf $(OUT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \

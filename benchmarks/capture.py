@@ -30,9 +30,9 @@ from transformers import (
 from vrp_tasks.capture import CaptureSettings, probed_generate
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.families import family_of
-from vrp_tasks.world import draw_scene
+from vrp_tasks.tiny.world import draw_scene
 
-CHECKPOINTS = Path(__file__).parent.parent / "vrp_tasks" / "checkpoints"
+CHECKPOINTS = Path(__file__).parent.parent / "vrp_tasks" / "tiny" / "checkpoints"
 TINY = {
     "vrp-tiny-llava": "USER: <image>\n{} ASSISTANT:",
     "vrp-tiny-paligemma": "<image>{}",

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from leaderboard.cli import main
 
-CHECKPOINT = Path(__file__).parents[1] / "vrp_tasks" / "checkpoints" / "vrp-tiny-llava"
+CHECKPOINT = Path(__file__).parents[1] / "vrp_tasks" / "tiny" / "checkpoints" / "vrp-tiny-llava"
 QUESTIONS = 120
 NOISE = 2.0
 

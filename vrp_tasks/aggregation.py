@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vrp_tasks.scoring import HEADLINES, METRICS, Item
-from vrp_tasks.session_state import active_session
+from vrp_tasks.run.current import active_session
 
 
 def accuracy(items: list[Item]) -> float | None:

@@ -5,7 +5,7 @@ imported. `manifests` (the entry point) therefore also sees to it that
 
 - ``TaskManager`` looks into our tasks folder whenever it includes lmms-eval's own, and knows
   names such as ``vrp_<task>`` (see `vrp_tasks.attach.names`), and
-- ``simple_evaluate`` runs inside `vrp_tasks.evaluation`, which leaves runs without our tasks alone.
+- ``simple_evaluate`` runs inside `vrp_tasks.run.evaluation`, which leaves runs without our tasks alone.
 
 Everything here is idempotent, light (no torch) and must not raise: lmms-eval drops the models of
 every plugin when one entry point fails.
@@ -122,7 +122,7 @@ class _EvaluatorModule(ModuleType):
 
         @functools.wraps(stock)
         def wrapped(*args: object, **kwargs: object) -> object:
-            from vrp_tasks.evaluation import run_evaluation
+            from vrp_tasks.run.evaluation import run_evaluation
 
             return run_evaluation(self, stock, args, kwargs)
 

@@ -16,7 +16,7 @@ from metrics.self_consistency import (
     n_distinct,
     pairwise_agreement,
 )
-from vrp_tasks.session_state import active_session
+from vrp_tasks.run.current import active_session
 
 if TYPE_CHECKING:
     from vrp_tasks.attach.labels import Labels

@@ -7,8 +7,8 @@ from functools import cache
 import torch
 from PIL import Image
 
-from vrp_tasks.training.architectures import Architecture, build_architecture
-from vrp_tasks.world import draw_scene
+from vrp_tasks.tiny.training.architectures import Architecture, build_architecture
+from vrp_tasks.tiny.world import draw_scene
 
 QUESTIONS = (
     "Is there a red star in the image?",

@@ -10,7 +10,7 @@ import torch
 
 from tests.vrp_tasks.planted_probe import planted_probe
 
-CHECKPOINTS = Path(__file__).parents[2] / "vrp_tasks" / "checkpoints"
+CHECKPOINTS = Path(__file__).parents[2] / "vrp_tasks" / "tiny" / "checkpoints"
 
 
 def cli(tmp_path, *, model="qwen2_vl", arguments=None, output=None):

@@ -303,7 +303,7 @@ def test_images_of_a_mixed_batch_go_to_their_prompts():
 def _image(seed):
     from PIL import Image
 
-    from vrp_tasks.world import draw_scene
+    from vrp_tasks.tiny.world import draw_scene
 
     return Image.fromarray(draw_scene(seed).image)
 

@@ -18,7 +18,7 @@ from tests.vrp_tasks.planted_probe import planted_probe
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.registration import TASKS_FOLDER
 
-CHECKPOINTS = Path(__file__).parents[2] / "vrp_tasks" / "checkpoints"
+CHECKPOINTS = Path(__file__).parents[2] / "vrp_tasks" / "tiny" / "checkpoints"
 MODELS = {
     "llava_hf": "vrp-tiny-llava",
     "paligemma": "vrp-tiny-paligemma",
@@ -172,7 +172,7 @@ def test_batches_give_the_same_answers_and_samples(tmp_path):
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
     from vrp_tasks.adapters import base
-    from vrp_tasks.run_folder import RunFolder
+    from vrp_tasks.run.folder import RunFolder
 
     _, (_, _, whole) = run_ours("qwen2_vl", tmp_path / "whole")
     monkeypatch.setattr(base, "_SLICE", 5)

@@ -1,7 +1,7 @@
 import pytest
 from transformers import CLIPImageProcessor, SiglipImageProcessor
 
-from vrp_tasks.provenance import center_crop
+from vrp_tasks.run.provenance import center_crop
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from metrics.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
 from vrp_tasks.errors import SetupError
-from vrp_tasks.run_folder import RunFolder, check_writable, sha256_of
+from vrp_tasks.run.folder import RunFolder, check_writable, sha256_of
 
 FINGERPRINT = {"model": "m", "settings": {"k": 10}}
 MANIFEST = {

@@ -9,8 +9,8 @@ from PIL import Image
 from leaderboard.read import read_run
 from metrics.records import IMAGES_FILE, INTERVENTIONS_FILE, MANIFEST_FILE, TABLES
 from tests.vrp_tasks.test_run_folder import MANIFEST, arrays, create, payload, record
-from vrp_tasks.run_folder import RunFolder
-from vrp_tasks.thumbnails import SIDE, Thumbnails
+from vrp_tasks.run.folder import RunFolder
+from vrp_tasks.run.thumbnails import SIDE, Thumbnails
 
 
 def row(doc, **changes):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from vrp_tasks.errors import SetupError
-from vrp_tasks.run_options import RunOptions, run_options_from
-from vrp_tasks.storage_plan import (
+from vrp_tasks.run.options import RunOptions, run_options_from
+from vrp_tasks.run.storage_plan import (
     Estimate,
     StoragePlan,
     check_room,

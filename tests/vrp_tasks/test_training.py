@@ -13,18 +13,18 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import vrp_tasks
 from vrp_tasks.errors import SetupError
-from vrp_tasks.training import evaluation
-from vrp_tasks.training.architectures import FAMILIES, build_architecture
-from vrp_tasks.training.card import limits
-from vrp_tasks.training.evaluation import Tally, generate_answers, load_checkpoint, tally
-from vrp_tasks.training.export import export, save_checkpoint
-from vrp_tasks.training.loop import Recipe, Trainer, ask_for_training, dense_labels
-from vrp_tasks.training.packing import Packer, decode, image_features
-from vrp_tasks.world import KINDS, draw_scene
-from vrp_tasks.world.dataset import TEST_SEED, evaluation_scene, questions_about
-from vrp_tasks.world.scene import COLORS, SHAPES
+from vrp_tasks.tiny.training import evaluation
+from vrp_tasks.tiny.training.architectures import FAMILIES, build_architecture
+from vrp_tasks.tiny.training.card import limits
+from vrp_tasks.tiny.training.evaluation import Tally, generate_answers, load_checkpoint, tally
+from vrp_tasks.tiny.training.export import export, save_checkpoint
+from vrp_tasks.tiny.training.loop import Recipe, Trainer, ask_for_training, dense_labels
+from vrp_tasks.tiny.training.packing import Packer, decode, image_features
+from vrp_tasks.tiny.world import KINDS, draw_scene
+from vrp_tasks.tiny.world.dataset import TEST_SEED, evaluation_scene, questions_about
+from vrp_tasks.tiny.world.scene import COLORS, SHAPES
 
-SHIPPED = sorted((Path(vrp_tasks.__file__).parent / "checkpoints").glob("*/config.json"))
+SHIPPED = sorted((Path(vrp_tasks.__file__).parent / "tiny" / "checkpoints").glob("*/config.json"))
 
 
 @pytest.fixture(scope="module", params=sorted(FAMILIES))

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vrp_tasks.world import IMAGE_SIZE, KINDS, ask, draw_scene
-from vrp_tasks.world.encoding import decode_mask, encode_mask, encode_png
-from vrp_tasks.world.questions import ask_auxiliary
-from vrp_tasks.world.scene import COLORS, SHAPES, empty_canvas
+from vrp_tasks.tiny.world import IMAGE_SIZE, KINDS, ask, draw_scene
+from vrp_tasks.tiny.world.encoding import decode_mask, encode_mask, encode_png
+from vrp_tasks.tiny.world.questions import ask_auxiliary
+from vrp_tasks.tiny.world.scene import COLORS, SHAPES, empty_canvas
 
 # Noise of ±12 around a colour that is itself shifted by at most ±22; the canvas has only the noise.
 _PAINT_REACH = 22 + 12

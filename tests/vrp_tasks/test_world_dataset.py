@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from vrp_tasks.errors import SetupError
-from vrp_tasks.world import dataset as split
-from vrp_tasks.world.encoding import decode_mask
-from vrp_tasks.world.scene import COLORS, combos_by_popularity, habitual_partner
+from vrp_tasks.tiny.world import dataset as split
+from vrp_tasks.tiny.world.encoding import decode_mask
+from vrp_tasks.tiny.world.scene import COLORS, combos_by_popularity, habitual_partner
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def test_the_file_is_built_once(folder):
 
 def test_processes_that_start_together_leave_one_file(tmp_path):
     code = (
-        "import sys, pathlib; from vrp_tasks.world.dataset import build_test_split as build;"
+        "import sys, pathlib; from vrp_tasks.tiny.world.dataset import build_test_split as build;"
         "print(build(pathlib.Path(sys.argv[1])).stat().st_size)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "new" / "cache")]

@@ -3,7 +3,7 @@
 from lmms_eval.models.chat.llava_hf import LlavaHf
 from lmms_eval.models.simple.llava_hf import LlavaHf as LlavaHfSimple
 
-from vrp_tasks.adapters.base import ProbedAdapter
+from vrp_tasks.access.transformers import ProbedAdapter
 
 
 class ProbedLlavaHf(ProbedAdapter, LlavaHf):

@@ -11,7 +11,7 @@ from lmms_eval.api.model import lmms
 from tqdm import tqdm
 from transformers import AutoProcessor, PaliGemmaForConditionalGeneration
 
-from vrp_tasks.adapters.base import ProbedAdapter
+from vrp_tasks.access.transformers import ProbedAdapter
 
 
 class PaliGemma(lmms):

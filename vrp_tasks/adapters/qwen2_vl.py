@@ -2,7 +2,7 @@
 
 from lmms_eval.models.simple.qwen2_vl import Qwen2_VL
 
-from vrp_tasks.adapters.base import ProbedAdapter
+from vrp_tasks.access.transformers import ProbedAdapter
 
 
 class ProbedQwen2VL(ProbedAdapter, Qwen2_VL):

@@ -27,7 +27,7 @@ from vrp_tasks.attach.score import ScoreRule
 from vrp_tasks.attach.settings import LABELS, AttachSettings, column_reader
 from vrp_tasks.errors import SetupError
 from vrp_tasks.scoring import METRICS, THRESHOLD, reliability_results
-from vrp_tasks.session_state import session_or_none
+from vrp_tasks.run.current import session_or_none
 
 RENAMED = "stock_"  # before a metric of the base that has the name of one of ours
 

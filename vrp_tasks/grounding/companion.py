@@ -15,7 +15,7 @@ from metrics.answers import normalize_answer
 from metrics.records import GROUNDING_FILE, INTERVENTIONS_FILE, OCCLUSION
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.capture.result import Captured
-from vrp_tasks.companions import Companion
+from vrp_tasks.run.companions import Companion
 from vrp_tasks.grounding.forced import generate_and_score
 from vrp_tasks.grounding.geometry import region_on_grid, window_of
 from vrp_tasks.grounding.observer import KEY, PromptMaps

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from metrics.records import INTERVENTIONS_FILE
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.capture.result import Captured
-from vrp_tasks.companions import Companion
+from vrp_tasks.run.companions import Companion
 from vrp_tasks.families import family_of
 from vrp_tasks.interventions.ablation import Site
 from vrp_tasks.interventions.branches import Answer, branched_generate

@@ -18,7 +18,7 @@ from tests.vrp_tasks.test_end_to_end import MODELS, evaluate, read
 from vrp_tasks.grounding.companion import Grounding
 from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.tasks.shapes.docs import region
-from vrp_tasks.world.dataset import load_test_split
+from vrp_tasks.tiny.world.dataset import load_test_split
 
 TASK = "vrp_shapes_grounding"
 LIMIT = 10

@@ -20,7 +20,7 @@ from vrp_tasks.families import family_of
 from vrp_tasks.grounding.geometry import region_on_grid, window_of
 from vrp_tasks.grounding.regions import UnmappedError, region_of
 
-CHECKPOINTS = Path(vrp_tasks.__file__).parent / "checkpoints"
+CHECKPOINTS = Path(vrp_tasks.__file__).parent / "tiny" / "checkpoints"
 CLIP_336 = CLIPImageProcessor(
     size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336}, do_center_crop=True
 )

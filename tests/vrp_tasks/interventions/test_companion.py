@@ -26,7 +26,7 @@ from vrp_tasks.interventions.ranking import Ranking, choose_cells
 from vrp_tasks.interventions.variants import Variant
 from vrp_tasks.registration import TASKS_FOLDER
 
-CHECKPOINTS = Path(__file__).parents[3] / "vrp_tasks" / "checkpoints"
+CHECKPOINTS = Path(__file__).parents[3] / "vrp_tasks" / "tiny" / "checkpoints"
 ADAPTERS = {
     "vrp-tiny-llava": ProbedLlavaHf,
     "vrp-tiny-paligemma": ProbedPaliGemma,

@@ -20,10 +20,10 @@ from datasets.packaged_modules.parquet.parquet import Parquet
 from lmms_eval.api import task
 from PIL import Image
 
-from vrp_tasks.world import draw_scene
-from vrp_tasks.world.dataset import questions_about
-from vrp_tasks.world.questions import Question
-from vrp_tasks.world.scene import Scene
+from vrp_tasks.tiny.world import draw_scene
+from vrp_tasks.tiny.world.dataset import questions_about
+from vrp_tasks.tiny.world.questions import Question
+from vrp_tasks.tiny.world.scene import Scene
 
 TEXT, WHOLE = datasets.Value("string"), datasets.Value("int64")
 PICTURE = datasets.Image()

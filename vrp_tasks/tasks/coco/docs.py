@@ -11,7 +11,7 @@ from PIL import Image
 
 from vrp_tasks.errors import SetupError
 from vrp_tasks.scoring import Item, reliability_results
-from vrp_tasks.world.dataset import cache_folder
+from vrp_tasks.tiny.world.dataset import cache_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset

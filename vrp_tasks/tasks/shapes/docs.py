@@ -10,8 +10,8 @@ from datasets import Dataset
 from PIL import Image
 
 from vrp_tasks.scoring import Item, reliability_results
-from vrp_tasks.world.dataset import load_test_split
-from vrp_tasks.world.encoding import decode_mask
+from vrp_tasks.tiny.world.dataset import load_test_split
+from vrp_tasks.tiny.world.encoding import decode_mask
 
 
 def all_kinds(_seed: Dataset) -> Dataset:

@@ -1,0 +1,111 @@
+"""What a manifest says about where its numbers come from."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import resource
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vrp_tasks.grounding.geometry import window_of
+from vrp_tasks.grounding.regions import UnmappedError
+from vrp_tasks.run.folder import sha256_of
+
+_PACKAGES = (
+    "vrp-tasks",
+    "lmms-eval",
+    "transformers",
+    "torch",
+    "accelerate",
+    "datasets",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+)
+_HASH_LIMIT = 2 * 1024**3  # larger checkpoints are told apart by name, size and header
+
+
+def package_versions() -> dict[str, str]:
+    """Installed versions of what a run's numbers depend on."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed as a distribution"
+    return found
+
+
+def checkpoint_identity(pretrained: str, commit: str | None) -> dict[str, Any]:
+    """``weights_sha256`` and what it covers, or the hub commit for a checkpoint that has one."""
+    folder = Path(pretrained)
+    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    if not files:
+        return {"weights_sha256": None, "commit": commit}
+    whole = sum(path.stat().st_size for path in files) <= _HASH_LIMIT
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode())
+        if whole:
+            digest.update(sha256_of(path).encode())
+        else:
+            with path.open("rb") as file:
+                digest.update(f"{path.stat().st_size}".encode() + file.read(1024**2))
+    return {
+        "weights_sha256": digest.hexdigest(),
+        "weights_sha256_of": "all bytes" if whole else "names, sizes and first MiB of each file",
+        "commit": commit,
+    }
+
+
+def center_crop(image_processor: Any) -> float | None:
+    """Side of the central square that the grid covers, as a share of the image's shorter side.
+
+    0 where it covers the whole image, None where it covers neither or that is not known.
+    """
+    try:
+        seen = window_of(image_processor, (200, 100))
+    except UnmappedError:
+        return None
+    if (seen.left, seen.top, seen.right, seen.bottom) == (0, 0, 200, 100):
+        return 0.0
+    side = seen.bottom - seen.top
+    is_square = math.isclose(seen.right - seen.left, side, rel_tol=0.02)
+    return side / 100 if is_square and seen.top >= 0 else None
+
+
+def describe_model(lm: Any) -> dict[str, Any]:
+    """The manifest's ``model``: what a probed adapter has loaded."""
+    model = lm.model
+    text = model.config.get_text_config()
+    pretrained = getattr(lm, "pretrained", None) or model.config._name_or_path
+    return {
+        "name": Path(str(pretrained)).name,
+        "family": model.config.model_type,
+        "pretrained": last_parts(str(pretrained), separator="/"),
+        **checkpoint_identity(str(pretrained), getattr(model.config, "_commit_hash", None)),
+        "adapter": f"{type(lm).__module__}.{type(lm).__name__}",
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "device": str(model.device),
+        "attention": "sdpa",
+        "center_crop": lm.center_crop(),
+        "n_layers": text.num_hidden_layers,
+        "d_model": text.hidden_size,
+        "n_parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def last_parts(pretrained: str, *, separator: str = "__") -> str:
+    """The last two parts of a path or hub id, as lmms-eval names its own result folders."""
+    return separator.join(pretrained.rstrip("/").split("/")[-2:])
+
+
+def peak_memory() -> int:
+    """Peak memory of this process in bytes, of the GPU where there is one."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

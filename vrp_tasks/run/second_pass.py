@@ -1,0 +1,241 @@
+"""What can be learnt with labels from stored states and maps, once a task is done.
+
+Every score is out of fold, by image. Nothing here touches the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from metrics.cluster_grid import EPSILONS, SHARES, cluster_count_grid
+from metrics.discrimination import auroc
+from metrics.errors import UndefinedMetricError
+from metrics.fitted_probe import FittedProbe, fit_probe
+from metrics.probe_panel import probe_panel
+from metrics.record_card import rng_for
+from metrics.records import SampleRecord
+from metrics.stress_tests import (
+    N_FEATURES,
+    attention_feature_scores,
+    attention_features,
+    attention_mlp_scores,
+)
+from metrics.transfer import transfer_matrix
+from vrp_tasks.run.folder import RunFolder
+
+PROBE_STATE = "last_prompt"
+STATES = (PROBE_STATE, "last_answer", "mean_answer", "blank")
+PROBES = (
+    "probe",
+    "probe_l1",
+    "probe_mlp",
+    "probe_last5",
+    "probe_last_answer",
+    "probe_mean_answer",
+)
+
+
+@dataclass
+class Supervised:
+    """Scores of one task, all that could be had.
+
+    Attributes
+    ----------
+    scores : dict of str to array
+        Signal -> one score per labelled record, NaN where it lacks what the score is made of.
+    reasons : dict of str to str
+        Signal -> why there are none.
+    summary : dict
+        For the manifest: choices, curves over layers, leakage, shuffled labels.
+    """
+
+    scores: dict[str, np.ndarray] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    def enter(self, records: Sequence[SampleRecord], labelled: Sequence[SampleRecord]) -> None:
+        """Write the scores into the records, with a reason wherever there is none."""
+        row = {record.doc_id: i for i, record in enumerate(labelled)}
+        for name in sorted({*self.scores, *self.reasons}):
+            values = self.scores.get(name)
+            for record in records:
+                i = row.get(record.doc_id)
+                value = np.nan if values is None or i is None else float(values[i])
+                record.signals[name] = None if np.isnan(value) else value
+                if np.isnan(value):
+                    record.missing[name] = (
+                        "the sample has no label"
+                        if i is None
+                        else self.reasons.get(name, "the sample lacks what it is computed from")
+                    )
+
+
+def supervised_signals(
+    folder: RunFolder, records: Sequence[SampleRecord], *, task: str
+) -> Supervised:
+    """Probes on the hidden states and stress tests on the maps of labelled records.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        Holds the arrays.
+    records : sequence of SampleRecord
+        Of one task, each with a label.
+    task : str
+        Seeds the folds.
+
+    Returns
+    -------
+    Supervised
+    """
+    found = Supervised()
+    correct = np.array([record.correct for record in records])
+    groups = [record.group for record in records]
+    states = _states_of(folder, records)
+    if PROBE_STATE in states:
+        panel = probe_panel(states, correct, groups, rng=rng_for(task))
+        found.scores |= panel.scores
+        found.reasons |= panel.reasons
+        found.summary = panel.summary
+    for name in PROBES:
+        if name not in found.scores:
+            found.reasons.setdefault(name, "no hidden states of this position were kept")
+    for name, compute in _STRESS_TESTS.items():
+        _stress_test(found, name, compute, folder, records, task)
+    return found
+
+
+def cluster_grid(folder: RunFolder, records: Sequence[SampleRecord]) -> dict[str, Any]:
+    """AUROC of fewer clusters meaning right, per radius and share of cells, for the manifest."""
+    maps = folder.maps_of(list(records))
+    counts, correct = [], []
+    for own, record in zip(maps, records, strict=True):
+        if own is None:
+            continue
+        try:
+            counts.append(cluster_count_grid(own.mean(axis=0)))
+            correct.append(record.correct)
+        except UndefinedMetricError:
+            continue
+    found: dict[str, Any] = {"epsilons": list(EPSILONS), "shares": list(SHARES), "n": len(counts)}
+    stacked = np.array(counts).reshape(-1, len(EPSILONS), len(SHARES))
+    label = np.array(correct)
+    found["auroc"] = [
+        [_auroc_or_none(label, -stacked[:, i, j]) for j in range(len(SHARES))]
+        for i in range(len(EPSILONS))
+    ]
+    return found
+
+
+def _auroc_or_none(correct: np.ndarray, score: np.ndarray) -> float | None:
+    try:
+        return auroc(correct, score)
+    except UndefinedMetricError:
+        return None
+
+
+def _states_of(folder: RunFolder, records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:
+    """States by position, float32 (n, n_layers + 1, d_model), NaN where one is missing."""
+    found = {name: folder.rows_of(f"hidden_{name}", list(records)) for name in STATES}
+    return {name: rows for name, rows in found.items() if rows is not None}
+
+
+def _features(
+    maps: list[np.ndarray], records: Sequence[SampleRecord], **options: Any
+) -> np.ndarray:
+    rows = []
+    for own, record in zip(maps, records, strict=True):
+        mass = record.signals.get("image_attention_mass")
+        try:
+            features = attention_features(own, image_mass=np.nan if mass is None else mass)
+            rows.append(list(features.values()))
+        except UndefinedMetricError:  # a constant map, say: missing to the trees
+            rows.append([np.nan] * N_FEATURES)
+    return attention_feature_scores(rows, **options)
+
+
+def _maps(maps: list[np.ndarray], _records: Sequence[SampleRecord], **options: Any) -> np.ndarray:
+    return attention_mlp_scores(maps, **options)
+
+
+_STRESS_TESTS: dict[str, Callable[..., np.ndarray]] = {
+    "attention_features": _features,
+    "attention_mlp": _maps,
+}
+
+
+def _stress_test(
+    found: Supervised,
+    name: str,
+    compute: Callable[..., np.ndarray],
+    folder: RunFolder,
+    records: Sequence[SampleRecord],
+    task: str,
+) -> None:
+    maps = folder.maps_of(list(records))
+    rows = [i for i, own in enumerate(maps) if own is not None]
+    chosen = [records[i] for i in rows]
+    try:
+        if not rows:
+            raise UndefinedMetricError("no attention maps were kept")
+        scores = compute(
+            [own for own in maps if own is not None],
+            chosen,
+            correct=np.array([record.correct for record in chosen]),
+            groups=[record.group for record in chosen],
+            rng=rng_for(task),
+        )
+    except UndefinedMetricError as undefined:
+        found.reasons[name] = str(undefined)
+        return
+    found.scores[name] = np.full(len(records), np.nan)
+    found.scores[name][rows] = scores
+
+
+def fitted_probe(folder: RunFolder, records: Sequence[SampleRecord], *, task: str) -> FittedProbe:
+    """The L2 probe fitted on every labelled record of a task that has its state.
+
+    Raises UndefinedMetricError where there is too little to fit on.
+    """
+    hidden, kept = _labelled_states(folder, records)
+    correct = np.array([record.correct for record in kept])
+    return fit_probe(hidden, correct, [record.group for record in kept], rng=rng_for(task))
+
+
+def transfer(folder: RunFolder, records: dict[str, Sequence[SampleRecord]]) -> dict[str, Any]:
+    """Transfer of probes between the tasks of a run, for `RunManifest.transfer`.
+
+    Empty for fewer than two tasks with labels and states.
+    """
+    states, correct, groups = {}, {}, {}
+    for task, own in records.items():
+        try:
+            hidden, kept = _labelled_states(folder, own)
+        except UndefinedMetricError:
+            continue
+        states[task] = hidden
+        correct[task] = np.array([record.correct for record in kept])
+        groups[task] = [record.group for record in kept]
+    if len(states) < 2:
+        return {}
+    found = transfer_matrix(states, correct, groups, rng=rng_for("/".join(states)))
+    return {
+        "tasks": list(found.tasks),
+        "auroc": [list(row) for row in found.auroc],
+        "reasons": found.reasons,
+    }
+
+
+def _labelled_states(
+    folder: RunFolder, records: Sequence[SampleRecord]
+) -> tuple[np.ndarray, list[SampleRecord]]:
+    labelled = [record for record in records if record.correct is not None]
+    hidden = folder.rows_of(f"hidden_{PROBE_STATE}", labelled)
+    if hidden is None:
+        raise UndefinedMetricError("no labelled sample has its hidden state")
+    rows = np.flatnonzero(~np.isnan(hidden).any(axis=(1, 2)))
+    return hidden[rows], [labelled[i] for i in rows]

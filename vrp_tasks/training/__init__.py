@@ -1,1 +1,0 @@
-"""Training of the shipped tiny checkpoints: ``python -m vrp_tasks.training``."""
