@@ -144,7 +144,9 @@ class SampleRecord:
 
     @classmethod
     def of(cls, observation: Observation, *, shard: str | None, row: int | None) -> SampleRecord:
-        """Build the record of an observation; signals that need other answers are left out.
+        """Build the record of an observation.
+
+        Signals that need other answers, and those whose channels are not offered, are left out.
 
         Parameters
         ----------
@@ -154,11 +156,16 @@ class SampleRecord:
             Where its channels are stored.
         """
         signals: dict[str, float | None] = {}
-        missing = {name: absent.reason for name, absent in observation.absent.items()}
+        missing = {
+            name: absent.reason
+            for name, absent in observation.absent.items()
+            if absent.state == "missing"
+        }
         for name, value in evaluate(observation).items():
-            signals[name] = None if isinstance(value, Absent) else value
-            if isinstance(value, Absent):
-                missing[name] = value.reason
+            if not isinstance(value, Absent):
+                signals[name] = value
+            elif value.state == "missing":
+                signals[name], missing[name] = None, value.reason
         samples = observation.get(Samples)
         maps = observation.get(ImageMaps)
         scores = observation.get(TokenScores)
@@ -183,6 +190,10 @@ class SampleRecord:
         return replace(
             self, signals={**self.signals, **signals}, missing={**self.missing, **missing}
         )
+
+    def with_layers(self, layers: Mapping[str, list[float] | None]) -> SampleRecord:
+        """Return a new record with further per-layer vectors."""
+        return replace(self, layers={**self.layers, **layers})
 
     def to_row(self) -> dict[str, Any]:
         """Flatten to one row: a column per signal and per layer vector."""
@@ -243,6 +254,9 @@ class RunManifest:
         The command line, one string per argument.
     invalid
         Signal -> why the validity gate rejected it for the whole run ("vrp_shapes: constant …").
+    not_offered
+        "task:signal" -> why this access to the model, or these settings, do not offer it; nothing
+        is wrong with it, and no record holds it.
     probe
         Task -> what was found on its hidden states, as `metrics.probe_panel` describes it: choices
         per fold, curves over layers, leakage, shuffled labels, the protocol ``paper``.
@@ -265,6 +279,7 @@ class RunManifest:
     versions: dict[str, str]
     command: list[str]
     invalid: dict[str, str] = field(default_factory=dict)
+    not_offered: dict[str, str] = field(default_factory=dict)
     probe: dict[str, dict[str, Any]] = field(default_factory=dict)
     transfer: dict[str, Any] = field(default_factory=dict)
     sweeps: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """Headline metrics in lmms-eval's own table: accuracy and AUROC per signal, with standard errors.
 
-lmms-eval calls one function per metric on rank 0. ``accuracy`` comes first and carries the records;
-all functions read one card, so table, JSON and leaderboard show the same numbers.
+lmms-eval calls one function per metric on rank 0, when every rank has answered. All of them read
+one card of the run, made when the first asks for it, so table, JSON and leaderboard show the same
+numbers.
 """
 
 from __future__ import annotations
@@ -9,24 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from vrp_tasks.run.current import current
 from vrp_tasks.scoring import HEADLINES, METRICS, Item
-from vrp_tasks.run.current import active_session
 
 
 def accuracy(items: list[Item]) -> float | None:
-    """Mean of ``correct`` over the labelled samples; also scores every signal of the task."""
-    card = active_session().score_task(items[0].task, items)
-    return card.accuracy.value
+    """Mean of ``correct`` over the labelled samples."""
+    return current().card(items[0].task).accuracy.value
 
 
 def accuracy_stderr(items: list[Item]) -> float | None:
     """Bootstrap standard error of the accuracy, over images."""
-    return active_session().cards[items[0].task].accuracy.stderr
+    return current().card(items[0].task).accuracy.stderr
 
 
 def _auroc(name: str, statistic: str) -> Callable[[list[Item]], float | None]:
     def aggregate(items: list[Item]) -> float | None:
-        card = active_session().cards[items[0].task]
+        card = current().card(items[0].task)
         for result in card.signals:
             if result.name == name and result.invalid is None:
                 return getattr(result.auroc, statistic)

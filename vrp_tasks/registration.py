@@ -5,7 +5,8 @@ imported. `manifests` (the entry point) therefore also sees to it that
 
 - ``TaskManager`` looks into our tasks folder whenever it includes lmms-eval's own, and knows
   names such as ``vrp_<task>`` (see `vrp_tasks.attach.names`), and
-- ``simple_evaluate`` runs inside `vrp_tasks.run.evaluation`, which leaves runs without our tasks alone.
+- ``simple_evaluate`` runs inside `vrp_tasks.run.evaluation`, which leaves runs without our tasks
+  alone.
 
 Everything here is idempotent, light (no torch) and must not raise: lmms-eval drops the models of
 every plugin when one entry point fails.
@@ -25,15 +26,8 @@ from typing import Any
 
 TASKS_FOLDER = Path(__file__).parent / "tasks"
 
-# model id -> (simple adapter, chat adapter)
-ADAPTERS: dict[str, tuple[str | None, str | None]] = {
-    "llava_hf": (
-        "vrp_tasks.adapters.llava_hf.ProbedLlavaHfSimple",
-        "vrp_tasks.adapters.llava_hf.ProbedLlavaHf",
-    ),
-    "qwen2_vl": ("vrp_tasks.adapters.qwen2_vl.ProbedQwen2VL", None),
-    "paligemma": ("vrp_tasks.adapters.paligemma.ProbedPaliGemma", None),
-}
+# model id -> simple adapter, for families that lmms-eval lacks; every other id stays stock
+ADAPTERS: dict[str, str] = {"paligemma": "vrp_tasks.adapters.paligemma.PaliGemma"}
 _MARK = "_vrp_tasks_patched"
 
 
@@ -45,10 +39,7 @@ def manifests() -> list[Any]:
         complaint = shadowed_package()
         if complaint is None:
             install_hooks()
-            return [
-                ModelManifest(name, simple_class_path=simple, chat_class_path=chat)
-                for name, (simple, chat) in ADAPTERS.items()
-            ]
+            return [ModelManifest(name, simple_class_path=path) for name, path in ADAPTERS.items()]
     except Exception as error:  # noqa: BLE001 - a failing entry point disables every other plugin
         complaint = f"{type(error).__name__}: {error}"
     sys.stderr.write(

@@ -1,47 +1,22 @@
-"""What a task's ``process_results`` returns: the benchmark's score beside the captured signals."""
+"""What a task's ``process_results`` returns: the benchmark's score beside the signals."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from metrics.errors import UndefinedMetricError
 from metrics.records import SampleRecord
-from metrics.self_consistency import (
-    answer_agreement,
-    discrete_semantic_entropy,
-    majority_share,
-    n_distinct,
-    pairwise_agreement,
-)
-from vrp_tasks.run.current import active_session
-
-if TYPE_CHECKING:
-    from vrp_tasks.attach.labels import Labels
+from metrics.signals import REPORTED
+from vrp_tasks.attach.judgement import Judgement, Place, current_place, hand_over
+from vrp_tasks.run.current import running_or_none
 
 THRESHOLD = 0.5  # a soft score of at least this counts as correct (method §1)
-HEADLINES = (
-    "spatial_entropy",
-    "cluster_count",
-    "token_confidence",
-    "logit_entropy",
-    "self_consistency",
-    "answer_agreement",
-    "probe",
-    "kind_only",
-    "answer_only",
-)
+HEADLINES = (*REPORTED, "kind_only", "answer_only")
 METRICS = ("accuracy", *(f"auroc_{name}" for name in HEADLINES))
-
-_CONSISTENCY: dict[str, Callable[[list[str], str], float]] = {
-    "self_consistency": lambda samples, _: majority_share(samples),
-    "answer_agreement": answer_agreement,
-    "pairwise_agreement": lambda samples, _: pairwise_agreement(samples),
-    "distinct_answers": lambda samples, _: -n_distinct(samples),
-    "semantic_entropy": lambda samples, _: -discrete_semantic_entropy(samples),
-}
+NO_RUN = "the answer was scored outside a run of lmms-eval's evaluator"
 
 
 class Item(dict):
@@ -52,11 +27,10 @@ class Item(dict):
     """
 
     task: str
-    labels: Labels | None = None
 
 
 def reliability_results(
-    results: list[str],
+    results: Sequence[str],
     *,
     task: str,
     score: Callable[[str], float | None],
@@ -66,78 +40,99 @@ def reliability_results(
     kind: str,
     target: str | None,
     threshold: float = THRESHOLD,
-) -> dict[str, Item]:
-    """Score an answer and pair it with its signals.
+    own: Mapping[str, Any] | None = None,
+    labels: Callable[[], Any] = lambda: None,
+) -> dict[str, Any]:
+    """Score an answer and find the signals beside it.
 
     Parameters
     ----------
-    results : list of str
-        What lmms-eval passes to ``process_results``: the answer and, from a probed model, the
-        captured payload as JSON.
+    results : sequence of str
+        What lmms-eval passes to ``process_results``: the answer.
     task : str
-        Task name, used when the answer carries no payload.
+        Task name.
     score : callable
         The benchmark's scorer: answer -> score in [0, 1], or None without a reference. May raise
         UndefinedMetricError with the reason why this answer has no score.
     normalize : callable
         The benchmark's answer normalisation, under which sampled answers are compared.
     doc_id, group, kind, target
-        Identity of the sample, its image, question kind, and reference answer.
+        Identity of the sample where lmms-eval does not tell it, its image, question kind, and
+        reference answer.
     threshold : float
         A score of at least this counts as correct.
+    own : mapping, optional
+        The base task's results, returned beside ours.
+    labels : callable, optional
+        Gives what ways of labelling made of the answer, once it is scored.
 
     Returns
     -------
-    dict of str to Item
-        ``accuracy`` holds the whole record, ``auroc_<signal>`` the signal's value.
+    dict
+        ``own``; ``accuracy`` holds the whole record, ``auroc_<signal>`` the signal's value.
     """
     answer = results[0]
-    payload = json.loads(results[1]) if len(results) > 1 else _uninstrumented()
-    signals, missing = dict(payload["signals"]), dict(payload["missing"])
     try:
-        value = score(answer)
+        value, reason = score(answer), None
     except UndefinedMetricError as undefined:
-        value, missing["score"] = None, str(undefined)
-    samples = payload["samples"]
-    for name, compute in _CONSISTENCY.items():
-        try:
-            if not samples:
-                raise UndefinedMetricError(missing.get("samples", "no answers were sampled"))
-            signals[name] = float(compute([normalize(s) for s in samples], normalize(answer)))
-        except UndefinedMetricError as undefined:
-            signals[name], missing[name] = None, str(undefined)
-    record = Item(
-        task=payload.get("task", task),
-        split=payload.get("split", ""),
-        doc_id=str(payload.get("doc_id", doc_id)),
+        value, reason = None, str(undefined)
+    place = current_place() or Place(task, "", doc_id)
+    judged = Judgement(
+        place=place,
+        answer=answer,
+        score=None if value is None else float(value),
+        reason=reason,
+        correct=None if value is None else int(value >= threshold),
         group=group,
         kind=kind,
-        prompt=payload.get("prompt", ""),
-        answer=answer,
         target=target,
-        correct=None if value is None else int(value >= threshold),
-        samples=samples,
-        signals=signals,
-        layers=payload["layers"],
-        missing=missing,
-        grid=payload["grid"],
-        n_answer_tokens=payload["n_answer_tokens"],
-        shard=payload["shard"],
-        row=payload["row"],
-        image=payload.get("image"),
+        normalize=normalize,
+        own=dict(own or {}),
+        labels=labels(),
     )
-    if payload["shard"] and payload["run"] != active_session().folder.path.name:
-        record |= {"shard": None, "row": None}
-        missing["hidden"] = "the answer came from the response cache of an earlier run"
-    if value is not None:  # lmms-eval averages every `score` it finds
-        record["score"] = float(value)
-    record.task = record["task"]
-    out = {"accuracy": record, "accuracy_stderr": _item(record.task, record["correct"])}
+    running = running_or_none()
+    if hand_over(judged) or running is None:
+        return results_of(judged, record_without(judged, NO_RUN))
+    return running.results_without(judged)
+
+
+def results_of(judged: Judgement, record: SampleRecord) -> dict[str, Any]:
+    """What lmms-eval gets for one sample."""
+    whole = Item(asdict(record))
+    if record.score is None:  # lmms-eval averages every `score` it finds
+        del whole["score"]
+    whole.task = record.task
+    ours = {"accuracy": whole, "accuracy_stderr": _item(record.task, record.correct)}
     for name in HEADLINES:
-        item = _item(record.task, signals.get(name))
-        out[f"auroc_{name}"] = item
-        out[f"auroc_{name}_stderr"] = item
-    return out
+        item = _item(record.task, record.signals.get(name))
+        ours[f"auroc_{name}"] = item
+        ours[f"auroc_{name}_stderr"] = item
+    return {**judged.own, **ours}
+
+
+def record_without(judged: Judgement, why: str) -> SampleRecord:
+    """The record of an answer beside which nothing was seen."""
+    missing = {"capture": why} | ({} if judged.reason is None else {"score": judged.reason})
+    return SampleRecord(
+        **judged.place._asdict(),
+        group=judged.group,
+        kind=judged.kind,
+        prompt="",
+        answer=judged.answer,
+        target=judged.target,
+        score=judged.score,
+        correct=judged.correct,
+        samples=[],
+        normal_answer=judged.normalize(judged.answer),
+        normal_samples=[],
+        signals={},
+        layers={},
+        missing=missing,
+        grid=None,
+        n_answer_tokens=None,
+        shard=None,
+        row=None,
+    )
 
 
 def unlabelled(records: Sequence[SampleRecord]) -> str | None:
@@ -154,17 +149,3 @@ def _item(task: str, value: float | None) -> Item:
     item = Item(value=value)
     item.task = task
     return item
-
-
-def _uninstrumented() -> dict[str, Any]:
-    reason = "the answer came without signals (response cache of another model, or not probed)"
-    return {
-        "signals": {},
-        "layers": {},
-        "missing": {"samples": reason, "capture": reason},
-        "samples": [],
-        "grid": None,
-        "n_answer_tokens": None,
-        "shard": None,
-        "row": None,
-    }

@@ -92,6 +92,22 @@ class TopHeadsMap(Channel):
 
 
 @dataclass(frozen=True)
+class QuestionMaps(Channel):
+    """Attention of the question's content words, as `ImageMaps`; grounding tasks only."""
+
+    name = "question_maps"
+    by_layer: Array
+
+
+@dataclass(frozen=True)
+class BoundaryMaps(Channel):
+    """Attention of the structural tokens after the image, as `ImageMaps`; grounding tasks only."""
+
+    name = "boundary_maps"
+    by_layer: Array
+
+
+@dataclass(frozen=True)
 class LensReading(Channel):
     """The logit lens at the last prompt token, for the given answer's first token.
 
@@ -134,50 +150,61 @@ class Samples(Channel):
 
 
 @dataclass(frozen=True)
-class _State(Channel):
+class ProbeOpinion(Channel):
+    """What a probe fitted on another run says: ``probability`` of being correct, shape (1,)."""
+
+    name = "probe_opinion"
+    probability: Array
+
+
+@dataclass(frozen=True)
+class StateChannel(Channel):
     """A hidden state of every stored layer, shape (n_layers + 1, d_model), embeddings first."""
 
     by_layer: Array
 
 
 @dataclass(frozen=True)
-class PromptState(_State):
+class PromptState(StateChannel):
     """At the last prompt token."""
 
     name = "state_prompt"
 
 
 @dataclass(frozen=True)
-class LastAnswerState(_State):
+class LastAnswerState(StateChannel):
     """At the last answer token."""
 
     name = "state_last_answer"
 
 
 @dataclass(frozen=True)
-class MeanAnswerState(_State):
+class MeanAnswerState(StateChannel):
     """Mean over the answer tokens."""
 
     name = "state_mean_answer"
 
 
 @dataclass(frozen=True)
-class BlankState(_State):
+class BlankState(StateChannel):
     """At the last prompt token, the image blanked: a control."""
 
     name = "state_blank"
 
 
-STATES: tuple[type[_State], ...] = (PromptState, LastAnswerState, MeanAnswerState, BlankState)
+STATES: tuple[type[StateChannel], ...] = (PromptState, LastAnswerState, MeanAnswerState, BlankState)
 CHANNELS: tuple[type[Channel], ...] = (
     TokenScores,
     ImageMass,
     ImageMaps,
     ImageTokens,
     TopHeadsMap,
+    QuestionMaps,
+    BoundaryMaps,
     LensReading,
     TruthLens,
     Samples,
+    ProbeOpinion,
     *STATES,
 )
 BY_NAME: dict[str, type[Channel]] = {channel.name: channel for channel in CHANNELS}

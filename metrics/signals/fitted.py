@@ -8,6 +8,7 @@ from metrics.record.channels import (
     ImageMaps,
     LastAnswerState,
     MeanAnswerState,
+    ProbeOpinion,
     PromptState,
 )
 from metrics.signals.declaration import SHARE, Signal
@@ -43,7 +44,8 @@ SIGNALS = (
         "probe fitted elsewhere",
         "probe",
         "method §4 (transfer)",
-        (PromptState,),
+        (ProbeOpinion,),
+        lambda opinion: opinion.probability[0],
         bounds=SHARE,
         probability=True,
     ),

@@ -1,238 +1,170 @@
-"""The mixin that turns a stock lmms-eval adapter into a probed one.
-
-The stock adapter prepares prompts and images and parses the output. For tasks of ours its call of
-``model.generate``, which arrives with every tensor prepared, is served by `probed_generate`;
-requests of other tasks go to the stock code untouched.
-"""
+"""White box: a stock adapter prepares and parses, its one call of ``model.generate`` is served."""
 
 from __future__ import annotations
 
 import inspect
-import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from typing import Any, ClassVar
 
 import torch
-from lmms_eval.api.model import lmms
-from loguru import logger
-from tqdm import tqdm
+from PIL import Image
 
+from metrics.record.channels import Channel, ProbeOpinion
+from metrics.record.observation import Absent
+from vrp_tasks.access.base import Access, Asked, Seen, model_name
 from vrp_tasks.access.serving import GenerateHandler, serve
-from vrp_tasks.access.stock import silent, with_device
 from vrp_tasks.capture import Captured, probed_generate
 from vrp_tasks.capture.attention import capturing_attention
+from vrp_tasks.capture.channels import channels_of, states_of
+from vrp_tasks.capture.forced import generate_and_score
 from vrp_tasks.capture.generate import STANDARD
 from vrp_tasks.capture.geometry import check_geometry
 from vrp_tasks.capture.observer import Subjects
-from vrp_tasks.run.companions import Companion, companions_for
-from vrp_tasks.families import family_of
-from vrp_tasks.run.preflight import check_probe, probe_from, settings_from
-from vrp_tasks.run.provenance import center_crop
-from vrp_tasks.run.options import run_options_from
-from vrp_tasks.run.session import Session
-from vrp_tasks.run.current import active_session, session_or_none
-from vrp_tasks.signals import capture_arrays, capture_payload
-
-_SLICE = 64  # requests between two writes to the run folder
+from vrp_tasks.errors import SetupError
+from vrp_tasks.families import FAMILIES, Family, family_of
+from vrp_tasks.run.documents import LOOKED_AT, first_visuals
+from vrp_tasks.run.probe_file import check_probe
+from vrp_tasks.run.provenance import center_crop, checkpoint_identity, last_parts
+from vrp_tasks.seam.progress import silent
 
 
-class ProbedAdapter(lmms):
-    """Mixin in front of a stock adapter class.
+class TransformersAccess(Access):
+    """Everything a local model of a known family can show."""
 
-    Model arguments beside the stock ones: ``k``, ``sample_temperature``, ``sample_top_p``,
-    ``sample_seed``, ``top_heads``, ``blank_image`` (see `CaptureSettings`), ``hidden_dtype``
-    (float16, float32 or none), ``probe``, the folder of a fitted probe, and those of `RunOptions`.
-    """
-
-    family_type: ClassVar[str]
-
-    def __init__(self, **kwargs: Any) -> None:
-        self._capture, self._hidden_dtype = settings_from(kwargs)
-        self.options = run_options_from(kwargs)
-        self._loaded_probe = probe_from(kwargs)
-        super().__init__(**with_device(kwargs))
-        if self._loaded_probe is not None:
-            check_probe(self._loaded_probe, self.model.config)
-        self.pretrained = kwargs.get("pretrained", self.default_checkpoint())
+    level = "transformers"
+    companions: ClassVar[frozenset[str]] = frozenset({"robustness", "grounding"})
+    sees_maps: ClassVar[bool] = True
 
     @classmethod
-    def default_checkpoint(cls) -> str:
-        """The stock adapter's default for ``pretrained``."""
-        for base in cls.__mro__:
-            if not issubclass(base, ProbedAdapter) and "__init__" in vars(base):
-                return inspect.signature(base).parameters["pretrained"].default
-        raise TypeError(f"{cls.__name__} has no stock adapter behind it")
+    def complaint(cls, lm: Any) -> str | None:
+        """A known family behind an adapter that calls ``model.generate`` with tensors."""
+        config: Any = getattr(getattr(lm, "model", None), "config", None)
+        kind = getattr(config, "model_type", None)
+        family = FAMILIES.get(kind) if kind is not None else None
+        if family is None:
+            found = f"a {kind!r} checkpoint" if kind else "no Hugging Face model"
+            return f"{type(lm).__name__} holds {found}; families that can: {_known()}"
+        if adapter_id(lm) not in family.adapters:
+            return (
+                f"{type(lm).__module__.rpartition('.')[2]} is no adapter that {kind} checkpoints "
+                f"are probed through; those are: {', '.join(family.adapters)}"
+            )
+        decoder = config.get_text_config().model_type
+        if decoder not in family.text_types:
+            return (
+                f"a {kind} checkpoint with a {decoder!r} decoder cannot be probed. Decoders that "
+                f"can: {', '.join(family.text_types)}"
+            )
+        return None
 
-    def vrp_settings(self) -> dict[str, Any]:
-        """Capture settings, for the manifest."""
-        sampling = {"top_k": None, "repetition_penalty": None}  # never applied to the samples
-        loaded = self._loaded_probe
+    def __init__(self, lm: Any, settings: Any, stock: Any) -> None:
+        super().__init__(lm, settings, stock)
+        self.model: Any = lm.model
+        self.family: Family = family_of(lm.model.config)
+        self.tokenizer: Any = lm.tokenizer
+        self.task_dict: Any = lm.task_dict
+        self.world_size: int = lm.world_size
+        self._probe = settings.probe
+        if self._probe is not None:
+            check_probe(self._probe, self.model.config)
+
+    def describe(self) -> dict[str, Any]:
+        """What is loaded."""
+        model, text = self.model, self.model.config.get_text_config()
+        pretrained = str(model.config._name_or_path)
+        commit = getattr(model.config, "_commit_hash", None)
         return {
-            **asdict(self._capture),
-            **sampling,
-            "hidden_dtype": self._hidden_dtype,
-            **asdict(self.options),
-            "probe": None if loaded is None else f"{loaded.task} on {loaded.model}",
+            "name": model_name(pretrained),
+            "family": model.config.model_type,
+            "pretrained": last_parts(pretrained, separator="/"),
+            **checkpoint_identity(pretrained, commit),
+            "adapter": f"{type(self.lm).__module__}.{type(self.lm).__name__}",
+            "access": self.level,
+            "dtype": str(model.dtype).removeprefix("torch."),
+            "device": str(model.device),
+            "attention": "sdpa",
+            "center_crop": center_crop(self.image_processor()),
+            "n_layers": text.num_hidden_layers,
+            "d_model": text.hidden_size,
+            "n_parameters": sum(p.numel() for p in model.parameters()),
         }
 
-    def check_geometry(self) -> str | None:
-        """Why attention maps of this checkpoint cannot be trusted, or None."""
-        processor = next(p for p in self._processors() if hasattr(p, "image_processor"))
-        return check_geometry(self.model, family_of(self.model.config), processor)
+    def geometry(self) -> str | None:
+        """What the known-answer self-test of this checkpoint says."""
+        return check_geometry(self.model, self.family, self._processor())
 
-    def center_crop(self) -> float | None:
-        """What `vrp_tasks.run.provenance.center_crop` says of the stock adapter's processor."""
-        return center_crop(self.stock_image_processor())
+    def image_processor(self) -> Any:
+        """The stock adapter's."""
+        return self._processor().image_processor
 
-    def stock_image_processor(self) -> Any:
-        """What turns images into pixel values."""
-        processor = next(p for p in self._processors() if hasattr(p, "image_processor"))
-        return processor.image_processor
+    def image_tokens(self, images: list[Image.Image]) -> int:
+        """By the processor and the family's grids."""
+        processed = self.image_processor()(images=images, return_tensors="pt")
+        config = self.model.config
+        grids = [self.family.image_grid(config, processed, i) for i in range(len(images))]
+        return sum(height * width for height, width in grids)
 
-    def generate_until(self, requests: list[Any]) -> list[Any]:
-        """Probe the requests of our tasks; hand all others to the stock adapter."""
-        session = session_or_none()
-        if session is None:
-            return super().generate_until(requests)
-        mine = [i for i, r in enumerate(requests) if _probed(session, r)]
-        if not mine:
-            return super().generate_until(requests)
-        results: list[Any] = [None] * len(requests)
-        rest = sorted(set(range(len(requests))) - set(mine))
-        if rest:
-            others = super().generate_until([requests[i] for i in rest])
-            for index, result in zip(rest, others, strict=True):
-                results[index] = result
-        # the stock adapters take a whole batch to be of its first request's task
-        for task in dict.fromkeys(requests[i].task_name for i in mine):
-            own = [i for i in mine if requests[i].task_name == task]
-            answers = self._probe(session, [requests[i] for i in own])
-            for index, result in zip(own, answers, strict=True):
-                results[index] = result
-        return results
+    def check_tasks(self, tasks: Any) -> None:
+        """A task without images has nothing to look into."""
+        for name, task in tasks.items():
+            if first_visuals(task) is None:
+                raise SetupError(
+                    f"task {name} has no image in its first {LOOKED_AT} documents, so there is "
+                    "nothing to probe. Check its doc_to_visual."
+                )
 
-    def _probe(self, session: Session, requests: list[Any]) -> list[list[str]]:
-        """Answers with payloads of one task's requests, written to the run folder as they come."""
-        done = {(p["task"], p["split"], p["doc_id"]): p for p in session.folder.captured()}
-        results: dict[int, dict[str, Any]] = {}
-        for index, request in enumerate(requests):
-            payload = done.get(_identity(request))
-            if payload is not None and payload["prompt"] == request.args[0]:
-                results[index] = payload
-        task = requests[0].task_name
-        if results:
-            logger.info(f"{task}: resuming, {len(results)} of {len(requests)} samples are there.")
-        order = self._stock_order(requests, [i for i in range(len(requests)) if i not in results])
-        step = max(1, _SLICE // self.batch_size) * self.batch_size
-        bar = tqdm(
-            total=len(requests),
-            initial=len(results),
-            desc=f"{task} + signals",
-            disable=not session.is_main,
-        )
-        companions = companions_for(self, session, task)
-        with self._probing():
-            for start in range(0, len(order), step):
-                chosen = order[start : start + step]
-                own = [requests[i] for i in chosen]
-                with session.timed():
-                    captured = self._capture_slice(own, bar, companions)
-                payloads = self._store(session, own, captured)
-                for companion in companions:
-                    companion.after_slice(own, [item for _, item in captured], payloads)
-                results |= dict(zip(chosen, payloads, strict=True))
-            bar.close()
-            for companion in companions:
-                companion.after_task(requests, [results[i] for i in range(len(requests))])
-        return [
-            [results[i]["answer"], json.dumps(results[i], allow_nan=False)]
-            for i in range(len(requests))
-        ]
-
-    def _stock_order(self, requests: list[Any], indices: list[int]) -> list[int]:
-        """The order in which the stock adapter would batch, so that batches have its members."""
+    def order(self, requests: list[Any], indices: list[int]) -> list[int]:
+        """Longest prompts first, as the stock adapters batch."""
         if self.batch_size == 1:
             return indices
         prompts = {i: requests[i].args[0] for i in indices}
         return sorted(indices, key=lambda i: (-len(self.tokenizer.encode(prompts[i])), prompts[i]))
 
-    def serve(self, requests: list[Any], handler: GenerateHandler) -> list[str]:
-        """What `vrp_tasks.access.serving.serve` says, with this stock adapter."""
-        visuals = active_session().tasks[requests[0].task_name].doc_to_visual
-        return serve(self, super().generate_until, requests, handler, visuals)
+    def observe(self, asked: Asked) -> list[Seen]:
+        """Answers and everything beside them, from one prefill."""
+        captured = self._captured(asked)
+        return [self._seen(text, item) for text, item in captured]
 
-    def _capture_slice(
-        self, requests: list[Any], bar: tqdm, companions: list[Companion]
-    ) -> list[tuple[str, Captured]]:
-        """Answers and captures of some requests of one task, in their order."""
-        task, split = requests[0].args[4], requests[0].args[5]
-        questions = {str(request.doc_id): request.args[0] for request in requests}
-        targets = {str(request.doc_id): self._targets(request) for request in requests}
-        caught: dict[str, Captured] = {}
-        observers = [*STANDARD, *(make for own in companions for make in own.observers())]
+    def serve(self, asked: Asked, handler: GenerateHandler) -> list[str]:
+        """Requests through the stock adapter, each call of ``generate`` served by ``handler``."""
+        return serve(self.lm, self.stock, asked, handler)
+
+    def answer_again(
+        self, asked: Asked, clean: Mapping[str, Sequence[int]]
+    ) -> list[tuple[str, float | None]]:
+        """Greedy answers, and the clean answers by teacher forcing."""
+        logprobs: dict[str, float | None] = {}
 
         def handler(inputs: dict, options: dict, docs: list[str]) -> torch.Tensor:
-            sequences, captured = probed_generate(
-                self.model,
-                family_of(self.model.config),
-                inputs,
-                identities=[f"{task}/{split}/{doc}" for doc in docs],
-                settings=self._capture,
-                subjects=Subjects(
-                    questions=[questions[doc] for doc in docs],
-                    targets=[targets[doc] for doc in docs],
-                    tokenizer=self.tokenizer,
-                ),
-                observers=observers,
-                **options,
-            )
-            caught.update(zip(docs, captured, strict=True))
-            bar.update(len(docs))
+            references = [list(clean[doc]) for doc in docs]
+            sequences, found = generate_and_score(self.model, inputs, options, references)
+            logprobs.update(zip(docs, found, strict=True))
             return sequences
 
-        texts = self.serve(requests, handler)
-        return [(t, caught[str(r.doc_id)]) for t, r in zip(texts, requests, strict=True)]
+        texts = self.serve(asked, handler)
+        docs = [str(request.doc_id) for request in asked.requests]
+        return [(text, logprobs[doc]) for text, doc in zip(texts, docs, strict=True)]
 
-    def _doc(self, request: Any) -> Any:
-        return self.task_dict[request.args[4]][request.args[5]][request.doc_id]
+    def answer_tokens(self, asked: Asked) -> dict[str, list[int]]:
+        """Greedy answers' tokens, end-of-sequence and padding left out."""
+        tokens: dict[str, list[int]] = {}
 
-    def _targets(self, request: Any) -> list[str]:
-        """The reference answers of a document, for oracle measurements only."""
-        target = active_session().tasks[request.task_name].doc_to_target(self._doc(request))
-        answers = target if isinstance(target, (list, tuple)) else [target]
-        return [str(answer) for answer in answers if isinstance(answer, (str, int, float))]
+        def handler(inputs: dict, options: dict, docs: list[str]) -> torch.Tensor:
+            rest = {name: value for name, value in inputs.items() if name != "input_ids"}
+            ids = inputs["input_ids"]
+            sequences: torch.Tensor = self.model.generate(ids, **rest, **options)
+            ends = options.get("eos_token_id", self.model.generation_config.eos_token_id)
+            special = {*(ends if isinstance(ends, (list, tuple)) else [ends])}
+            special.add(self.tokenizer.pad_token_id)
+            for doc, row in zip(docs, sequences[:, ids.shape[1] :].tolist(), strict=True):
+                stop = next((i for i, token in enumerate(row) if token in special), len(row))
+                tokens[doc] = row[:stop]
+            return sequences
 
-    def _store(
-        self, session: Session, requests: list[Any], captured: list[tuple[str, Captured]]
-    ) -> list[dict[str, Any]]:
-        """Write captures to the run folder; their payloads are what goes through lmms-eval."""
-        payloads, arrays = [], []
-        images = session.keep_images(requests[0].task_name, [self._doc(r) for r in requests])
-        for request, (text, item), image in zip(requests, captured, images, strict=True):
-            own, missing = capture_arrays(item, hidden_dtype=self._hidden_dtype)
-            missing |= session.storage.trim(request.args[4], str(request.doc_id), own)
-            payload = {
-                "task": request.args[4],
-                "split": request.args[5],
-                "doc_id": str(request.doc_id),
-                "run": session.folder.path.name,
-                "prompt": request.args[0],
-                "answer": text,
-                "samples": self.texts(item.sampled_tokens),
-                "image": image,
-                **capture_payload(item),
-            }
-            payload["missing"] |= missing
-            if self._loaded_probe is not None:
-                payload["signals"]["loaded_probe"] = self._loaded_probe.probability(item.hidden)
-            payloads.append(payload)
-            arrays.append(own)
-        session.folder.add(payloads, arrays)
-        session.n_generated += len(payloads)
-        return payloads
+        self.serve(asked, handler)
+        return tokens
 
     def texts(self, tokens: list[list[int]]) -> list[str]:
         """Decoded answers."""
@@ -240,8 +172,51 @@ class ProbedAdapter(lmms):
             return []
         return [t.strip() for t in self.tokenizer.batch_decode(tokens, skip_special_tokens=True)]
 
+    def _captured(self, asked: Asked) -> list[tuple[str, Captured]]:
+        questions = {str(request.doc_id): request.args[0] for request in asked.requests}
+        # looked up before documents are recorded
+        targets = {str(request.doc_id): asked.targets(request) for request in asked.requests}
+        caught: dict[str, Captured] = {}
+
+        def handler(inputs: dict, options: dict, docs: list[str]) -> torch.Tensor:
+            sequences, captured = probed_generate(
+                self.model,
+                self.family,
+                inputs,
+                identities=[f"{asked.task}/{asked.split}/{doc}" for doc in docs],
+                settings=self.settings.capture,
+                subjects=Subjects(
+                    questions=[questions[doc] for doc in docs],
+                    targets=[targets[doc] for doc in docs],
+                    tokenizer=self.tokenizer,
+                ),
+                observers=[*STANDARD, *asked.observers],
+                **options,
+            )
+            caught.update(zip(docs, captured, strict=True))
+            asked.progress(len(docs))
+            return sequences
+
+        texts = self.serve(asked, handler)
+        return [(t, caught[str(r.doc_id)]) for t, r in zip(texts, asked.requests, strict=True)]
+
+    def _seen(self, text: str, item: Captured) -> Seen:
+        channels, absent = channels_of(item)
+        states, no_states = states_of(item, dtype=self.settings.hidden_dtype)
+        channels |= states
+        absent |= no_states
+        if self._probe is not None:
+            opinion: Channel = ProbeOpinion(self._probe.probability(item.hidden))
+            channels[opinion.name] = opinion
+        else:
+            reason = "no probe of another run was given (probe=…)"
+            absent[ProbeOpinion.name] = Absent(reason, "not offered")
+        return Seen(
+            text, channels, absent, self.texts(item.sampled_tokens), item.extra, item.tokens
+        )
+
     @contextmanager
-    def _probing(self) -> Iterator[None]:
+    def serving(self) -> Iterator[None]:
         """Capture on, padding left, the stock progress bar (one per slice) off."""
         with ExitStack() as stack:
             stack.enter_context(capturing_attention(self.model))
@@ -257,20 +232,33 @@ class ProbedAdapter(lmms):
     def _processors(self) -> list[Any]:
         """Whatever the stock adapter calls its processor."""
         names = ("processor", "_processor", "_image_processor")
-        return [getattr(self, name) for name in names if hasattr(self, name)]
+        return [getattr(self.lm, name) for name in names if hasattr(self.lm, name)]
+
+    def _processor(self) -> Any:
+        return next(p for p in self._processors() if hasattr(p, "image_processor"))
 
     def _tokenizers(self) -> list[Any]:
         found = [self.tokenizer, *(getattr(p, "tokenizer", None) for p in self._processors())]
         return [t for t in {id(t): t for t in found if t is not None}.values()]
 
     def _stock_modules(self) -> list[Any]:
-        modules = [sys.modules[base.__module__] for base in type(self).__mro__]
-        return [m for m in modules if hasattr(m, "tqdm") and m.__name__ != __name__]
+        modules = [sys.modules[base.__module__] for base in type(self.lm).__mro__]
+        return [m for m in modules if hasattr(m, "tqdm")]
 
 
-def _probed(session: Session, request: Any) -> bool:
-    return session.owns(request.task_name) and not request.metadata.get("__padding_only__")
+def adapter_id(lm: Any) -> str:
+    """lmms-eval's model id of an instance: the name of its module."""
+    return type(lm).__module__.rpartition(".")[2]
 
 
-def _identity(request: Any) -> tuple[str, str, str]:
-    return request.args[4], request.args[5], str(request.doc_id)
+def default_checkpoint(adapter: type) -> str | None:
+    """What an adapter loads without ``pretrained``."""
+    for base in adapter.__mro__:
+        if "__init__" in vars(base):
+            parameter = inspect.signature(base).parameters.get("pretrained")
+            return None if parameter is None else parameter.default
+    return None
+
+
+def _known() -> str:
+    return ", ".join(sorted(FAMILIES))

@@ -1,1 +1,1 @@
-"""lmms-eval adapters that serve `generate` with capture; the stock adapter does everything else."""
+"""Adapters in lmms-eval's own form, for families that lmms-eval lacks."""

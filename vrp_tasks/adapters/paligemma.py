@@ -11,8 +11,6 @@ from lmms_eval.api.model import lmms
 from tqdm import tqdm
 from transformers import AutoProcessor, PaliGemmaForConditionalGeneration
 
-from vrp_tasks.access.transformers import ProbedAdapter
-
 
 class PaliGemma(lmms):
     """PaliGemma through ``<image>`` and the task's text; answers are what follows the prompt.
@@ -133,9 +131,3 @@ class PaliGemma(lmms):
         for stop in [until] if isinstance(until, str) else until:
             answers = [answer.split(stop)[0] if stop else answer for answer in answers]
         return [answer.strip() for answer in answers]
-
-
-class ProbedPaliGemma(ProbedAdapter, PaliGemma):
-    """PaliGemma checkpoints."""
-
-    family_type = "paligemma"

@@ -9,12 +9,11 @@ from typing import Any
 
 from PIL import Image
 
+from vrp_tasks.attach.judgement import Place
 from vrp_tasks.attach.settings import column_reader
 
 
-def group_of(
-    column: str | None, doc: Mapping[str, Any], task: Any, place: Mapping[str, Any] | None
-) -> str:
+def group_of(column: str | None, doc: Mapping[str, Any], task: Any, place: Place | None) -> str:
     """The group of one document.
 
     Parameters
@@ -25,15 +24,15 @@ def group_of(
         As lmms-eval passes it to scorers: without images, as a rule.
     task : lmms-eval task or None
         Has the whole document.
-    place : mapping or None
-        ``split`` and ``doc_id`` of the document.
+    place : Place or None
+        Of the document.
     """
     if column:
         return str(column_reader(column)(doc))
     if task is None:
         return _hash_of_text(doc)
-    if place is not None and place.get("split") in task.dataset:
-        doc = task.dataset[place["split"]][int(place["doc_id"])]
+    if place is not None and place.split in task.dataset:
+        doc = task.dataset[place.split][int(place.doc_id)]
     return image_hash(task, doc) or _hash_of_text(doc)
 
 

@@ -26,21 +26,26 @@ class TaskPlan:
 
     Attributes
     ----------
-    n_samples : int
-        Over all ranks.
+    docs : frozenset of str
+        Row numbers of the documents that are run, over all ranks.
     subset : dict or None
         ``n``, ``seed`` and ``of``, for the manifest.
     kept : frozenset of str or None
         Documents whose hidden states are kept; None for all.
     """
 
-    n_samples: int
+    docs: frozenset[str]
     subset: dict[str, int] | None = None
     kept: frozenset[str] | None = None
 
+    @property
+    def n_samples(self) -> int:
+        """How many documents there are, over all ranks."""
+        return len(self.docs)
+
 
 def plan_tasks(
-    lm: Any, tasks: Mapping[str, Any], *, limit: float | None, offset: int
+    options: RunOptions, tasks: Mapping[str, Any], *, limit: float | None, offset: int
 ) -> dict[str, TaskPlan]:
     """Choose samples and labels of every task, and restrict the tasks to them.
 
@@ -48,8 +53,8 @@ def plan_tasks(
 
     Parameters
     ----------
-    lm : ProbedAdapter
-        Has the run's `RunOptions`.
+    options : RunOptions
+        Of the run.
     tasks : mapping of str to lmms-eval task
         Ours.
     limit, offset
@@ -61,12 +66,11 @@ def plan_tasks(
         If a subset meets ``--limit``, a label is asked for that no task has, or a task's score
         cannot be read.
     """
-    use_labels(tasks, lm.options)
+    use_labels(tasks, options)
     for name, task in tasks.items():
         try_scoring(name, task)
     return {
-        name: _plan(name, task, lm.options, limit=limit, offset=offset)
-        for name, task in tasks.items()
+        name: _plan(name, task, options, limit=limit, offset=offset) for name, task in tasks.items()
     }
 
 
@@ -95,7 +99,7 @@ def _plan(
         kept = frozenset(str(rows[i]) for i in part)
     if wanted is not None:
         restrict(task, list(rows))
-    return TaskPlan(len(rows), subset, kept)
+    return TaskPlan(frozenset(map(str, rows)), subset, kept)
 
 
 def wanted_subset(name: str, settings: Any, options: RunOptions) -> tuple[int, int] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from metrics.records import SampleRecord
 from vrp_tasks.attach.base_task import BaseTask
 from vrp_tasks.attach.comparison import Comparison, warn_if_other
 from vrp_tasks.attach.groups import group_of
+from vrp_tasks.attach.judgement import Judgement, current_place, is_collecting
 from vrp_tasks.attach.labels import (
     LabelFile,
     Labels,
@@ -26,8 +26,8 @@ from vrp_tasks.attach.labels import (
 from vrp_tasks.attach.score import ScoreRule
 from vrp_tasks.attach.settings import LABELS, AttachSettings, column_reader
 from vrp_tasks.errors import SetupError
+from vrp_tasks.run.current import running_or_none
 from vrp_tasks.scoring import METRICS, THRESHOLD, reliability_results
-from vrp_tasks.run.current import session_or_none
 
 RENAMED = "stock_"  # before a metric of the base that has the name of one of ours
 
@@ -86,10 +86,13 @@ class AttachedScorer:
 
     def __call__(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
         """The base's results under its own names, then `reliability_results`."""
-        session = session_or_none()
+        session, place = running_or_none(), current_place()
+        if session is not None and place is not None and not is_collecting():
+            known = session.results_known(place, results[0])
+            if known is not None:
+                return known
         task = session.tasks.get(self.task) if session else None
         own = self.base.results(doc, results[0], task)
-        place = json.loads(results[1]) if len(results) > 1 else None
         group = group_of(self.settings.group, doc, task, place)
         target = self._reference(doc, task)
         labels: list[Labels] = []
@@ -100,8 +103,8 @@ class AttachedScorer:
             labels.append(self._label(doc, answer, own, group=group, target=target))
             return score_by(labels[-1], self.label)
 
-        ours = reliability_results(
-            list(results),
+        return reliability_results(
+            results,
             task=self.task,
             score=score,
             normalize=self.settings.normalizer,
@@ -110,9 +113,9 @@ class AttachedScorer:
             kind="all" if self._kind is None else str(self._kind(doc)),
             target=target,
             threshold=self.settings.threshold,
+            own={renamed(key): value for key, value in own.items()},
+            labels=lambda: labels[-1] if labels else None,
         )
-        ours["accuracy"].labels = labels[-1] if labels else None
-        return {renamed(key): value for key, value in own.items()} | ours
 
     def _label(
         self, doc: Mapping[str, Any], answer: str, own: Mapping[str, Any], **known: Any
@@ -135,9 +138,9 @@ class AttachedScorer:
             looked_up=self._corrected is not None,
         )
 
-    def summarise(self, items: Iterable[Any]) -> dict[str, Any] | None:
+    def summarise(self, judged: Iterable[Judgement]) -> dict[str, Any] | None:
         """Counts of labels over a task's samples, said in one line; None without a parser."""
-        found = [item.labels for item in items if item.labels is not None]
+        found = [own.labels for own in judged if own.labels is not None]
         if not found:
             return None
         summary = summarise_labels(found, used=self.label, threshold=self.settings.threshold)

@@ -16,6 +16,8 @@ class Family(ABC):
     ----------
     model_type : str
         ``config.model_type`` of its checkpoints.
+    adapters : tuple of str
+        lmms-eval's model ids that its checkpoints are probed through.
     text_types : tuple of str
         ``model_type`` of the decoders the capture was tested with.
     boundary_tokens : tuple of str
@@ -25,6 +27,7 @@ class Family(ABC):
     """
 
     model_type: ClassVar[str]
+    adapters: ClassVar[tuple[str, ...]]
     text_types: ClassVar[tuple[str, ...]]
     boundary_tokens: ClassVar[tuple[str, ...]]
     image_inputs: ClassVar[tuple[str, ...]] = ("pixel_values",)

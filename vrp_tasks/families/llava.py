@@ -10,6 +10,7 @@ class Llava(Family):
     """``LlavaForConditionalGeneration``."""
 
     model_type = "llava"
+    adapters = ("llava_hf",)
     text_types = ("llama",)
     boundary_tokens = ("<s>", "</s>", "\n", "<0x0A>", "USER", "ASSISTANT", " ASSISTANT", ":")
 

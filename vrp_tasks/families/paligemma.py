@@ -10,6 +10,7 @@ class PaliGemma(Family):
     """``PaliGemmaForConditionalGeneration``; image and question attend to each other both ways."""
 
     model_type = "paligemma"
+    adapters = ("paligemma",)
     text_types = ("gemma",)
     boundary_tokens = ("<bos>", "<eos>", "\n")
 

@@ -13,6 +13,7 @@ class Qwen2VL(Family):
     """``Qwen2VLForConditionalGeneration``."""
 
     model_type = "qwen2_vl"
+    adapters = ("qwen2_vl",)
     text_types = ("qwen2_vl_text",)
     boundary_tokens = (
         "<|im_start|>",

@@ -8,21 +8,21 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from metrics.answers import normalize_answer
-from metrics.records import GROUNDING_FILE, INTERVENTIONS_FILE, OCCLUSION
+from metrics.record.channels import ImageMaps
+from metrics.records import GROUNDING_FILE, INTERVENTIONS_FILE, OCCLUSION, SampleRecord
+from vrp_tasks.access.base import Seen
 from vrp_tasks.capture.observer import ObserverFactory
-from vrp_tasks.capture.result import Captured
-from vrp_tasks.run.companions import Companion
-from vrp_tasks.grounding.forced import generate_and_score
 from vrp_tasks.grounding.geometry import region_on_grid, window_of
 from vrp_tasks.grounding.observer import KEY, PromptMaps
 from vrp_tasks.grounding.occlusion import elsewhere_pixels, occluded_request, region_pixels
 from vrp_tasks.grounding.regions import Region, UnmappedError, region_of
 from vrp_tasks.grounding.rows import grounding_rows, lost_rows
 from vrp_tasks.grounding.settings import GroundingSettings, question_in, regions_of
+from vrp_tasks.run.companions import Companion
+from vrp_tasks.run.places import place_of
 
 CHOICES = ("region", "elsewhere")
 _LOST = "the run was stopped between the capture of the sample and the scoring of its maps"
@@ -32,19 +32,18 @@ _SLICE = 64  # samples between two writes to the run folder
 class Grounding(Companion):
     """Scores maps against regions, then asks again without the region and without another place."""
 
-    def __init__(self, adapter: Any, session: Any, task: str, options: Any) -> None:
-        super().__init__(adapter, session, task, options)
-        config = session.tasks[task].config
-        self.settings = GroundingSettings.of(options, task=task)
-        self.annotate = regions_of(config.metadata["vrp"], task=task)
-        self.prompts = session.tasks[task].lmms_eval_specific_kwargs or {}
-        self.processor = adapter.stock_image_processor()
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        task = self.session.tasks[self.task]
+        self.settings = GroundingSettings.of(self.options, task=self.task)
+        self.annotate = regions_of(task.config.metadata["vrp"], task=self.task)
+        self.prompts = task.lmms_eval_specific_kwargs or {}
+        self.processor = self.access.image_processor()
         self.tokens: dict[str, list[int]] = {}  # clean answers of this process
-        self.identities: dict[str, dict[str, Any]] = {}
         self.n_examples = 0
 
     @classmethod
-    def check(cls, model: Any, task: str, keys: Mapping[str, Any]) -> None:
+    def check(cls, access: Any, task: str, keys: Mapping[str, Any]) -> None:
         """The settings, and the function that annotates regions."""
         GroundingSettings.of(keys["grounding"], task=task)
         regions_of(keys, task=task)
@@ -57,33 +56,37 @@ class Grounding(Companion):
         return question_in(text, self.settings, self.prompts)
 
     def after_slice(
-        self, requests: list[Any], captured: list[Captured], payloads: list[dict[str, Any]]
+        self, requests: list[Any], seen: list[Seen], records: list[SampleRecord]
     ) -> None:
         """Score the maps of some samples."""
         rows: list[dict[str, Any]] = []
-        for request, item, payload in zip(requests, captured, payloads, strict=True):
-            self.tokens[payload["doc_id"]] = item.tokens
-            region = self._region_on_grid(self._doc(request), item.grid)
+        for request, item, record in zip(requests, seen, records, strict=True):
+            if KEY not in item.extra:  # this access sees no maps
+                continue
+            self.tokens[record.doc_id] = list(item.tokens or [])
+            grid = _grid_of(item)
+            region = self._region_on_grid(self._doc(request), grid)
             keep = not isinstance(region, str) and self.n_examples < self.settings.examples
             self.n_examples += keep
             rows += grounding_rows(
-                self._identity(request, payload), item.extra[KEY], region, item.grid,
+                _identity(record), item.extra[KEY], region, grid,
                 keep_cells=keep,
             )  # fmt: skip
         self.session.folder.add_rows(GROUNDING_FILE, rows)
 
-    def after_task(self, requests: list[Any], payloads: list[dict[str, Any]]) -> None:
+    def after_task(self, requests: list[Any], records: list[SampleRecord]) -> None:
         """Note samples whose maps are gone, then occlude."""
         scored = self._done(GROUNDING_FILE)
         lost: list[dict[str, Any]] = []
-        for request, payload in zip(requests, payloads, strict=True):
-            if payload["doc_id"] not in scored:
-                lost += lost_rows(self._identity(request, payload), _LOST)
-        self.session.folder.add_rows(GROUNDING_FILE, lost)
+        for record in records:
+            if record.doc_id not in scored:
+                lost += lost_rows(_identity(record), _LOST)
+        if self.access.sees_maps:
+            self.session.folder.add_rows(GROUNDING_FILE, lost)
         if self.settings.occlusion:
             refused: Counter[str] = Counter()
             for choice in CHOICES:
-                self._occlude(choice, requests, payloads, refused)
+                self._occlude(choice, requests, records, refused)
             found = self.session.sweeps.setdefault(self.task, {})
             found["occlusion"] = {"refused": dict(refused), "seed": self.settings.seed}
 
@@ -91,81 +94,54 @@ class Grounding(Companion):
         self,
         choice: str,
         requests: list[Any],
-        payloads: list[dict[str, Any]],
+        records: list[SampleRecord],
         refused: Counter[str],
     ) -> None:
         """Answers with one place blanked, of the samples that have it and no row yet."""
         done = self._done(INTERVENTIONS_FILE, intervention=OCCLUSION, choice=choice)
         pixels = partial(self._pixels, choice)
-        left: list[tuple[Any, dict[str, Any], float]] = []
-        for request, payload in zip(requests, payloads, strict=True):
+        left: list[tuple[Any, SampleRecord, float]] = []
+        for request, record in zip(requests, records, strict=True):
             try:
                 share = float(pixels(self._doc(request), None).mean())
             except UnmappedError as unmapped:
                 refused[f"{choice}: {unmapped}"] += 1
                 continue
-            if payload["doc_id"] not in done:
-                left.append((request, payload, share))
-        step = max(1, _SLICE // self.adapter.batch_size) * self.adapter.batch_size
+            if record.doc_id not in done:
+                left.append((request, record, share))
+        step = max(1, _SLICE // self.access.batch_size) * self.access.batch_size
         for start in range(0, len(left), step):
             part = left[start : start + step]
             self._complete_tokens([request for request, *_ in part])
-            logprobs: dict[str, float | None] = {}
             changed = [occluded_request(request, pixels) for request, *_ in part]
-            texts = self.adapter.serve(changed, partial(self._ask, logprobs=logprobs))
+            again = self.access.answer_again(self.asked(changed), self.tokens)
             rows = [
-                self._intervention_row(choice, *entry, text, logprobs)
-                for entry, text in zip(part, texts, strict=True)
+                self._intervention_row(choice, *entry, text, logprob)
+                for entry, (text, logprob) in zip(part, again, strict=True)
             ]
             self.session.folder.add_rows(INTERVENTIONS_FILE, rows)
-
-    def _ask(
-        self,
-        inputs: dict[str, torch.Tensor],
-        options: dict[str, Any],
-        docs: list[str],
-        *,
-        logprobs: dict[str, float | None],
-    ) -> torch.Tensor:
-        references = [self.tokens[doc] for doc in docs]
-        sequences, found = generate_and_score(self.adapter.model, inputs, options, references)
-        logprobs |= dict(zip(docs, found, strict=True))
-        return sequences
 
     def _complete_tokens(self, requests: list[Any]) -> None:
         """Clean answers that an earlier, stopped process gave."""
         absent = [request for request in requests if str(request.doc_id) not in self.tokens]
-
-        def handler(
-            inputs: dict[str, torch.Tensor], options: dict[str, Any], docs: list[str]
-        ) -> torch.Tensor:
-            rest = {name: value for name, value in inputs.items() if name != "input_ids"}
-            ids = inputs["input_ids"]
-            sequences: torch.Tensor = self.adapter.model.generate(ids, **rest, **options)
-            special = {self.adapter.tokenizer.pad_token_id, *_ends(self.adapter.model, options)}
-            for doc, row in zip(docs, sequences[:, ids.shape[1] :].tolist(), strict=True):
-                stop = next((i for i, token in enumerate(row) if token in special), len(row))
-                self.tokens[doc] = row[:stop]
-            return sequences
-
         if absent:
-            self.adapter.serve(absent, handler)
+            self.tokens |= self.access.answer_tokens(self.asked(absent))
 
     def _intervention_row(
         self,
         choice: str,
         request: Any,
-        payload: dict[str, Any],
+        record: SampleRecord,
         share: float,
         answer: str,
-        logprobs: dict[str, float | None],
+        logprob: float | None,
     ) -> dict[str, Any]:
-        identity = self._identity(request, payload)
-        doc, clean = self._doc(request), payload["answer"]
+        judged = self.session.judge(place_of(request), self._doc(request), answer)
+        same = normalize_answer(judged.answer) == normalize_answer(record.answer)
         return {
-            **identity,
-            "correct": self.session.correct_of(self.task, doc, answer),
-            "clean_correct": identity["correct"],
+            **_identity(record),
+            "correct": judged.correct,
+            "clean_correct": record.correct,
             "intervention": OCCLUSION,
             "choice": choice,
             "fill": "mean",
@@ -173,10 +149,10 @@ class Grounding(Companion):
             "dose": share,
             "unit": "share",
             "seed": self.settings.seed if choice == "elsewhere" else None,
-            "answer": answer,
-            "agrees": int(normalize_answer(answer) == normalize_answer(clean)),
-            "logprob": logprobs[payload["doc_id"]],
-            "clean_logprob": payload["signals"]["token_confidence"],
+            "answer": judged.answer,
+            "agrees": int(same),
+            "logprob": logprob,
+            "clean_logprob": record.signals.get("token_confidence"),
         }
 
     def _pixels(self, choice: str, doc: Any, image: Image.Image | None) -> np.ndarray:
@@ -208,20 +184,8 @@ class Grounding(Companion):
         except UnmappedError as unmapped:
             return str(unmapped)
 
-    def _identity(self, request: Any, payload: dict[str, Any]) -> dict[str, Any]:
-        """Who a row is about, as the records have it; a judge is asked once."""
-        known = self.identities.get(payload["doc_id"])
-        if known is None:
-            scored = self.session.tasks[self.task].process_results(
-                self._doc(request), [payload["answer"]]
-            )["accuracy"]
-            known = {name: payload[name] for name in ("task", "split", "doc_id")}
-            known |= {name: scored[name] for name in ("group", "correct")}
-            self.identities[payload["doc_id"]] = known
-        return known
-
     def _doc(self, request: Any) -> Any:
-        return self.adapter.task_dict[request.args[4]][request.args[5]][request.doc_id]
+        return self.access.lm.task_dict[request.args[4]][request.args[5]][request.doc_id]
 
     def _done(self, file: str, **wanted: str) -> set[str]:
         """Documents of this task that a table has rows of."""
@@ -230,6 +194,15 @@ class Grounding(Companion):
         return {r["doc_id"] for r in rows if all(r[k] == v for k, v in wanted.items())}
 
 
-def _ends(model: Any, options: dict[str, Any]) -> set[int | None]:
-    stated = options.get("eos_token_id", model.generation_config.eos_token_id)
-    return set(stated) if isinstance(stated, (list, tuple)) else {stated}
+def _identity(record: SampleRecord) -> dict[str, Any]:
+    """Who a row is about, as the records have it."""
+    names = ("task", "split", "doc_id", "group", "correct")
+    return {name: getattr(record, name) for name in names}
+
+
+def _grid_of(seen: Seen) -> tuple[int, int] | None:
+    maps = seen.channels.get(ImageMaps.name)
+    if not isinstance(maps, ImageMaps):
+        return None
+    height, width = maps.by_layer.shape[1:]
+    return int(height), int(width)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from metrics.record.channels import BoundaryMaps, QuestionMaps
 from vrp_tasks.capture.decode_state import DecodeState
 from vrp_tasks.capture.observer import CaptureContext, Observer
 from vrp_tasks.capture.result import Captured
@@ -144,14 +145,14 @@ class PromptMaps(Observer):
         found.add("attention.answer", answer, boundary, item.grid)
         arrays = item.extra.setdefault("arrays", {})
         if not isinstance(boundary, str):
-            arrays["map_boundary"] = _stored(boundary)
+            arrays[BoundaryMaps.name] = _stored(boundary)
         if prompt.reason is not None:
             found.lack("attention.prompt", prompt.reason)
         elif not rows[:, _WORDS].any():
             found.lack("attention.prompt", _UNSEEN)
         else:
             found.add("attention.prompt", rows[:, _WORDS], boundary, item.grid)
-            arrays["map_prompt"] = _stored(rows[:, _WORDS])
+            arrays[QuestionMaps.name] = _stored(rows[:, _WORDS])
 
     def _activation(self, found: GroundingMaps, index: int, item: Captured) -> None:
         assert item.grid is not None

@@ -13,15 +13,14 @@ import torch
 from loguru import logger
 from tqdm import tqdm
 
-from metrics.records import INTERVENTIONS_FILE
+from metrics.record.channels import ImageMaps
+from metrics.records import INTERVENTIONS_FILE, SampleRecord
+from vrp_tasks.access.base import Seen
 from vrp_tasks.capture.observer import ObserverFactory
-from vrp_tasks.capture.result import Captured
-from vrp_tasks.run.companions import Companion
-from vrp_tasks.families import family_of
 from vrp_tasks.interventions.ablation import Site
 from vrp_tasks.interventions.branches import Answer, branched_generate
 from vrp_tasks.interventions.clean_pass import CleanPass
-from vrp_tasks.interventions.ranking import Ranking, Sample, rank_units, seeded
+from vrp_tasks.interventions.ranking import Ranking, rank_units, seeded
 from vrp_tasks.interventions.rows import SweepRows
 from vrp_tasks.interventions.settings import SweepSettings
 from vrp_tasks.interventions.sweep import Prompt, Sweep
@@ -33,6 +32,7 @@ from vrp_tasks.interventions.unit_states import (
     UnitStateStore,
 )
 from vrp_tasks.interventions.variants import Variant, groups_of
+from vrp_tasks.run.companions import Companion
 
 _SLICE = 16  # samples between two writes to the run folder
 
@@ -44,10 +44,10 @@ class Robustness(Companion):
     measures its own.
     """
 
-    def __init__(self, adapter: Any, session: Any, task: str, options: Any) -> None:
-        super().__init__(adapter, session, task, options)
-        self.settings = SweepSettings.of(options)
-        self.model, self.family = adapter.model, family_of(adapter.model.config)
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.settings = SweepSettings.of(self.options)
+        self.model, self.family = self.access.model, self.access.family
         self.settings.check(self.model, self.family)
         layers = self.settings.unit_layers(self.model, self.family)
         self.groups = groups_of(self.settings, layers)
@@ -58,33 +58,31 @@ class Robustness(Companion):
             if f"ablate_{site}" in self.settings.interventions
             for layer in layers
         ]
-        folder = session.folder
-        self.store = UnitStateStore(folder.parts, task, folder.rank)
+        folder = self.session.folder
+        self.store = UnitStateStore(folder.parts, self.task, folder.rank)
 
     @classmethod
-    def check(cls, model: Any, task: str, keys: Mapping[str, Any]) -> None:
+    def check(cls, access: Any, task: str, keys: Mapping[str, Any]) -> None:
         """The settings, then layers and units against the model."""
-        SweepSettings.of(keys["robustness"]).check(model, family_of(model.config))
+        SweepSettings.of(keys["robustness"]).check(access.model, access.family)
 
     def observers(self) -> Sequence[ObserverFactory]:
         """Unit states are taken from the clean pass."""
         return [partial(UnitStateObserver, places=self.places)] if self.places else []
 
     def after_slice(
-        self, requests: list[Any], captured: list[Captured], payloads: list[dict[str, Any]]
+        self, requests: list[Any], seen: list[Seen], records: list[SampleRecord]
     ) -> None:
         """Keep the unit states until the ranking."""
         if self.places:
-            self.store.add(
-                [p["doc_id"] for p in payloads], [item.extra[EXTRA] for item in captured]
-            )
+            self.store.add([r.doc_id for r in records], [item.extra[EXTRA] for item in seen])
 
-    def after_task(self, requests: list[Any], payloads: list[dict[str, Any]]) -> None:
+    def after_task(self, requests: list[Any], records: list[SampleRecord]) -> None:
         """Rank, then sweep what is not in the run folder yet."""
         began = time.perf_counter()
         self._complete_states(requests)
         self._barrier()
-        samples = self._samples(requests, payloads)
+        samples = self._samples(records)
         ranking = rank_units(self.task, samples, self.settings, self.places, self.store.read)
         for what, reason in ranking.refused.items():
             logger.warning(f"{self.task}: no ablation of {what}: {reason}.")
@@ -126,38 +124,20 @@ class Robustness(Companion):
                 found |= {doc: states.of(index) for index, doc in enumerate(docs)}
                 return sequences
 
-            self.adapter.serve(own, handler)
+            self.access.serve(self.asked(own), handler)
             self.store.add(list(found), list(found.values()))
 
     def _barrier(self) -> None:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.barrier()
 
-    def _samples(self, requests: list[Any], payloads: list[dict[str, Any]]) -> list[Sample]:
+    def _samples(self, records: list[SampleRecord]) -> list[SampleRecord]:
         """The clean pass of every rank, in the order of the documents."""
-        if self.adapter.world_size > 1:
-            payloads = [p for p in self.session.folder.captured() if p["task"] == self.task]
-        split = requests[0].args[5]
-        task, docs = self.session.tasks[self.task], self.adapter.task_dict[self.task][split]
-        samples = []
-        for payload in sorted(payloads, key=lambda p: int(p["doc_id"])):
-            scored = task.process_results(docs[int(payload["doc_id"])], [payload["answer"]])
-            record = scored["accuracy"]
-            samples.append(
-                Sample(
-                    doc_id=payload["doc_id"],
-                    split=split,
-                    group=record["group"],
-                    answer=payload["answer"],
-                    correct=record["correct"],
-                    shard=payload["shard"],
-                    row=payload["row"],
-                    grid=payload["grid"],
-                )
-            )
-        return samples
+        if self.access.world_size > 1:
+            records = [r for r in self.session.folder.records() if r.task == self.task]
+        return sorted(records, key=lambda record: int(record.doc_id))
 
-    def _chosen(self, samples: list[Sample]) -> set[str]:
+    def _chosen(self, samples: list[SampleRecord]) -> set[str]:
         """Documents to measure: all, or whole images until there are enough."""
         most = self.settings.max_samples
         groups = list(dict.fromkeys(sample.group for sample in samples))
@@ -171,11 +151,13 @@ class Robustness(Companion):
             chosen.update(of_group[groups[index]])
         return chosen
 
-    def _own(self, requests: list[Any], samples: list[Sample]) -> list[tuple[Any, Sample]]:
+    def _own(
+        self, requests: list[Any], samples: list[SampleRecord]
+    ) -> list[tuple[Any, SampleRecord]]:
         by_doc = {sample.doc_id: sample for sample in samples}
         return [(request, by_doc[str(request.doc_id)]) for request in requests]
 
-    def _sweep(self, pairs: list[tuple[Any, Sample]], ranking: Ranking) -> tuple[int, int]:
+    def _sweep(self, pairs: list[tuple[Any, SampleRecord]], ranking: Ranking) -> tuple[int, int]:
         """Write rows of every sample; how many had no map, and were decoded differently."""
         done: dict[str, set[Variant]] = {}
         for row in self.session.folder.rows(INTERVENTIONS_FILE):
@@ -183,28 +165,27 @@ class Robustness(Companion):
                 own = done.setdefault(row["doc_id"], set())
                 own.add(Variant(**{name: row[name] for name in Variant.__dataclass_fields__}))
         sweep = Sweep(self.model, self.family, ranking, max_rows=self.settings.max_rows)
-        writer = SweepRows(
-            self.adapter, self.session, self.task, {s.doc_id: s for _, s in pairs}, done
-        )
+        writer = SweepRows(self.access, self.session, {s.doc_id: s for _, s in pairs}, done)
         bar = tqdm(
             total=len(pairs), desc=f"{self.task} + interventions", disable=not self.session.is_main
         )
         unmapped = 0
-        step = max(1, _SLICE // self.adapter.batch_size) * self.adapter.batch_size
+        step = max(1, _SLICE // self.access.batch_size) * self.access.batch_size
         for start in range(0, len(pairs), step):
             part = pairs[start : start + step]
-            maps = self.session.folder.maps_of([sample for _, sample in part])
+            swept = [sample for _, sample in part]
+            maps = self.session.folder.store.array(ImageMaps, "by_layer", swept)
             prompts = {s.doc_id: self._prompt(s, m) for (_, s), m in zip(part, maps, strict=True)}
             unmapped += sum(prompt.attended is None for prompt in prompts.values())
             wanted = [r for r, s in part if writer.missing(self.groups, s.doc_id)]
             if wanted:
                 handler = partial(self._handle, sweep=sweep, writer=writer, prompts=prompts)
-                writer.finish(wanted, self.adapter.serve(wanted, handler))
+                writer.finish(wanted, self.access.serve(self.asked(wanted), handler))
             bar.update(len(part))
         bar.close()
         return unmapped, writer.n_mismatched
 
-    def _prompt(self, sample: Sample, maps: np.ndarray | None) -> Prompt:
+    def _prompt(self, sample: SampleRecord, maps: np.ndarray | None) -> Prompt:
         identity = f"{self.task}/{sample.split}/{sample.doc_id}"
         if maps is None:
             return Prompt(sample.doc_id, identity, None, None)

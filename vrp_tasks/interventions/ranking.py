@@ -9,26 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from metrics.errors import UndefinedMetricError
+from metrics.records import SampleRecord
 from metrics.unit_ranking import image_folds, probe_weights
 from vrp_tasks.interventions.settings import SweepSettings
 from vrp_tasks.interventions.unit_states import Place
 from vrp_tasks.interventions.variants import RANDOM, RANKED, Variant
 
 _SHOWN = 10  # ranked units per fold in the manifest
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One answered document of the clean pass; ``shard``, ``row``, ``grid`` locate its map."""
-
-    doc_id: str
-    split: str
-    group: str
-    answer: str
-    correct: int | None
-    shard: str | None
-    row: int | None
-    grid: list[int] | None
 
 
 @dataclass
@@ -90,7 +77,7 @@ class Ranking:
 
 def rank_units(
     task: str,
-    samples: Sequence[Sample],
+    samples: Sequence[SampleRecord],
     settings: SweepSettings,
     places: Collection[Place],
     read: Callable[[str, list[str]], np.ndarray],

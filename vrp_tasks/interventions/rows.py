@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from metrics.answers import normalize_answer
-from metrics.records import INTERVENTIONS_FILE
+from metrics.records import INTERVENTIONS_FILE, SampleRecord
 from vrp_tasks.interventions.branches import Answer
-from vrp_tasks.interventions.ranking import Sample
 from vrp_tasks.interventions.variants import Group, Variant
+from vrp_tasks.run.places import place_of
 
 
 class SweepRows:
@@ -18,9 +18,9 @@ class SweepRows:
 
     Parameters
     ----------
-    adapter, session, task
-        Decode, score and store; what is swept.
-    samples : dict of str to Sample
+    access, session
+        Decode, score and store.
+    samples : dict of str to SampleRecord
         Document -> its clean pass.
     done : dict of str to set of Variant
         Document -> what an earlier, stopped run has written.
@@ -33,13 +33,12 @@ class SweepRows:
 
     def __init__(
         self,
-        adapter: Any,
+        access: Any,
         session: Any,
-        task: str,
-        samples: dict[str, Sample],
+        samples: dict[str, SampleRecord],
         done: dict[str, set[Variant]],
     ) -> None:
-        self._adapter, self._session, self._task = adapter, session, task
+        self._access, self._session = access, session
         self._samples, self._done = samples, done
         self._clean: dict[str, Answer] = {}
         self._found: dict[str, list[tuple[Variant, Answer]]] = {}
@@ -73,19 +72,18 @@ class SweepRows:
         self._found.clear()
 
     def _rows_of(self, request: Any, stock_text: str) -> list[dict[str, Any]]:
-        doc_id = str(request.doc_id)
-        sample, clean = self._samples[doc_id], self._clean[doc_id]
-        found = self._found.get(doc_id, [])
-        texts = self._texts([clean.tokens, *(answer.tokens for _, answer in found)])
+        place = place_of(request)
+        sample, clean = self._samples[place.doc_id], self._clean[place.doc_id]
+        found = self._found.get(place.doc_id, [])
+        tokens = [clean.tokens, *(answer.tokens for _, answer in found)]
+        texts = self._texts(place.task, tokens)
         self.n_mismatched += texts[0] != stock_text.strip()
-        doc = self._adapter.task_dict[self._task][sample.split][int(doc_id)]
-        correct = {t: self._session.correct_of(self._task, doc, t) for t in set(texts)}
+        doc = self._access.task_dict[place.task][place.split][int(place.doc_id)]
+        correct = {t: self._session.judge(place, doc, t).correct for t in set(texts)}
         before = normalize_answer(texts[0])
         return [
             {
-                "task": self._task,
-                "split": sample.split,
-                "doc_id": doc_id,
+                **place._asdict(),
                 "group": sample.group,
                 **{name: getattr(variant, name) for name in Variant.__dataclass_fields__},
                 "answer": text,
@@ -98,10 +96,10 @@ class SweepRows:
             for (variant, answer), text in zip(found, texts[1:], strict=True)
         ]
 
-    def _texts(self, tokens: list[list[int]]) -> list[str]:
+    def _texts(self, task: str, tokens: list[list[int]]) -> list[str]:
         """Answers cut where the task's settings have the stock adapters cut them."""
-        until = (self._session.tasks[self._task].config.generation_kwargs or {}).get("until") or []
-        texts = self._adapter.texts(tokens)
+        until = (self._session.tasks[task].config.generation_kwargs or {}).get("until") or []
+        texts = self._access.texts(tokens)
         for stop in [until] if isinstance(until, str) else until:
             texts = [text.split(stop)[0] if stop else text for text in texts]
         return [text.strip() for text in texts]

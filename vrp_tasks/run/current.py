@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
 
+from metrics.card import Card
+from vrp_tasks.attach.judgement import Judgement, Place
 from vrp_tasks.errors import CaptureError
 
-if TYPE_CHECKING:
-    from vrp_tasks.run.session import Session
 
-sessions: list[Session] = []
+class Running(Protocol):
+    """What scorers and lmms-eval's aggregations may ask of the evaluation that is running."""
+
+    @property
+    def tasks(self) -> Mapping[str, Any]:
+        """Our tasks by name."""
+
+    def results_known(self, place: Place, answer: str) -> dict[str, Any] | None:
+        """What was found for an answer when it was observed; None if it was not."""
+
+    def results_without(self, judged: Judgement) -> dict[str, Any]:
+        """What there is for an answer that was not observed in this process."""
+
+    def card(self, task: str) -> Card:
+        """Every signal of a task, scored; once all of its samples are there."""
 
 
-def active_session() -> Session:
+_running: list[Running] = []
+
+
+@contextmanager
+def running(session: Running) -> Iterator[None]:
+    """Make a session the one that is asked, inside the block."""
+    _running.append(session)
+    try:
+        yield
+    finally:
+        _running.remove(session)
+
+
+def current() -> Running:
     """The session of the evaluation that is running; CaptureError outside one."""
-    if not sessions:
+    if not _running:
         raise CaptureError("vrp_* tasks only run through lmms_eval's evaluator.")
-    return sessions[-1]
+    return _running[-1]
 
 
-def session_or_none() -> Session | None:
+def running_or_none() -> Running | None:
     """The running session, or None for an evaluation without our tasks."""
-    return sessions[-1] if sessions else None
+    return _running[-1] if _running else None

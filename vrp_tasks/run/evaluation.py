@@ -7,16 +7,34 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+from vrp_tasks.access import access_to
 from vrp_tasks.attach.plan import plan_tasks
 from vrp_tasks.attach.preflight import check_asked, tasks_asked_for
 from vrp_tasks.errors import SetupError
-from vrp_tasks.run.preflight import check_before_loading, check_tasks, output_path
+from vrp_tasks.run.answering import Answering
+from vrp_tasks.run.current import running
+from vrp_tasks.run.preflight import check_before_loading, check_companions, output_path
 from vrp_tasks.run.session import Session
-from vrp_tasks.run.current import sessions
+from vrp_tasks.run.settings import NAMES, RunSettings, settings_of
+from vrp_tasks.seam.document_identity import told_documents
+from vrp_tasks.seam.generate_until import served_generate_until
+from vrp_tasks.seam.model_arguments import parsed, with_device, without
+
+
+@dataclass(frozen=True)
+class _Outer:
+    """What ``simple_evaluate`` was asked that ``evaluate`` is not told."""
+
+    settings: RunSettings = field(default_factory=RunSettings)
+    output: str | None = None
+
+
+_outer: list[_Outer] = []
 
 
 def run_evaluation(module: ModuleType, stock: Callable, args: tuple, kwargs: dict) -> Any:
@@ -26,15 +44,20 @@ def run_evaluation(module: ModuleType, stock: Callable, args: tuple, kwargs: dic
     would print a traceback and exit with 0).
     """
     if "evaluate" in module.__dict__ and not hasattr(module.__dict__["evaluate"], "_vrp_stock"):
-        module.__dict__["evaluate"] = _wrap_evaluate(module.__dict__["evaluate"])
+        module.__dict__["evaluate"] = _wrap_evaluate(module, module.__dict__["evaluate"])
     asked = inspect.signature(stock).bind(*args, **kwargs).arguments
     cli = asked.get("cli_args")
     try:
         ours = tasks_asked_for(asked)
-        if ours:
-            check_asked(ours, asked)
-            check_before_loading(ours, asked)
-        with _output_path(output_path(asked)):
+        if not ours:
+            return stock(**asked)
+        check_asked(ours, asked)
+        settings = settings_of(parsed(asked.get("model_args")))
+        if isinstance(asked.get("model"), str):
+            asked["model_args"] = without(asked.get("model_args"), NAMES)
+            check_before_loading(ours, asked, settings, parsed(asked["model_args"]))
+            with_device(asked)
+        with _asked(_Outer(settings, output_path(asked))):
             return stock(**asked)
     except SetupError as error:
         if cli is None:
@@ -42,44 +65,54 @@ def run_evaluation(module: ModuleType, stock: Callable, args: tuple, kwargs: dic
         raise SystemExit(f"vrp-tasks: {error}") from error
 
 
-_outputs: list[str | None] = []
-
-
 @contextmanager
-def _output_path(path: str | None) -> Iterator[None]:
-    _outputs.append(path)
+def _asked(outer: _Outer) -> Iterator[None]:
+    _outer.append(outer)
     try:
         yield
     finally:
-        _outputs.pop()
+        _outer.pop()
 
 
-def _wrap_evaluate(stock: Callable) -> Callable:
+def _wrap_evaluate(module: ModuleType, stock: Callable) -> Callable:
     def evaluate(lm: object, task_dict: dict, *args: object, **kwargs: object) -> Any:
-        from lmms_eval.evaluator_utils import get_task_list
-
-        tasks = {
-            output.task_name: output.task
-            for output in get_task_list(task_dict)
-            if _is_ours(output.task)
-        }
+        tasks = _our_tasks(task_dict)
         if not tasks:
             return stock(lm, task_dict, *args, **kwargs)
-        check_tasks(lm, tasks)
         asked = inspect.signature(stock).bind(lm, task_dict, *args, **kwargs).arguments
-        plans = plan_tasks(lm, tasks, limit=asked.get("limit"), offset=asked.get("offset", 0))
-        session = Session(lm, tasks, plans, output=_outputs[-1] if _outputs else None)
-        sessions.append(session)
-        try:
+        outer = _outer[-1] if _outer else _Outer()
+        access = access_to(lm, outer.settings, lm.generate_until)  # type: ignore[attr-defined]
+        access.check_tasks(tasks)
+        check_companions(access, tasks)
+        plans = plan_tasks(
+            outer.settings.options,
+            tasks,
+            limit=asked.get("limit"),
+            offset=asked.get("offset", 0),
+        )
+        tags = getattr(asked.get("cli_args"), "reasoning_tags", None)
+        session = Session(access, tasks, plans, output=outer.output, reasoning_tags=tags)
+        with ExitStack() as stack:
+            stack.callback(session.close)
+            stack.enter_context(running(session))
+            stack.enter_context(told_documents(module))
+            stack.enter_context(served_generate_until(lm, Answering(session, access)))
             results = stock(lm, task_dict, *args, **kwargs)
             session.finish()
-        finally:
-            session.close()
-            sessions.remove(session)
         return results
 
     evaluate._vrp_stock = stock  # type: ignore[attr-defined]
     return evaluate
+
+
+def _our_tasks(task_dict: dict) -> dict[str, Any]:
+    from lmms_eval.evaluator_utils import get_task_list
+
+    return {
+        output.task_name: output.task
+        for output in get_task_list(task_dict)
+        if _is_ours(output.task)
+    }
 
 
 def _is_ours(task: Any) -> bool:

@@ -10,43 +10,37 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
-from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from metrics.record.channels import Channel
+from metrics.record.shards import pack
+from metrics.record.store import ChannelStore
 from metrics.records import (
     IMAGES_FILE,
     MANIFEST_FILE,
-    RAGGED,
     RECORDS_FILE,
     TABLES,
     RunManifest,
     SampleRecord,
 )
 from vrp_tasks.errors import SetupError
+from vrp_tasks.run.shard_file import ShardFile
 
 _PARTS = "parts"
 _RUN = "run.json"
 _SUFFIX = "_vrp"
-
-
-class Located(Protocol):
-    """A record, or anything that says where a sample's arrays are."""
-
-    @property
-    def shard(self) -> str | None: ...  # noqa: D102
-    @property
-    def row(self) -> int | None: ...  # noqa: D102
-    @property
-    def grid(self) -> list[int] | None: ...  # noqa: D102
+# where a sample's channels are -> its record
+MakeRecord = Callable[[str | None, int | None], SampleRecord]
 
 
 class _RunLock(FileLock):
@@ -61,6 +55,8 @@ class RunFolder:
         self._hold: Any = None
         self.parts = path / _PARTS
         self._n_parts = len(list(self.parts.glob(f"{rank}-*.jsonl")))
+        self._unasked = threading.Lock()
+        self.store = ChannelStore(lambda shard: ShardFile(self.path / shard))
 
     @classmethod
     def create(
@@ -88,28 +84,46 @@ class RunFolder:
         _write(folder.parts / _RUN, json.dumps(fingerprint, indent=1, sort_keys=True))
         return folder
 
-    def add(self, payloads: list[dict[str, Any]], arrays: list[dict[str, np.ndarray]]) -> None:
-        """Write one part: the payloads' ``shard`` and ``row`` are filled in.
+    def add(
+        self, make: Sequence[MakeRecord], channels: Sequence[Mapping[str, Channel]]
+    ) -> list[SampleRecord]:
+        """Write one part: the channels of some samples, then the records that refer to them.
 
         Parameters
         ----------
-        payloads : list of dict
-            JSON-ready captures, one per sample.
-        arrays : list of dict of array
-            Each sample's arrays, without the row axis. A sample may lack any of them.
+        make : sequence of callable
+            Each makes a sample's record of the place of its channels.
+        channels : sequence of mapping
+            Each sample's channels to keep.
+
+        Returns
+        -------
+        list of SampleRecord
         """
         number, self._n_parts = self._n_parts, self._n_parts + 1
         shard = f"arrays-{self.rank}-{number}.safetensors"
-        columns = _stack_rows(arrays)
+        columns = pack(channels)
         if columns:
             partial = self.path / f"{shard}.partial"
             save_file(columns, partial)
             partial.chmod(0o644)
             partial.replace(self.path / shard)
-        for row, (payload, own) in enumerate(zip(payloads, arrays, strict=True)):
-            payload["shard"], payload["row"] = (shard, row) if own else (None, None)
-        lines = [json.dumps(payload, allow_nan=False) for payload in payloads]
+        stored = [any(channel.kept for channel in own.values()) for own in channels]
+        records = [
+            place(shard, row) if there else place(None, None)
+            for row, (place, there) in enumerate(zip(make, stored, strict=True))
+        ]
+        lines = [json.dumps(asdict(record), allow_nan=False) for record in records]
         _write(self.parts / f"{self.rank}-{number}.jsonl", "\n".join(lines) + "\n")
+        return records
+
+    def add_unasked(self, record: SampleRecord) -> None:
+        """Write the record of an answer that the model was not asked for; from any thread."""
+        with (
+            self._unasked,
+            (self.parts / f"unasked-{self.rank}.jsonl").open("a", encoding="utf-8") as file,
+        ):
+            file.write(json.dumps(asdict(record), allow_nan=False) + "\n")
 
     def add_rows(self, file: str, rows: list[dict[str, Any]]) -> None:
         """Write rows of one of `metrics.records.TABLES`; they are there once this returns.
@@ -155,46 +169,15 @@ class RunFolder:
                 pq.write_table(whole, partial, compression="zstd")
                 partial.replace(self.path / file)
 
-    def captured(self) -> list[dict[str, Any]]:
-        """Payloads of all parts so far, of every rank."""
-        payloads = []
+    def records(self) -> list[SampleRecord]:
+        """Records of all parts so far, of every rank."""
+        found = []
         for part in sorted(self.parts.glob("*.jsonl")):
-            payloads += [json.loads(line) for line in part.read_text("utf-8").splitlines()]
-        return payloads
+            lines = part.read_text("utf-8").splitlines()
+            found += [SampleRecord(**json.loads(line)) for line in lines]
+        return found
 
-    def rows_of(self, name: str, records: Sequence[Located]) -> np.ndarray | None:
-        """Array ``name`` of every record, float32 (n, …), NaN where a record lacks it.
-
-        None when no record has it.
-        """
-        found: dict[int, np.ndarray] = {}
-        for shard, rows in _by_shard(records).items():
-            with safe_open(self.path / shard, "numpy") as file:
-                if name not in file.keys():  # noqa: SIM118 - not a mapping
-                    continue
-                stored, present = file.get_tensor(name), file.get_tensor(f"{name}.present")
-            found |= {i: stored[row].astype(np.float32) for i, row in rows if present[row]}
-        if not found:
-            return None
-        like = next(iter(found.values()))
-        nothing = np.full_like(like, np.nan)
-        return np.stack([found.get(i, nothing) for i in range(len(records))])
-
-    def maps_of(self, records: Sequence[Located]) -> list[np.ndarray | None]:
-        """Attention maps of every record, float32 (n_layers, height, width), None where absent."""
-        maps: list[np.ndarray | None] = [None] * len(records)
-        for shard, rows in _by_shard(records).items():
-            with safe_open(self.path / shard, "numpy") as file:
-                if "map_layers" not in file.keys():  # noqa: SIM118 - not a mapping
-                    continue
-                stored, offsets = file.get_tensor("map_layers"), file.get_tensor("map_offsets")
-            for i, row in rows:
-                own, grid = stored[:, offsets[row] : offsets[row + 1]], records[i].grid
-                if own.shape[1] and grid is not None:
-                    maps[i] = own.reshape(len(own), *grid)
-        return maps
-
-    def finish(self, records: list[SampleRecord], manifest: dict[str, Any]) -> Path:
+    def finish(self, records: Sequence[SampleRecord], manifest: dict[str, Any]) -> Path:
         """Write records and manifest; the folder is complete when this returns its path."""
         table = pa.Table.from_pylist([record.to_row() for record in records])
         partial = self.path / f"{RECORDS_FILE}.partial"
@@ -268,15 +251,6 @@ def _unfinished_twin(path: Path, fingerprint: dict[str, Any]) -> bool:
         return False
 
 
-def _by_shard(records: Sequence[Located]) -> dict[str, list[tuple[int, int]]]:
-    """Shard -> (index of the record, its row there)."""
-    rows: dict[str, list[tuple[int, int]]] = {}
-    for index, record in enumerate(records):
-        if record.shard is not None and record.row is not None:
-            rows.setdefault(record.shard, []).append((index, record.row))
-    return rows
-
-
 def _lock(path: Path) -> Any:
     lock = _RunLock(path / ".lock")
     try:
@@ -284,27 +258,6 @@ def _lock(path: Path) -> Any:
     except Timeout:
         return None
     return lock
-
-
-def _stack_rows(arrays: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Columns of a shard; a row that lacks an array holds zeros and ``<name>.present`` false."""
-    columns: dict[str, np.ndarray] = {}
-    for name in sorted({name for own in arrays for name in own}):
-        if name in RAGGED:
-            columns |= _ragged(name, [own.get(name) for own in arrays])
-            continue
-        like = next(own[name] for own in arrays if name in own)
-        rows = [own.get(name, np.zeros_like(like)) for own in arrays]
-        columns[name] = np.stack(rows)
-        columns[f"{name}.present"] = np.array([name in own for own in arrays])
-    return columns
-
-
-def _ragged(name: str, maps: list[np.ndarray | None]) -> dict[str, np.ndarray]:
-    n_layers, dtype = next((len(m), m.dtype) for m in maps if m is not None)
-    filled = [np.zeros((n_layers, 0), dtype) if m is None else m for m in maps]
-    offsets = np.cumsum([0] + [m.shape[1] for m in filled])
-    return {name: np.concatenate(filled, axis=1), RAGGED[name]: offsets}
 
 
 def _write(path: Path, text: str) -> None:

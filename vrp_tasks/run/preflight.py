@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig
 
+from vrp_tasks.access.base import Access
+from vrp_tasks.access.transformers import default_checkpoint
 from vrp_tasks.attach.plan import check_unlimited
 from vrp_tasks.attach.settings import given_keys
-from vrp_tasks.capture import CaptureSettings
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import FAMILIES, Family, family_of
-from vrp_tasks.run.probe_file import LoadedProbe, load_probe
-from vrp_tasks.registration import ADAPTERS
+from vrp_tasks.run.companions import companions_among
 from vrp_tasks.run.folder import check_writable
-from vrp_tasks.run.options import run_options_from
+from vrp_tasks.run.probe_file import check_probe
+from vrp_tasks.run.settings import RunSettings
 
-LOOKED_AT = 100  # documents, for one that shows an image
+# model id of lmms-eval -> families whose checkpoints are probed through it
+ADAPTERS: dict[str, list[Family]] = {}
+for _family in FAMILIES.values():
+    for _name in _family.adapters:
+        ADAPTERS.setdefault(_name, []).append(_family)
 
 
-def check_before_loading(ours: Collection[str], asked: Mapping[str, Any]) -> None:
+def check_before_loading(
+    ours: Collection[str],
+    asked: Mapping[str, Any],
+    settings: RunSettings,
+    arguments: Mapping[str, Any],
+) -> None:
     """Check model id, checkpoint, settings and output folder.
 
     Parameters
@@ -31,39 +40,62 @@ def check_before_loading(ours: Collection[str], asked: Mapping[str, Any]) -> Non
         The tasks of ours that are asked for, one at least.
     asked : mapping
         Arguments of ``simple_evaluate``.
+    settings : RunSettings
+        Of the run.
+    arguments : mapping
+        The model's own arguments.
 
     Raises
     ------
     SetupError
         With one line that says what was wrong and what to do.
     """
-    first = next(iter(ours))
-    model = asked.get("model")
-    if not isinstance(model, str):
-        return
-    adapter = ADAPTERS.get(model)
-    if adapter is None:
-        raise SetupError(
-            f"--model {model} cannot be probed, and {first} needs a probed model. "
-            f"Models that can: {', '.join(sorted(ADAPTERS))}."
-        )
-    from lmms_eval.utils import simple_parse_args_string
-
-    given = asked.get("model_args") or {}
-    arguments = simple_parse_args_string(given) if isinstance(given, str) else dict(given)
-    module, name = str(adapter[0]).rsplit(".", 1)
-    adapter_class = getattr(importlib.import_module(module), name)
-    settings_from(arguments)
-    if run_options_from(arguments).subset is not None:
-        check_unlimited(first, asked.get("limit"), asked.get("offset", 0))
-    loaded = probe_from(arguments)
-    pretrained = arguments.get("pretrained", adapter_class.default_checkpoint())
-    config = check_checkpoint(str(pretrained), adapter_class.family_type, model=model)
-    if loaded is not None:
-        check_probe(loaded, config)
+    if settings.options.subset is not None:
+        check_unlimited(next(iter(ours)), asked.get("limit"), asked.get("offset", 0))
+    model = str(asked["model"])
+    adapter = adapter_class(model)
+    if model in ADAPTERS and settings.access != "text":
+        pretrained = arguments.get("pretrained", default_checkpoint(adapter))
+        config = check_checkpoint(str(pretrained), model=model)
+        if settings.probe is not None:
+            check_probe(settings.probe, config)
+    else:
+        _check_text_only(model, settings)
     output = output_path(asked)
     if output:
         check_writable(Path(output))
+
+
+def adapter_class(model: str) -> type:
+    """The class behind a model id.
+
+    Raises
+    ------
+    SetupError
+        If lmms-eval has no such model.
+    """
+    from lmms_eval.models import get_model
+
+    try:
+        found: type = get_model(model)
+    except (ValueError, KeyError, ImportError) as error:
+        raise SetupError(f"--model {model} cannot be loaded: {error}") from error
+    return found
+
+
+def _check_text_only(model: str, settings: RunSettings) -> None:
+    """What a model of which only text is seen cannot be asked for."""
+    inside = ", ".join(sorted(ADAPTERS))
+    if settings.access == "transformers":
+        raise SetupError(
+            f"access=transformers cannot be had through --model {model}; models that can be "
+            f"looked into: {inside}. Leave access out for text alone."
+        )
+    if settings.probe is not None:
+        raise SetupError(
+            f"probe=… needs hidden states, and --model {model} gives text alone. Models that can "
+            f"be looked into: {inside}."
+        )
 
 
 def output_path(asked: Mapping[str, Any]) -> str | None:
@@ -72,64 +104,7 @@ def output_path(asked: Mapping[str, Any]) -> str | None:
     return getattr(cli, "output_path", None) or getattr(tracker, "output_path", None)
 
 
-def settings_from(arguments: dict[str, Any]) -> tuple[CaptureSettings, str]:
-    """Take our settings out of model arguments.
-
-    Returns
-    -------
-    settings : CaptureSettings
-    hidden_dtype : {"float16", "float32", "none"}
-    """
-    defaults = CaptureSettings()
-    hidden_dtype = str(arguments.pop("hidden_dtype", "float16")).lower()
-    if hidden_dtype not in ("float16", "float32", "none"):
-        raise SetupError(
-            f"model argument hidden_dtype must be float16, float32 or none, got {hidden_dtype!r}."
-        )
-    values: dict[str, Any] = {}
-    for argument, field, kind in (
-        ("k", "k", int),
-        ("sample_temperature", "temperature", float),
-        ("sample_top_p", "top_p", float),
-        ("sample_seed", "seed", int),
-        ("top_heads", "top_heads", int),
-        ("blank_image", "blank_image", _flag),
-    ):
-        raw = arguments.pop(argument, getattr(defaults, field))
-        try:
-            values[field] = kind(raw)
-        except (TypeError, ValueError):
-            legal = "true or false" if kind is _flag else "a number"
-            raise SetupError(f"model argument {argument} must be {legal}, got {raw!r}.") from None
-    return CaptureSettings(**values), hidden_dtype
-
-
-def probe_from(arguments: dict[str, Any]) -> LoadedProbe | None:
-    """Take the model argument ``probe`` out of the others and read the probe it names."""
-    path = arguments.pop("probe", None)
-    return None if path is None else load_probe(Path(str(path)))
-
-
-def check_probe(loaded: LoadedProbe, config: PretrainedConfig) -> None:
-    """Raise SetupError unless a loaded probe was fitted on a model of this shape."""
-    probe, text = loaded.probe, config.get_text_config()
-    if (probe.n_layers_stored, probe.d_model) != (text.num_hidden_layers + 1, text.hidden_size):
-        raise SetupError(
-            f"the probe fitted on {loaded.task} and {loaded.model} reads "
-            f"{probe.n_layers_stored - 1} layers of {probe.d_model} dimensions, this model has "
-            f"{text.num_hidden_layers} of {text.hidden_size}. Give one fitted on such a model."
-        )
-
-
-def _flag(value: Any) -> bool:
-    """A truth value as lmms-eval's argument parser may leave it."""
-    known = {"true": True, "1": True, "false": False, "0": False}
-    if str(value).lower() not in known:
-        raise ValueError(value)
-    return known[str(value).lower()]
-
-
-def check_checkpoint(pretrained: str, model_type: str, *, model: str) -> PretrainedConfig:
+def check_checkpoint(pretrained: str, *, model: str) -> PretrainedConfig:
     """Read a checkpoint's config and see that this adapter can probe it."""
     looks_like_path = pretrained.startswith((".", "/", "~")) or pretrained.count("/") > 1
     if looks_like_path and not Path(pretrained).is_dir():
@@ -143,10 +118,11 @@ def check_checkpoint(pretrained: str, model_type: str, *, model: str) -> Pretrai
             f"pretrained={pretrained}: no readable checkpoint config there "
             f"({str(error).splitlines()[0]}). Check the path or hub id."
         ) from error
-    if config.model_type != model_type:
+    types = [family.model_type for family in ADAPTERS[model]]
+    if config.model_type not in types:
         raise SetupError(
             f"pretrained={pretrained} is a {config.model_type!r} checkpoint, --model {model} "
-            f"takes {model_type!r}. {_suggestion(config.model_type)}"
+            f"takes {' or '.join(map(repr, types))}. {_suggestion(config.model_type)}"
         )
     check_decoder(config)
     return config
@@ -165,37 +141,24 @@ def check_decoder(config: PretrainedConfig) -> Family:
 
 
 def _suggestion(model_type: str) -> str:
-    ids = {"llava": "llava_hf", "qwen2_vl": "qwen2_vl", "paligemma": "paligemma"}
-    if model_type in ids:
-        return f"Use --model {ids[model_type]}."
-    return f"Types that can be probed: {', '.join(sorted(FAMILIES))}."
+    family = FAMILIES.get(model_type)
+    if family is not None:
+        return f"Use --model {family.adapters[0]}."
+    return (
+        f"Types that can be probed: {', '.join(sorted(FAMILIES))}; access=text takes any that "
+        "the adapter can load."
+    )
 
 
-def first_visuals(task: Any) -> list[Any] | None:
-    """What the first document with an image shows; None if there is none among the first."""
-    docs = task.task_docs
-    shown = (task.doc_to_visual(docs[row]) for row in range(min(LOOKED_AT, len(docs))))
-    return next((visuals for visuals in shown if visuals), None)
-
-
-def check_tasks(lm: Any, tasks: dict[str, Any]) -> None:
-    """Check, with model and data loaded, that every task of ours can be probed on this model."""
-    from vrp_tasks.access.transformers import ProbedAdapter
-    from vrp_tasks.run.companions import companions_among
-
-    first = next(iter(tasks))
-    if not isinstance(lm, ProbedAdapter):
-        raise SetupError(
-            f"{type(lm).__name__} cannot be probed, and {first} needs a probed model. "
-            f"Models that can: {', '.join(sorted(ADAPTERS))}."
-        )
-    check_decoder(lm.model.config)
+def check_companions(access: Access, tasks: Mapping[str, Any]) -> None:
+    """Check, with model and data loaded, what tasks ask for beside the observation."""
     for name, task in tasks.items():
-        if first_visuals(task) is None:
-            raise SetupError(
-                f"task {name} has no image in its first {LOOKED_AT} documents, so there is nothing "
-                "to probe. Check its doc_to_visual."
-            )
         keys = given_keys(task.config.metadata["vrp"])
-        for companion in companions_among(keys).values():
-            companion.check(lm.model, name, keys)
+        for key, companion in companions_among(keys).items():
+            if key not in access.companions:
+                raise SetupError(
+                    f"task {name}: {key} needs to look into the model, and this run has access "
+                    f"to its {access.level} alone. Models that can be looked into: "
+                    f"{', '.join(sorted(ADAPTERS))}."
+                )
+            companion.check(access, name, keys)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from transformers import PretrainedConfig
 
 from metrics.fitted_probe import FittedProbe
 from vrp_tasks.errors import SetupError
@@ -27,9 +28,10 @@ class LoadedProbe:
     task: str
     model: str
 
-    def probability(self, hidden: dict[str, np.ndarray]) -> float:
-        """P(correct) of one answer from its states by position, each (n_layers + 1, d_model)."""
-        return float(self.probe.probability(hidden[self.position][None])[0])
+    def probability(self, hidden: dict[str, np.ndarray]) -> np.ndarray:
+        """P(correct) of one answer, (1,), of its states by position, each (n_layers + 1, d)."""
+        probability: np.ndarray = self.probe.probability(hidden[self.position][None])
+        return probability
 
 
 def save_probe(
@@ -75,3 +77,14 @@ def load_probe(path: Path) -> LoadedProbe:
         return LoadedProbe(probe, str(about["position"]), str(about["task"]), str(about["model"]))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise SetupError(f"probe={file} cannot be read: {error}.") from error
+
+
+def check_probe(loaded: LoadedProbe, config: PretrainedConfig) -> None:
+    """Raise SetupError unless a loaded probe was fitted on a model of this shape."""
+    probe, text = loaded.probe, config.get_text_config()
+    if (probe.n_layers_stored, probe.d_model) != (text.num_hidden_layers + 1, text.hidden_size):
+        raise SetupError(
+            f"the probe fitted on {loaded.task} and {loaded.model} reads "
+            f"{probe.n_layers_stored - 1} layers of {probe.d_model} dimensions, this model has "
+            f"{text.num_hidden_layers} of {text.hidden_size}. Give one fitted on such a model."
+        )

@@ -78,27 +78,6 @@ def center_crop(image_processor: Any) -> float | None:
     return side / 100 if is_square and seen.top >= 0 else None
 
 
-def describe_model(lm: Any) -> dict[str, Any]:
-    """The manifest's ``model``: what a probed adapter has loaded."""
-    model = lm.model
-    text = model.config.get_text_config()
-    pretrained = getattr(lm, "pretrained", None) or model.config._name_or_path
-    return {
-        "name": Path(str(pretrained)).name,
-        "family": model.config.model_type,
-        "pretrained": last_parts(str(pretrained), separator="/"),
-        **checkpoint_identity(str(pretrained), getattr(model.config, "_commit_hash", None)),
-        "adapter": f"{type(lm).__module__}.{type(lm).__name__}",
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "device": str(model.device),
-        "attention": "sdpa",
-        "center_crop": lm.center_crop(),
-        "n_layers": text.num_hidden_layers,
-        "d_model": text.hidden_size,
-        "n_parameters": sum(p.numel() for p in model.parameters()),
-    }
-
-
 def last_parts(pretrained: str, *, separator: str = "__") -> str:
     """The last two parts of a path or hub id, as lmms-eval names its own result folders."""
     return separator.join(pretrained.rstrip("/").split("/")[-2:])

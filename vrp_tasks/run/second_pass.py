@@ -5,7 +5,7 @@ Every score is out of fold, by image. Nothing here touches the model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,14 @@ from metrics.discrimination import auroc
 from metrics.errors import UndefinedMetricError
 from metrics.fitted_probe import FittedProbe, fit_probe
 from metrics.probe_panel import probe_panel
+from metrics.record.channels import (
+    BlankState,
+    ImageMaps,
+    LastAnswerState,
+    MeanAnswerState,
+    PromptState,
+)
+from metrics.record.store import ChannelStore
 from metrics.record_card import rng_for
 from metrics.records import SampleRecord
 from metrics.stress_tests import (
@@ -25,10 +33,14 @@ from metrics.stress_tests import (
     attention_mlp_scores,
 )
 from metrics.transfer import transfer_matrix
-from vrp_tasks.run.folder import RunFolder
 
 PROBE_STATE = "last_prompt"
-STATES = (PROBE_STATE, "last_answer", "mean_answer", "blank")
+STATES = {
+    PROBE_STATE: PromptState,
+    "last_answer": LastAnswerState,
+    "mean_answer": MeanAnswerState,
+    "blank": BlankState,
+}
 PROBES = (
     "probe",
     "probe_l1",
@@ -57,32 +69,38 @@ class Supervised:
     reasons: dict[str, str] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
 
-    def enter(self, records: Sequence[SampleRecord], labelled: Sequence[SampleRecord]) -> None:
-        """Write the scores into the records, with a reason wherever there is none."""
+    def entered(
+        self, records: Sequence[SampleRecord], labelled: Sequence[SampleRecord]
+    ) -> list[SampleRecord]:
+        """Records with the scores beside their signals, a reason wherever there is none."""
         row = {record.doc_id: i for i, record in enumerate(labelled)}
+        return [self._entered(record, row.get(record.doc_id)) for record in records]
+
+    def _entered(self, record: SampleRecord, row: int | None) -> SampleRecord:
+        signals: dict[str, float | None] = {}
+        missing = {}
         for name in sorted({*self.scores, *self.reasons}):
             values = self.scores.get(name)
-            for record in records:
-                i = row.get(record.doc_id)
-                value = np.nan if values is None or i is None else float(values[i])
-                record.signals[name] = None if np.isnan(value) else value
-                if np.isnan(value):
-                    record.missing[name] = (
-                        "the sample has no label"
-                        if i is None
-                        else self.reasons.get(name, "the sample lacks what it is computed from")
-                    )
+            value = np.nan if values is None or row is None else float(values[row])
+            signals[name] = None if np.isnan(value) else value
+            if np.isnan(value):
+                missing[name] = (
+                    "the sample has no label"
+                    if row is None
+                    else self.reasons.get(name, "the sample lacks what it is computed from")
+                )
+        return record.with_signals(signals, missing)
 
 
 def supervised_signals(
-    folder: RunFolder, records: Sequence[SampleRecord], *, task: str
+    store: ChannelStore, records: Sequence[SampleRecord], *, task: str
 ) -> Supervised:
     """Probes on the hidden states and stress tests on the maps of labelled records.
 
     Parameters
     ----------
-    folder : RunFolder
-        Holds the arrays.
+    store : ChannelStore
+        Holds their channels.
     records : sequence of SampleRecord
         Of one task, each with a label.
     task : str
@@ -95,7 +113,7 @@ def supervised_signals(
     found = Supervised()
     correct = np.array([record.correct for record in records])
     groups = [record.group for record in records]
-    states = _states_of(folder, records)
+    states = _states_of(store, records)
     if PROBE_STATE in states:
         panel = probe_panel(states, correct, groups, rng=rng_for(task))
         found.scores |= panel.scores
@@ -105,13 +123,13 @@ def supervised_signals(
         if name not in found.scores:
             found.reasons.setdefault(name, "no hidden states of this position were kept")
     for name, compute in _STRESS_TESTS.items():
-        _stress_test(found, name, compute, folder, records, task)
+        _stress_test(found, name, compute, store, records, task)
     return found
 
 
-def cluster_grid(folder: RunFolder, records: Sequence[SampleRecord]) -> dict[str, Any]:
+def cluster_grid(store: ChannelStore, records: Sequence[SampleRecord]) -> dict[str, Any]:
     """AUROC of fewer clusters meaning right, per radius and share of cells, for the manifest."""
-    maps = folder.maps_of(list(records))
+    maps = store.array(ImageMaps, "by_layer", records)
     counts, correct = [], []
     for own, record in zip(maps, records, strict=True):
         if own is None:
@@ -138,9 +156,9 @@ def _auroc_or_none(correct: np.ndarray, score: np.ndarray) -> float | None:
         return None
 
 
-def _states_of(folder: RunFolder, records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:
+def _states_of(store: ChannelStore, records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:
     """States by position, float32 (n, n_layers + 1, d_model), NaN where one is missing."""
-    found = {name: folder.rows_of(f"hidden_{name}", list(records)) for name in STATES}
+    found = {name: store.stacked(channel, "by_layer", records) for name, channel in STATES.items()}
     return {name: rows for name, rows in found.items() if rows is not None}
 
 
@@ -172,11 +190,11 @@ def _stress_test(
     found: Supervised,
     name: str,
     compute: Callable[..., np.ndarray],
-    folder: RunFolder,
+    store: ChannelStore,
     records: Sequence[SampleRecord],
     task: str,
 ) -> None:
-    maps = folder.maps_of(list(records))
+    maps = store.array(ImageMaps, "by_layer", records)
     rows = [i for i, own in enumerate(maps) if own is not None]
     chosen = [records[i] for i in rows]
     try:
@@ -196,17 +214,17 @@ def _stress_test(
     found.scores[name][rows] = scores
 
 
-def fitted_probe(folder: RunFolder, records: Sequence[SampleRecord], *, task: str) -> FittedProbe:
+def fitted_probe(store: ChannelStore, records: Sequence[SampleRecord], *, task: str) -> FittedProbe:
     """The L2 probe fitted on every labelled record of a task that has its state.
 
     Raises UndefinedMetricError where there is too little to fit on.
     """
-    hidden, kept = _labelled_states(folder, records)
+    hidden, kept = _labelled_states(store, records)
     correct = np.array([record.correct for record in kept])
     return fit_probe(hidden, correct, [record.group for record in kept], rng=rng_for(task))
 
 
-def transfer(folder: RunFolder, records: dict[str, Sequence[SampleRecord]]) -> dict[str, Any]:
+def transfer(store: ChannelStore, records: Mapping[str, Sequence[SampleRecord]]) -> dict[str, Any]:
     """Transfer of probes between the tasks of a run, for `RunManifest.transfer`.
 
     Empty for fewer than two tasks with labels and states.
@@ -214,7 +232,7 @@ def transfer(folder: RunFolder, records: dict[str, Sequence[SampleRecord]]) -> d
     states, correct, groups = {}, {}, {}
     for task, own in records.items():
         try:
-            hidden, kept = _labelled_states(folder, own)
+            hidden, kept = _labelled_states(store, own)
         except UndefinedMetricError:
             continue
         states[task] = hidden
@@ -231,10 +249,10 @@ def transfer(folder: RunFolder, records: dict[str, Sequence[SampleRecord]]) -> d
 
 
 def _labelled_states(
-    folder: RunFolder, records: Sequence[SampleRecord]
+    store: ChannelStore, records: Sequence[SampleRecord]
 ) -> tuple[np.ndarray, list[SampleRecord]]:
     labelled = [record for record in records if record.correct is not None]
-    hidden = folder.rows_of(f"hidden_{PROBE_STATE}", labelled)
+    hidden = store.stacked(PromptState, "by_layer", labelled)
     if hidden is None:
         raise UndefinedMetricError("no labelled sample has its hidden state")
     rows = np.flatnonzero(~np.isnan(hidden).any(axis=(1, 2)))

@@ -7,9 +7,10 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +20,24 @@ from loguru import logger
 
 from metrics.card import Card
 from metrics.errors import UndefinedMetricError
+from metrics.record.channels import Samples, StateChannel
+from metrics.record.observation import Absent, Observation
 from metrics.record_card import card_of_records, signal_columns
 from metrics.records import IMAGES_FILE, SampleRecord
 from metrics.signals import ANY, BOUNDS, BY_NAME
 from metrics.validity import check_signal
+from vrp_tasks.access.base import Access, Seen
+from vrp_tasks.attach.judgement import Judgement, Place, at_place, judging
 from vrp_tasks.attach.plan import TaskPlan
 from vrp_tasks.attach.scorer import describe_task, scorer_of
 from vrp_tasks.attach.settings import given_keys
+from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.run.companions import COMPANIONS
-from vrp_tasks.errors import SetupError
-from vrp_tasks.run.probe_file import save_probe
-from vrp_tasks.run.provenance import describe_model, last_parts, package_versions, peak_memory
+from vrp_tasks.run.earlier import EarlierRuns
 from vrp_tasks.run.folder import RunFolder
-from vrp_tasks.scoring import unlabelled
-from vrp_tasks.run.storage_plan import storage_plan
+from vrp_tasks.run.places import place_of
+from vrp_tasks.run.probe_file import save_probe
+from vrp_tasks.run.provenance import last_parts, package_versions, peak_memory
 from vrp_tasks.run.second_pass import (
     PROBE_STATE,
     cluster_grid,
@@ -40,7 +45,10 @@ from vrp_tasks.run.second_pass import (
     supervised_signals,
     transfer,
 )
+from vrp_tasks.run.storage_plan import storage_plan
 from vrp_tasks.run.thumbnails import Thumbnails
+from vrp_tasks.scoring import results_of, unlabelled
+from vrp_tasks.seam.scored_answer import as_scored
 
 
 class Session:
@@ -50,24 +58,33 @@ class Session:
     ----------
     tasks : dict of str to lmms-eval task
         Our tasks only.
-    cards : dict of str to Card
-        Filled on rank 0 as tasks are aggregated.
+    access : Access
+        How the model is looked into.
     folder : RunFolder
-        Where captures go.
+        Where observations go.
     storage : StoragePlan
         Which hidden states go there.
     """
 
     def __init__(
-        self, lm: Any, tasks: dict[str, Any], plans: dict[str, TaskPlan], *, output: str | None
+        self,
+        access: Access,
+        tasks: dict[str, Any],
+        plans: dict[str, TaskPlan],
+        *,
+        output: str | None,
+        reasoning_tags: Any = None,
     ) -> None:
-        self.tasks, self._plans = tasks, plans
+        self.access, self._tasks, self._plans = access, tasks, plans
+        self._tags = reasoning_tags
         self._labels: dict[str, dict[str, Any]] = {}
-        self.cards: dict[str, Card] = {}
+        self._judged: dict[Place, Judgement] = {}
+        self._cards: dict[str, Card] = {}
         self.seconds = 0.0
         self.n_generated = 0
         self._records: list[SampleRecord] = []
         self._invalid: dict[str, str] = {}
+        self._not_offered: dict[str, str] = {}
         self._probe: dict[str, dict[str, Any]] = {}
         self.sweeps: dict[str, dict[str, Any]] = {}
         self._images = Thumbnails()
@@ -75,47 +92,152 @@ class Session:
         if not output:
             self._temporary = tempfile.TemporaryDirectory(prefix="vrp-")
             output = self._temporary.name
-        self.model = describe_model(lm)
-        self.settings = lm.vrp_settings()
-        self._cluster_grid = lm.options.cluster_grid
-        self.geometry = lm.check_geometry()
+        self.model = access.describe()
+        self.settings = access.settings.described()
+        self.geometry = access.geometry()
         if self.geometry is not None:
             logger.warning(f"Attention signals will be INVALID: {self.geometry}.")
-        rank = int(os.environ.get("RANK", 0))
-        self.is_main = rank == 0
-        fingerprint = {
-            "model": self.model,
-            "settings": self.settings,
-            "tasks": {name: _fingerprint(task) for name, task in tasks.items()},
-            "versions": package_versions(),
-        }
-        name = last_parts(self.model["pretrained"])
-        base = Path(output) / name
-        stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
-        path = None
-        if self.is_main:
-            self.folder = RunFolder.create(base, stamp=stamp, fingerprint=fingerprint)
-            path = str(self.folder.path)
-        path = _broadcast(path)
-        if not self.is_main:
-            self.folder = RunFolder(Path(path), rank=rank)
+        self.is_main = int(os.environ.get("RANK", 0)) == 0
+        self.folder = self._opened(Path(output))
+        self._known = {_place(record): record for record in self.folder.records()}
+        self._earlier = EarlierRuns(self.folder.path, self.model, self.settings)
         try:
-            self.storage = storage_plan(lm, tasks, plans, self.folder.path)
+            self.storage = storage_plan(access, tasks, plans, self.folder.path)
         except SetupError:
             self.close()
             raise
 
+    def _opened(self, output: Path) -> RunFolder:
+        """The run folder, the same on every rank."""
+        fingerprint = {
+            "model": self.model,
+            "settings": self.settings,
+            "tasks": {name: _fingerprint(task) for name, task in self._tasks.items()},
+            "versions": package_versions(),
+        }
+        path = None
+        if self.is_main:
+            base = output / last_parts(self.model["pretrained"])
+            stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
+            folder = RunFolder.create(base, stamp=stamp, fingerprint=fingerprint)
+            path = str(folder.path)
+        path = _broadcast(path)
+        if self.is_main:
+            return folder
+        return RunFolder(Path(path), rank=int(os.environ.get("RANK", 0)))
+
+    @property
+    def tasks(self) -> Mapping[str, Any]:
+        """Our tasks by name."""
+        return self._tasks
+
     def owns(self, task: str) -> bool:
-        """Whether a request of this task is to be probed."""
-        return task in self.tasks
+        """Whether a request of this task is to be observed."""
+        return task in self._tasks
 
-    def correct_of(self, task: str, doc: Any, answer: str) -> int | None:
-        """Whether the task's own scorer takes an answer for right; None without a reference."""
-        return self.tasks[task].process_results(doc, [answer])["accuracy"]["correct"]
+    # -- labels ---------------------------------------------------------------------------------
 
-    def keep_images(self, task: str, docs: Sequence[Any]) -> list[str | None]:
+    def judge(self, place: Place, doc: Any, answer: str) -> Judgement:
+        """What the task's own scorer says of an answer, as lmms-eval would have it scored."""
+        task = self._tasks[place.task]
+        text = as_scored(task, doc, answer, cli_tags=self._tags)
+        with at_place(place), judging() as found:
+            task.process_results(doc, [text])
+        if not found:
+            raise CaptureError(f"{place.task}: its scorer handed over no judgement of {place}.")
+        return found[-1]
+
+    def results_known(self, place: Place, answer: str) -> dict[str, Any] | None:
+        """What was found for an answer when it was observed; None if it was not."""
+        record, judged = self._known.get(place), self._judged.get(place)
+        if record is None or judged is None or record.answer != answer:
+            return None
+        return results_of(judged, record)
+
+    def results_without(self, judged: Judgement) -> dict[str, Any]:
+        """What there is for an answer that was not observed in this process.
+
+        It may be of this run before it was stopped, or of an earlier run, if lmms-eval's response
+        cache gave the answer.
+        """
+        record = self._known.get(judged.place)
+        if record is None or record.answer != judged.answer:
+            record = self._earlier.record_of(judged)
+            self._known[judged.place] = record
+            self.folder.add_unasked(record)
+        self._judged[judged.place] = judged
+        return results_of(judged, record)
+
+    # -- observations ---------------------------------------------------------------------------
+
+    def known(self, request: Any) -> SampleRecord | None:
+        """The record of a request that this run has answered before it was stopped."""
+        record = self._known.get(place_of(request))
+        return record if record is not None and record.prompt == request.args[0] else None
+
+    def observe(
+        self, requests: Sequence[Any], docs: Sequence[Any], seen: Sequence[Seen]
+    ) -> list[SampleRecord]:
+        """Label what was seen of some requests of one task, and write it to the run folder."""
+        task = requests[0].args[4]
+        images = self._keep_images(task, docs)
+        make, channels = [], []
+        for request, doc, one, image in zip(requests, docs, seen, images, strict=True):
+            judged = self.judge(place_of(request), doc, one.answer)
+            self._judged[judged.place] = judged
+            observation = self._observation(request, judged, one, image)
+            make.append(partial(_record_at, observation))
+            channels.append(observation.channels)
+        records = self.folder.add(make, channels)
+        self._known |= {_place(record): record for record in records}
+        self.n_generated += len(records)
+        return records
+
+    def _observation(
+        self, request: Any, judged: Judgement, seen: Seen, image: str | None
+    ) -> Observation:
+        task, split, doc_id = judged.place
+        channels, absent = dict(seen.channels), dict(seen.absent)
+        normal = judged.normalize(judged.answer)
+        if seen.samples:
+            samples = list(seen.samples)
+            same_form = [judged.normalize(sample) for sample in samples]
+            channels[Samples.name] = Samples.of(samples, same_form, normal)
+        elif Samples.name not in absent:
+            absent[Samples.name] = Absent("no answers were asked for (k=0)", "not offered")
+        states = {n: c for n, c in channels.items() if isinstance(c, StateChannel)}
+        kept, reasons = self.storage.trimmed(task, doc_id, states)
+        if judged.reason is not None:
+            absent["score"] = Absent(judged.reason)
+        self._note_offer(task, absent)
+        return Observation(
+            task=task,
+            split=split,
+            doc_id=doc_id,
+            group=judged.group,
+            kind=judged.kind,
+            prompt=request.args[0],
+            answer=judged.answer,
+            target=judged.target,
+            score=judged.score,
+            correct=judged.correct,
+            normal_answer=normal,
+            channels={n: c for n, c in channels.items() if n not in states} | kept,
+            absent=absent | reasons,
+            image=image,
+        )
+
+    def _note_offer(self, task: str, absent: Mapping[str, Absent]) -> None:
+        """Which signals this access, or these settings, do not offer."""
+        for signal in BY_NAME.values():
+            for channel in signal.needs:
+                why = absent.get(channel.name)
+                if why is not None and why.state == "not offered":
+                    self._not_offered.setdefault(f"{task}:{signal.name}", why.reason)
+
+    def _keep_images(self, task: str, docs: Sequence[Any]) -> list[str | None]:
         """Store a small copy of each document's image, once; hashes, None where none is kept."""
-        kept = [self._images.take(self.tasks[task], doc) for doc in docs]
+        kept = [self._images.take(self._tasks[task], doc) for doc in docs]
         self.folder.add_rows(IMAGES_FILE, [row for _, rows in kept for row in rows])
         return [digest for digest, _ in kept]
 
@@ -128,22 +250,46 @@ class Session:
         finally:
             self.seconds += time.perf_counter() - began
 
-    def score_task(self, task: str, items: Sequence[dict[str, Any]]) -> Card:
-        """Turn gathered items into records and score every signal (rank 0)."""
-        scorer = scorer_of(self.tasks[task])
-        if scorer is not None and (labels := scorer.summarise(items)) is not None:
-            self._labels[task] = labels
-        ordered = sorted(items, key=lambda item: _natural(item["doc_id"]))
-        _fill_in(ordered)
-        records = [SampleRecord(**{"score": None, **item}) for item in ordered]
-        labelled = [record for record in records if record.correct is not None]
+    # -- cards ----------------------------------------------------------------------------------
+
+    def card(self, task: str) -> Card:
+        """Every signal of a task, scored; once all of its samples are there (rank 0)."""
+        if task not in self._cards:
+            self._cards[task] = self._score(task)
+        return self._cards[task]
+
+    def _score(self, task: str) -> Card:
+        docs = self._plans[task].docs
+        answered = {
+            record.doc_id: record
+            for record in self.folder.records()
+            if record.task == task and record.doc_id in docs
+        }
+        records = _filled_in(sorted(answered.values(), key=lambda r: _natural(r.doc_id)))
+        self._summarise_labels(task)
         if (gap := unlabelled(records)) is not None:
             logger.warning(f"{task}: {gap}")
-        found = supervised_signals(self.folder, labelled, task=task)
-        found.enter(records, labelled)
+        labelled = [record for record in records if record.correct is not None]
+        found = supervised_signals(self.folder.store, labelled, task=task)
+        for name in [n for n in found.reasons if f"{task}:{n}" in self._not_offered]:
+            del found.reasons[name]
+        records = found.entered(records, labelled)
         self._probe[task] = found.summary
-        if self._cluster_grid:
-            self._probe[task]["cluster_grid"] = cluster_grid(self.folder, labelled)
+        if self.access.settings.options.cluster_grid:
+            self._probe[task]["cluster_grid"] = cluster_grid(self.folder.store, labelled)
+        invalid = self._gate(records)
+        self._invalid |= {f"{task}:{name}": reason for name, reason in invalid.items()}
+        self._records += records
+        return card_of_records(records, invalid=invalid)
+
+    def _summarise_labels(self, task: str) -> None:
+        scorer = scorer_of(self._tasks[task])
+        judged = [own for place, own in self._judged.items() if place.task == task]
+        if scorer is not None and (labels := scorer.summarise(judged)) is not None:
+            self._labels[task] = labels
+
+    def _gate(self, records: Sequence[SampleRecord]) -> dict[str, str]:
+        """Signals that may not be scored, and why."""
         invalid = {}
         for name, values in signal_columns(records).items():
             complaint = self._distrust(name) or check_signal(values, bounds=BOUNDS.get(name, ANY))
@@ -151,17 +297,13 @@ class Session:
                 complaint = f"{complaint}: {records[0].missing.get(name, 'no reason given')}"
             if complaint is not None:
                 invalid[name] = complaint
-        self._invalid |= {f"{task}:{name}": reason for name, reason in invalid.items()}
-        self._records += records
-        card = card_of_records(records, invalid=invalid)
-        self.cards[task] = card
-        return card
+        return invalid
 
     def _distrust(self, name: str) -> str | None:
         """Why no value of a signal counts on this model, whatever the values are."""
-        family = BY_NAME[name].family if name in BY_NAME else None
-        on_grid = family == "attention" and name != "image_attention_mass"
-        return self.geometry if on_grid else None
+        return self.geometry if name in BY_NAME and BY_NAME[name].on_grid else None
+
+    # -- the end --------------------------------------------------------------------------------
 
     def _save_probes(self) -> None:
         """One fitted probe per task that has labels enough; what transfers between tasks."""
@@ -169,7 +311,7 @@ class Session:
             return
         for task in self._own_images():
             try:
-                probe = fitted_probe(self.folder, self._of_task(task), task=task)
+                probe = fitted_probe(self.folder.store, self._of_task(task), task=task)
             except UndefinedMetricError as undefined:
                 logger.info(f"{task}: no probe is saved: {undefined}.")
                 continue
@@ -177,9 +319,9 @@ class Session:
 
     def _own_images(self) -> list[str]:
         """Tasks that are no variant (robustness, grounding) of another one of the run."""
-        settings = {name: task.config.metadata["vrp"] for name, task in self.tasks.items()}
+        settings = {name: task.config.metadata["vrp"] for name, task in self._tasks.items()}
         plain = [n for n, s in settings.items() if not set(given_keys(s)) & set(COMPANIONS)]
-        return plain or list(self.tasks)
+        return plain or list(self._tasks)
 
     def _of_task(self, name: str) -> list[SampleRecord]:
         return [record for record in self._records if record.task == name]
@@ -188,8 +330,16 @@ class Session:
         """Write records and manifest (rank 0)."""
         if not self.is_main:
             return
+        for task in self._tasks:
+            self.card(task)
         self._save_probes()
-        manifest = {
+        path = self.folder.finish(self._records, self._manifest())
+        if self._temporary is None:
+            logger.info(f"Reliability records: {path}")
+
+    def _manifest(self) -> dict[str, Any]:
+        own = {task: self._of_task(task) for task in self._own_images()}
+        return {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "model": {**self.model, "geometry_self_test": self.geometry or "passed"},
             "tasks": {
@@ -199,16 +349,15 @@ class Session:
                     labels=self._labels.get(name),
                     subset=self._plans[name].subset,
                 )
-                for name, task in self.tasks.items()
+                for name, task in self._tasks.items()
             },
             "settings": self.settings,
             "versions": package_versions(),
             "command": list(sys.argv),
             "invalid": self._invalid,
+            "not_offered": self._not_offered,
             "probe": self._probe,
-            "transfer": transfer(
-                self.folder, {task: self._of_task(task) for task in self._own_images()}
-            ),
+            "transfer": transfer(self.folder.store, own),
             "sweeps": self.sweeps,
             "cost": {
                 "seconds": round(self.seconds, 3),
@@ -216,9 +365,6 @@ class Session:
                 "peak_memory_bytes": peak_memory(),
             },
         }
-        path = self.folder.finish(self._records, manifest)
-        if self._temporary is None:
-            logger.info(f"Reliability records: {path}")
 
     def close(self) -> None:
         """Release the folder; without an output path it goes away."""
@@ -227,14 +373,27 @@ class Session:
             self._temporary.cleanup()
 
 
-def _fill_in(items: list[dict[str, Any]]) -> None:
+def _record_at(observation: Observation, shard: str | None, row: int | None) -> SampleRecord:
+    return SampleRecord.of(observation, shard=shard, row=row)
+
+
+def _place(record: SampleRecord) -> Place:
+    return Place(record.task, record.split, record.doc_id)
+
+
+def _filled_in(records: list[SampleRecord]) -> list[SampleRecord]:
     """Give every sample the same columns: what some were answered without is null with a reason."""
-    for part in ("signals", "layers"):
-        names = {name for item in items for name in item[part]}
-        for item in items:
-            for name in names - set(item[part]):
-                item[part][name] = None
-                item["missing"].setdefault(name, item["missing"].get("capture", "not captured"))
+    signals = {name for record in records for name in record.signals}
+    layers = {name for record in records for name in record.layers}
+    filled = []
+    for record in records:
+        why = record.missing.get("capture", "not captured")
+        absent = dict.fromkeys(sorted(signals - set(record.signals)), None)
+        missing = {name: record.missing.get(name, why) for name in absent}
+        own = record.with_signals(absent, missing)
+        own_layers = dict.fromkeys(sorted(layers - set(own.layers)), None)
+        filled.append(own.with_layers(own_layers) if own_layers else own)
+    return filled
 
 
 def _fingerprint(task: Any) -> list[str]:

@@ -10,18 +10,17 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 from loguru import logger
 from PIL import Image
 
+from metrics.record.channels import StateChannel
+from metrics.record.observation import Absent
+from vrp_tasks.access.base import Access
+from vrp_tasks.attach.plan import TaskPlan
 from vrp_tasks.errors import SetupError
-from vrp_tasks.families import family_of
-from vrp_tasks.run.preflight import first_visuals
-
-if TYPE_CHECKING:
-    from vrp_tasks.attach.plan import TaskPlan
+from vrp_tasks.run.documents import first_visuals
 
 _BYTES = {"none": 0, "float16": 2, "float32": 4}
 _RECORD = 6000  # bytes of one sample's record and small image, as measured
@@ -46,29 +45,29 @@ class StoragePlan:
         """Whether the states of a sample are kept."""
         return task not in self.kept or doc_id in self.kept[task]
 
-    def trim(self, task: str, doc_id: str, arrays: dict[str, np.ndarray]) -> dict[str, str]:
-        """Take what is not kept out of a sample's arrays; the reasons why."""
-        states = [name for name in arrays if name.startswith("hidden_")]
+    def trimmed(
+        self, task: str, doc_id: str, states: Mapping[str, StateChannel]
+    ) -> tuple[dict[str, StateChannel], dict[str, Absent]]:
+        """A sample's states as far as they are kept, and why the others are not."""
         if not self.keeps(task, doc_id):
-            for name in states:
-                del arrays[name]
             most = len(self.kept[task])
-            return {"hidden": f"hidden states are kept of {most} samples (hidden_max={most})"}
-        if self.layers is not None:
-            for name in states:
-                arrays[name] = arrays[name][list(self.layers)]
-        return {}
+            why = Absent(f"hidden states are kept of {most} samples (hidden_max={most})")
+            return {}, dict.fromkeys(states, why)
+        if self.layers is None:
+            return dict(states), {}
+        chosen = list(self.layers)
+        return {n: type(own)(own.by_layer[chosen]) for n, own in states.items()}, {}
 
 
 def storage_plan(
-    lm: Any, tasks: Mapping[str, Any], plans: Mapping[str, TaskPlan], folder: Path
+    access: Access, tasks: Mapping[str, Any], plans: Mapping[str, TaskPlan], folder: Path
 ) -> StoragePlan:
     """What to keep of a run; says so, and sees that it fits.
 
     Parameters
     ----------
-    lm : ProbedAdapter
-        The model, with its settings.
+    access : Access
+        To the model, with the run's settings.
     tasks, plans : mapping of str
         Tasks of the run, and how much of them is run.
     folder : Path
@@ -79,10 +78,12 @@ def storage_plan(
     SetupError
         If the disk has too little room, or the model has no such layer.
     """
-    text = lm.model.config.get_text_config()
-    settings = lm.vrp_settings()
-    layers = layers_of(lm.options.hidden_layers, text.num_hidden_layers)
+    settings, model = access.settings, access.describe()
+    n_layers, d_model = model.get("n_layers"), model.get("d_model")
     kept = {name: plan.kept for name, plan in plans.items() if plan.kept is not None}
+    if n_layers is None or d_model is None:  # no state is offered
+        return StoragePlan(None, kept)
+    layers = layers_of(settings.options.hidden_layers, n_layers)
     n_samples = sum(plan.n_samples for plan in plans.values())
     n_kept = sum(plans[n].n_samples if n not in kept else len(kept[n]) for n in tasks)
     found = sum(
@@ -90,30 +91,28 @@ def storage_plan(
             estimate(
                 n_samples=plans[name].n_samples,
                 n_kept=len(kept[name]) if name in kept else plans[name].n_samples,
-                n_states=len(layers) if layers else text.num_hidden_layers + 1,
-                d_model=text.hidden_size,
-                n_layers=text.num_hidden_layers,
-                n_tokens=_image_tokens(lm, first_visuals(task) or []),
-                n_positions=3 + bool(settings["blank_image"]),
-                hidden_dtype=settings["hidden_dtype"],
+                n_states=len(layers) if layers else n_layers + 1,
+                d_model=d_model,
+                n_layers=n_layers,
+                n_tokens=_image_tokens(access, first_visuals(task) or []),
+                n_positions=3 + settings.capture.blank_image,
+                hidden_dtype=settings.hidden_dtype,
             )
             for name, task in tasks.items()
         ),
         start=Estimate(0, 0, 0),
     )
-    states = f"{settings['hidden_dtype']}, layers {lm.options.hidden_layers}"
+    states = f"{settings.hidden_dtype}, layers {settings.options.hidden_layers}"
     logger.info(describe(found, n_samples=n_samples, n_kept=n_kept, states=states))
     check_room(found, folder)
     return StoragePlan(layers, kept)
 
 
-def _image_tokens(lm: Any, images: list[Any]) -> int:
+def _image_tokens(access: Access, images: list[Any]) -> int:
     """Image tokens that these images of one prompt become."""
-    images = [image.convert("RGB") for image in images if isinstance(image, Image.Image)]
-    processed = lm.stock_image_processor()(images=images, return_tensors="pt")
-    config = lm.model.config
-    grids = [family_of(config).image_grid(config, processed, i) for i in range(len(images))]
-    return sum(height * width for height, width in grids)
+    return access.image_tokens(
+        [image.convert("RGB") for image in images if isinstance(image, Image.Image)]
+    )
 
 
 def layers_of(text: str, n_layers: int) -> tuple[int, ...] | None:

@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from vrp_tasks.adapters.llava_hf import ProbedLlavaHf
+from vrp_tasks.adapters.qwen2_vl import ProbedQwen2VL
 
 from leaderboard.read import read_run
 from leaderboard.robustness import summarise
 from leaderboard.sweep_columns import CurveKey
 from metrics.records import INTERVENTIONS_FILE
 from tests.vrp_tasks.interventions import planted
-from vrp_tasks.adapters.llava_hf import ProbedLlavaHf
 from vrp_tasks.adapters.paligemma import ProbedPaliGemma
-from vrp_tasks.adapters.qwen2_vl import ProbedQwen2VL
 from vrp_tasks.interventions.ablation import ablated_units, bypassed
 from vrp_tasks.interventions.blocking import blocked_attention
 from vrp_tasks.interventions.companion import Robustness

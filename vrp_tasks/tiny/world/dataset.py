@@ -88,8 +88,8 @@ def test_rows() -> Iterator[dict[str, Any]]:
         ``id``, ``image_id``; ``image`` (PNG, bytes); ``kind``, ``detail``, ``question``,
         ``answer``; ``objects``, back to front (``color``, ``shape``, ``size`` and ``box``
         [x0, y0, x1, y1], x1 and y1 exclusive); ``masks``, one per object, of what is visible of it
-        (see `vrp_tasks.tiny.world.encoding.decode_mask`); ``evidence``, indices of the objects that the
-        question is about.
+        (see `vrp_tasks.tiny.world.encoding.decode_mask`); ``evidence``, indices of the objects that
+        the question is about.
     """
     for number in range(N_TEST_IMAGES):
         scene = evaluation_scene(TEST_SEED + number)

@@ -1,0 +1,170 @@
+"""How a model is looked into: an access turns requests into answers with channels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from PIL import Image
+
+from metrics.record.channels import Channel
+from metrics.record.observation import Absent
+from vrp_tasks.run.settings import RunSettings
+from vrp_tasks.seam.requests import clone_request
+
+Stock = Callable[[list[Any]], list[Any]]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One answer and what was seen beside it.
+
+    Attributes
+    ----------
+    answer : str
+        As the stock adapter gives it.
+    channels, absent : mapping of str
+        By channel name: what was seen, and why something was not.
+    samples : sequence of str
+        Sampled answers; compared later, under the benchmark's normalisation.
+    extra : mapping of str to object
+        What companions' observers measured, by their own key.
+    tokens : sequence of int or None
+        The answer's tokens, where they are known.
+    """
+
+    answer: str
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    absent: Mapping[str, Absent] = field(default_factory=dict)
+    samples: Sequence[str] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    tokens: Sequence[int] | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One task's requests of one slice, and what an access needs to know of them.
+
+    Attributes
+    ----------
+    task, split : str
+        Of all of them.
+    requests : list
+        lmms-eval's instances.
+    targets : callable
+        Request -> acceptable answers, for oracle measurements only.
+    visuals : callable
+        Request -> what its document shows.
+    observers : sequence
+        Further measurements, of companions.
+    progress : callable
+        Told how many answers have just come.
+    """
+
+    task: str
+    split: str
+    requests: list[Any]
+    targets: Callable[[Any], list[str]]
+    visuals: Callable[[Any], Any]
+    observers: Sequence[Any] = ()
+    progress: Callable[[int], Any] = lambda n: None
+
+
+class Access(ABC):
+    """One level of access to one model.
+
+    Parameters
+    ----------
+    lm : lmms-eval model
+        The instance that answers; never subclassed, never changed but inside `serving`.
+    settings : RunSettings
+        Of the run.
+    stock : callable
+        The instance's own ``generate_until``.
+    """
+
+    level: ClassVar[str]
+    companions: ClassVar[frozenset[str]] = frozenset({"grounding"})  # keys of metadata.vrp
+    sees_maps: ClassVar[bool] = False
+
+    def __init__(self, lm: Any, settings: RunSettings, stock: Stock) -> None:
+        self.lm, self.settings, self.stock = lm, settings, stock
+
+    @classmethod
+    @abstractmethod
+    def complaint(cls, lm: Any) -> str | None:
+        """Why a model cannot be looked into this way, or None."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """The manifest's ``model``."""
+
+    @abstractmethod
+    def observe(self, asked: Asked) -> list[Seen]:
+        """Answer requests of one task; one entry each, in their order."""
+
+    def answer_again(
+        self, asked: Asked, clean: Mapping[str, Sequence[int]]
+    ) -> list[tuple[str, float | None]]:
+        """Answer changed requests; beside each how probable its clean answer would have been.
+
+        Parameters
+        ----------
+        asked : Asked
+            The requests as they are now.
+        clean : mapping of str to sequence of int
+            Document -> tokens of its clean answer, where they are known.
+
+        Returns
+        -------
+        list of (str, float or None)
+            Mean log-probability of the clean answer's tokens; None where it cannot be told.
+        """
+        return [(text, None) for text in self.answers(asked.requests)]
+
+    def answer_tokens(self, asked: Asked) -> dict[str, list[int]]:
+        """Document -> tokens of its answer; empty where they are out of reach."""
+        return {}
+
+    def answers(self, requests: list[Any]) -> list[str]:
+        """The stock adapter's answers, nothing beside them."""
+        found = self.stock([clone_request(request) for request in requests])
+        return [text if isinstance(text, str) else text.text for text in found]
+
+    def serving(self) -> AbstractContextManager[Any]:
+        """Whatever has to be set while requests are observed; restored on leaving."""
+        return nullcontext()
+
+    def order(self, requests: list[Any], indices: list[int]) -> list[int]:
+        """The order in which the stock adapter would batch, so that batches have its members."""
+        return indices
+
+    @property
+    def batch_size(self) -> int:
+        """Requests that the adapter sends at once."""
+        size = getattr(self.lm, "batch_size", 1)
+        return size if isinstance(size, int) and size > 0 else 1
+
+    def geometry(self) -> str | None:
+        """Why attention maps of this model cannot be read as pictures, or None."""
+        return None
+
+    def image_processor(self) -> Any:
+        """What turns images into pixel values; None where that is out of reach."""
+        return None
+
+    def image_tokens(self, images: list[Image.Image]) -> int:
+        """Image tokens that the images of one prompt become, for the storage plan."""
+        return 0
+
+    def check_tasks(self, tasks: Mapping[str, Any]) -> None:  # noqa: B027 - most serve any
+        """Raise SetupError for tasks that this access cannot serve; before the first sample."""
+
+
+def model_name(pretrained: str) -> str:
+    """How a model is named in tables: the last part of a path or hub id."""
+    return Path(pretrained).name

@@ -1,0 +1,80 @@
+"""Black box: any lmms-eval model, local or remote, of which only answers are seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metrics.record.channels import CHANNELS, Samples
+from metrics.record.observation import Absent
+from vrp_tasks.access.base import Access, Asked, Seen, model_name
+from vrp_tasks.run.provenance import last_parts
+from vrp_tasks.seam.requests import clone_request
+
+_NOT_OFFERED = "access to text alone does not offer it"
+_NAMES = ("model_version", "model_name", "pretrained", "model")  # where adapters keep their model
+
+
+class TextAccess(Access):
+    """The answer, and K sampled answers by K further requests."""
+
+    level = "text"
+
+    @classmethod
+    def complaint(cls, lm: Any) -> str | None:
+        """Serves every model that answers."""
+        return None
+
+    def describe(self) -> dict[str, Any]:
+        """What the adapter says of itself."""
+        named = _name_of(self.lm)
+        return {
+            "name": model_name(named),
+            "family": "unknown",
+            "pretrained": last_parts(named, separator="/"),
+            "weights_sha256": None,
+            "commit": None,
+            "adapter": f"{type(self.lm).__module__}.{type(self.lm).__name__}",
+            "access": self.level,
+        }
+
+    def observe(self, asked: Asked) -> list[Seen]:
+        """Ask once for the answers, then K times for a sample of each."""
+        answers = self.answers(asked.requests)
+        capture = self.settings.capture
+        absent = {c.name: Absent(_NOT_OFFERED, "not offered") for c in CHANNELS if c is not Samples}
+        drawn: list[list[str]] = [[] for _ in asked.requests]
+        refusal = None
+        if capture.k:
+            try:
+                for _ in range(capture.k):
+                    for own, text in zip(drawn, self._sampled(asked.requests), strict=True):
+                        own.append(text)
+            except Exception as error:  # noqa: BLE001 - whatever an adapter raises on temperature
+                drawn = [[] for _ in asked.requests]
+                refusal = f"the model refused to sample: {type(error).__name__}: {error}"
+        if refusal is not None:
+            absent[Samples.name] = Absent(refusal, "not offered")
+        asked.progress(len(answers))
+        return [
+            Seen(answer, {}, absent, samples)
+            for answer, samples in zip(answers, drawn, strict=True)
+        ]
+
+    def _sampled(self, requests: list[Any]) -> list[str]:
+        capture = self.settings.capture
+        changed = {
+            "do_sample": True,
+            "temperature": capture.temperature,
+            "top_p": capture.top_p,
+            "num_beams": 1,
+        }
+        return self.answers([clone_request(request, **changed) for request in requests])
+
+
+def _name_of(lm: Any) -> str:
+    for name in _NAMES:
+        value = getattr(lm, name, None)
+        if isinstance(value, str) and value:
+            return value
+    config = getattr(getattr(lm, "model", None), "config", None)
+    return str(getattr(config, "_name_or_path", "") or type(lm).__name__)

@@ -1,0 +1,112 @@
+"""Requests of our tasks, answered and observed a slice at a time; all others stay stock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from loguru import logger
+from tqdm import tqdm
+
+from metrics.records import SampleRecord
+from vrp_tasks.access.base import Access, Asked
+from vrp_tasks.run.companions import companions_for
+from vrp_tasks.run.session import Session
+
+_SLICE = 64  # requests between two writes to the run folder
+
+
+class Answering:
+    """What stands in for a model's ``generate_until`` while our tasks run.
+
+    Parameters
+    ----------
+    session : Session
+        Of this evaluation.
+    access : Access
+        To the model.
+    """
+
+    def __init__(self, session: Session, access: Access) -> None:
+        self.session, self.access = session, access
+
+    def __call__(self, requests: list[Any]) -> list[Any]:
+        """Observe the requests of our tasks; hand all others to the stock method."""
+        mine = [i for i, request in enumerate(requests) if self._is_ours(request)]
+        if not mine:
+            return self.access.stock(requests)
+        results: list[Any] = [None] * len(requests)
+        rest = sorted(set(range(len(requests))) - set(mine))
+        if rest:
+            others = self.access.stock([requests[i] for i in rest])
+            for index, result in zip(rest, others, strict=True):
+                results[index] = result
+        # the stock adapters take a whole batch to be of its first request's task
+        for task in dict.fromkeys(requests[i].task_name for i in mine):
+            own = [i for i in mine if requests[i].task_name == task]
+            answers = self._observed(task, [requests[i] for i in own])
+            for index, answer in zip(own, answers, strict=True):
+                results[index] = answer
+        return results
+
+    def _is_ours(self, request: Any) -> bool:
+        padding = request.metadata.get("__padding_only__")
+        return self.session.owns(request.task_name) and not padding
+
+    def _observed(self, task: str, requests: list[Any]) -> list[str]:
+        """Answers of one task's requests, observed and written to the run folder as they come."""
+        session, access = self.session, self.access
+        known = {i: session.known(request) for i, request in enumerate(requests)}
+        results: dict[int, SampleRecord] = {i: r for i, r in known.items() if r is not None}
+        if results:
+            logger.info(f"{task}: resuming, {len(results)} of {len(requests)} samples are there.")
+        order = access.order(requests, [i for i in range(len(requests)) if i not in results])
+        step = max(1, _SLICE // access.batch_size) * access.batch_size
+        bar = tqdm(
+            total=len(requests),
+            initial=len(results),
+            desc=f"{task} + signals",
+            disable=not session.is_main,
+        )
+        asked = self._asked(task)
+        companions = companions_for(access, session, task, asked)
+        observers = [make for own in companions for make in own.observers()]
+        with access.serving():
+            for start in range(0, len(order), step):
+                chosen = order[start : start + step]
+                own = [requests[i] for i in chosen]
+                with session.timed():
+                    seen = access.observe(asked(own, observers=observers, progress=bar.update))
+                records = session.observe(own, [self._doc(request) for request in own], seen)
+                for companion in companions:
+                    companion.after_slice(own, seen, records)
+                results |= dict(zip(chosen, records, strict=True))
+            bar.close()
+            for companion in companions:
+                companion.after_task(requests, [results[i] for i in range(len(requests))])
+        return [results[i].answer for i in range(len(requests))]
+
+    def _asked(self, task: str) -> Callable[..., Asked]:
+        def make(requests: list[Any], **options: Any) -> Asked:
+            return Asked(
+                task=task,
+                split=requests[0].args[5],
+                requests=requests,
+                targets=self._targets,
+                visuals=self._visuals,
+                **options,
+            )
+
+        return make
+
+    def _doc(self, request: Any) -> Any:
+        return self.access.lm.task_dict[request.args[4]][request.args[5]][request.doc_id]
+
+    def _visuals(self, request: Any) -> Any:
+        return self.session.tasks[request.task_name].doc_to_visual(self._doc(request))
+
+    def _targets(self, request: Any) -> list[str]:
+        """The reference answers of a document, for oracle measurements only."""
+        target = self.session.tasks[request.task_name].doc_to_target(self._doc(request))
+        answers = target if isinstance(target, (list, tuple)) else [target]
+        return [str(answer) for answer in answers if isinstance(answer, (str, int, float))]

@@ -1,0 +1,115 @@
+"""The settings of a run: what is taken out of the model arguments before the model sees them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from vrp_tasks.capture.settings import CaptureSettings
+from vrp_tasks.errors import SetupError
+from vrp_tasks.run.options import RunOptions, run_options_from
+from vrp_tasks.run.probe_file import LoadedProbe, load_probe
+
+ACCESS_LEVELS = ("auto", "transformers", "text")
+_CAPTURE = {
+    "k": "k",
+    "sample_temperature": "temperature",
+    "sample_top_p": "top_p",
+    "sample_seed": "seed",
+    "top_heads": "top_heads",
+    "blank_image": "blank_image",
+}
+NAMES = (
+    *_CAPTURE,
+    *("hidden_dtype", "probe", "access"),
+    *(option.name for option in fields(RunOptions)),
+)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything that a run was asked for beside lmms-eval's own arguments.
+
+    Attributes
+    ----------
+    capture : CaptureSettings
+        How answers are sampled, and what is measured beside them.
+    options : RunOptions
+        Which samples, which label, which states.
+    hidden_dtype : {"float16", "float32", "none"}
+        How hidden states are stored.
+    probe : LoadedProbe or None
+        A probe of another run, that scores this one.
+    access : {"auto", "transformers", "text"}
+        How the model is looked into; auto takes the one that sees most.
+    """
+
+    capture: CaptureSettings = field(default_factory=CaptureSettings)
+    options: RunOptions = field(default_factory=RunOptions)
+    hidden_dtype: str = "float16"
+    probe: LoadedProbe | None = None
+    access: str = "auto"
+
+    def described(self) -> dict[str, Any]:
+        """For the manifest and the fingerprint of a run."""
+        loaded = self.probe
+        return {
+            **asdict(self.capture),
+            "hidden_dtype": self.hidden_dtype,
+            **asdict(self.options),
+            "probe": None if loaded is None else f"{loaded.task} on {loaded.model}",
+        }
+
+
+def settings_of(arguments: Mapping[str, Any]) -> RunSettings:
+    """Read ours among the model arguments; those of the model are left alone.
+
+    Raises
+    ------
+    SetupError
+        If one of ours is not legal; before any model is loaded.
+    """
+    own = {name: value for name, value in arguments.items() if name in NAMES}
+    for name in arguments:
+        near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.85)
+        if name not in NAMES and near:
+            raise SetupError(f"unknown model argument {name!r}. Did you mean {near[0]}?")
+    access = str(own.pop("access", "auto")).lower()
+    if access not in ACCESS_LEVELS:
+        raise SetupError(
+            f"model argument access must be one of {', '.join(ACCESS_LEVELS)}, got {access!r}."
+        )
+    capture, hidden_dtype = _capture_from(own)
+    path = own.pop("probe", None)
+    probe = None if path is None else load_probe(Path(str(path)))
+    return RunSettings(capture, run_options_from(own), hidden_dtype, probe, access)
+
+
+def _capture_from(own: dict[str, Any]) -> tuple[CaptureSettings, str]:
+    hidden_dtype = str(own.pop("hidden_dtype", "float16")).lower()
+    if hidden_dtype not in ("float16", "float32", "none"):
+        raise SetupError(
+            f"model argument hidden_dtype must be float16, float32 or none, got {hidden_dtype!r}."
+        )
+    values: dict[str, Any] = {}
+    for argument, name in _CAPTURE.items():
+        default = getattr(CaptureSettings, name)
+        kind = _flag if isinstance(default, bool) else type(default)
+        raw = own.pop(argument, default)
+        try:
+            values[name] = kind(raw)
+        except (TypeError, ValueError):
+            legal = "true or false" if kind is _flag else "a number"
+            raise SetupError(f"model argument {argument} must be {legal}, got {raw!r}.") from None
+    return CaptureSettings(**values), hidden_dtype
+
+
+def _flag(value: Any) -> bool:
+    """A truth value as lmms-eval's argument parser may leave it."""
+    known = {"true": True, "1": True, "false": False, "0": False}
+    if str(value).lower() not in known:
+        raise ValueError(value)
+    return known[str(value).lower()]
