@@ -3,7 +3,7 @@
 import numpy as np
 
 from metrics.fitted_probe import fit_probe
-from vrp_tasks.run.probe_file import save_probe
+from vrp_tasks.settings.probe_file import save_probe
 
 
 def planted_probe(folder, *, d_model=128):

@@ -7,7 +7,7 @@ import pytest
 
 from metrics.fitted_probe import fit_probe
 from vrp_tasks.errors import SetupError
-from vrp_tasks.run.probe_file import load_probe, save_probe
+from vrp_tasks.settings.probe_file import load_probe, save_probe
 
 
 def saved(folder, task="vrp_x"):

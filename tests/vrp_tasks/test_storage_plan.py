@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from vrp_tasks.errors import SetupError
-from vrp_tasks.run.options import RunOptions, run_options_from
 from vrp_tasks.run.storage_plan import (
     Estimate,
     StoragePlan,
@@ -13,6 +12,7 @@ from vrp_tasks.run.storage_plan import (
     estimate,
     layers_of,
 )
+from vrp_tasks.settings.options import RunOptions, run_options_from
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from vrp_tasks.access.base import Access, Asked, Seen
 from vrp_tasks.access.text import TextAccess
 from vrp_tasks.access.transformers import TransformersAccess
 from vrp_tasks.errors import SetupError
-from vrp_tasks.run.settings import RunSettings
+from vrp_tasks.settings.run_settings import RunSettings
 
 __all__ = ["LEVELS", "Access", "Asked", "Seen", "access_to"]
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 from metrics.record.channels import Channel
 from metrics.record.observation import Absent
-from vrp_tasks.run.settings import RunSettings
 from vrp_tasks.seam.requests import clone_request
+from vrp_tasks.settings.run_settings import RunSettings
 
 Stock = Callable[[list[Any]], list[Any]]
 

@@ -15,6 +15,7 @@ from metrics.record.channels import Channel, ProbeOpinion
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access, Asked, Seen, model_name
 from vrp_tasks.access.serving import GenerateHandler, serve
+from vrp_tasks.attach.documents import LOOKED_AT, first_visuals
 from vrp_tasks.capture import Captured, probed_generate
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.capture.channels import channels_of, states_of
@@ -24,10 +25,9 @@ from vrp_tasks.capture.geometry import check_geometry
 from vrp_tasks.capture.observer import Subjects
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import FAMILIES, Family, family_of
-from vrp_tasks.run.documents import LOOKED_AT, first_visuals
-from vrp_tasks.run.probe_file import check_probe
 from vrp_tasks.run.provenance import center_crop, checkpoint_identity, last_parts
 from vrp_tasks.seam.progress import silent
+from vrp_tasks.settings.probe_file import check_probe
 
 
 class TransformersAccess(Access):

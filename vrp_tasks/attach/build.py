@@ -7,7 +7,7 @@ from typing import Any
 
 from loguru import logger
 
-from vrp_tasks.aggregation import metric_list
+from vrp_tasks.attach.aggregation import metric_list
 from vrp_tasks.attach.base_task import BaseTask, base_config
 from vrp_tasks.attach.comparison import watched
 from vrp_tasks.attach.score import choose_score

@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from vrp_tasks.attach.judgement import Place
 from vrp_tasks.attach.settings import column_reader
+from vrp_tasks.place import Place
 
 
 def group_of(column: str | None, doc: Mapping[str, Any], task: Any, place: Place | None) -> str:

@@ -6,15 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-
-class Place(NamedTuple):
-    """A document: task, split and row number as a string."""
-
-    task: str
-    split: str
-    doc_id: str
+from vrp_tasks.place import Place
 
 
 @dataclass(frozen=True)
@@ -55,7 +49,6 @@ class Judgement:
 
 
 _collecting: ContextVar[list[Judgement] | None] = ContextVar("judgements", default=None)
-_place: ContextVar[Place | None] = ContextVar("place", default=None)
 
 
 @contextmanager
@@ -75,21 +68,6 @@ def hand_over(judged: Judgement) -> bool:
     if found is not None:
         found.append(judged)
     return found is not None
-
-
-@contextmanager
-def at_place(place: Place) -> Iterator[None]:
-    """Inside the block (of this thread) this document is being scored."""
-    token = _place.set(place)
-    try:
-        yield
-    finally:
-        _place.reset(token)
-
-
-def current_place() -> Place | None:
-    """The document that is being scored in this thread; None where nobody said."""
-    return _place.get()
 
 
 def is_collecting() -> bool:

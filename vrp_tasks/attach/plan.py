@@ -15,7 +15,7 @@ from vrp_tasks.attach.settings import given_keys
 from vrp_tasks.attach.subset import choose_rows, identities, restrict, subset_of
 from vrp_tasks.attach.trial import try_scoring
 from vrp_tasks.errors import SetupError
-from vrp_tasks.run.options import RunOptions
+from vrp_tasks.settings.options import RunOptions
 
 _UNLIMITED = (None, -1)
 

@@ -14,7 +14,7 @@ from metrics.records import SampleRecord
 from vrp_tasks.attach.base_task import BaseTask
 from vrp_tasks.attach.comparison import Comparison, warn_if_other
 from vrp_tasks.attach.groups import group_of
-from vrp_tasks.attach.judgement import Judgement, current_place, is_collecting
+from vrp_tasks.attach.judgement import Judgement, is_collecting
 from vrp_tasks.attach.labels import (
     LabelFile,
     Labels,
@@ -23,11 +23,12 @@ from vrp_tasks.attach.labels import (
     sentence,
     summarise_labels,
 )
+from vrp_tasks.attach.results import METRICS, THRESHOLD, reliability_results
+from vrp_tasks.attach.running import running_or_none
 from vrp_tasks.attach.score import ScoreRule
 from vrp_tasks.attach.settings import LABELS, AttachSettings, column_reader
 from vrp_tasks.errors import SetupError
-from vrp_tasks.run.current import running_or_none
-from vrp_tasks.scoring import METRICS, THRESHOLD, reliability_results
+from vrp_tasks.place import current_place
 
 RENAMED = "stock_"  # before a metric of the base that has the name of one of ours
 

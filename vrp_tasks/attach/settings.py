@@ -10,7 +10,7 @@ from typing import Any
 
 from metrics.answers import normalize_answer
 from vrp_tasks.errors import SetupError
-from vrp_tasks.setting_numbers import is_share
+from vrp_tasks.settings.numbers import is_share
 
 READERS = ("group", "kind", "target")  # keys that name a column, or a function of the document
 NO_SCORE = "none"  # `score: none`: signals only

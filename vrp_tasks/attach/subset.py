@@ -18,7 +18,7 @@ from loguru import logger
 from vrp_tasks.attach.groups import image_hash
 from vrp_tasks.attach.settings import column_reader, given_keys
 from vrp_tasks.errors import SetupError
-from vrp_tasks.setting_numbers import is_count
+from vrp_tasks.settings.numbers import is_count
 
 
 def choose_rows(groups: Sequence[str], kinds: Sequence[str], n: int, *, seed: int = 0) -> list[int]:

@@ -14,10 +14,10 @@ from typing import Any
 from loguru import logger
 
 from metrics.errors import UndefinedMetricError
+from vrp_tasks.attach.results import Item
 from vrp_tasks.attach.scorer import AttachedScorer, scorer_of
 from vrp_tasks.attach.settings import READERS, AttachSettings, function_at
 from vrp_tasks.errors import SetupError
-from vrp_tasks.scoring import Item
 
 _DOCUMENTS = 5
 _JUDGES = ("llm_judge", "openai", "requests.post")  # a trial would ask them

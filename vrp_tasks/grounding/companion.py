@@ -15,14 +15,14 @@ from metrics.record.channels import ImageMaps
 from metrics.records import GROUNDING_FILE, INTERVENTIONS_FILE, OCCLUSION, SampleRecord
 from vrp_tasks.access.base import Seen
 from vrp_tasks.capture.observer import ObserverFactory
+from vrp_tasks.companion import Companion
 from vrp_tasks.grounding.geometry import region_on_grid, window_of
 from vrp_tasks.grounding.observer import KEY, PromptMaps
 from vrp_tasks.grounding.occlusion import elsewhere_pixels, occluded_request, region_pixels
 from vrp_tasks.grounding.regions import Region, UnmappedError, region_of
 from vrp_tasks.grounding.rows import grounding_rows, lost_rows
 from vrp_tasks.grounding.settings import GroundingSettings, question_in, regions_of
-from vrp_tasks.run.companions import Companion
-from vrp_tasks.run.places import place_of
+from vrp_tasks.place import place_of
 
 CHOICES = ("region", "elsewhere")
 _LOST = "the run was stopped between the capture of the sample and the scoring of its maps"

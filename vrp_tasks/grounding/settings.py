@@ -9,7 +9,7 @@ from typing import Any
 
 from vrp_tasks.attach.settings import function_at
 from vrp_tasks.errors import SetupError
-from vrp_tasks.setting_numbers import is_count
+from vrp_tasks.settings.numbers import is_count
 
 Annotate = Callable[[Any], Mapping[str, Any] | None]
 

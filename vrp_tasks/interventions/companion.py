@@ -17,6 +17,7 @@ from metrics.record.channels import ImageMaps
 from metrics.records import INTERVENTIONS_FILE, SampleRecord
 from vrp_tasks.access.base import Seen
 from vrp_tasks.capture.observer import ObserverFactory
+from vrp_tasks.companion import Companion
 from vrp_tasks.interventions.ablation import Site
 from vrp_tasks.interventions.branches import Answer, branched_generate
 from vrp_tasks.interventions.clean_pass import CleanPass
@@ -32,7 +33,6 @@ from vrp_tasks.interventions.unit_states import (
     UnitStateStore,
 )
 from vrp_tasks.interventions.variants import Variant, groups_of
-from vrp_tasks.run.companions import Companion
 
 _SLICE = 16  # samples between two writes to the run folder
 

@@ -10,7 +10,7 @@ from metrics.answers import normalize_answer
 from metrics.records import INTERVENTIONS_FILE, SampleRecord
 from vrp_tasks.interventions.branches import Answer
 from vrp_tasks.interventions.variants import Group, Variant
-from vrp_tasks.run.places import place_of
+from vrp_tasks.place import place_of
 
 
 class SweepRows:

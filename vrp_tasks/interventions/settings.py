@@ -13,7 +13,7 @@ from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
 from vrp_tasks.interventions.ablation import n_units
 from vrp_tasks.interventions.checks import check_layer, keeps_every_position
-from vrp_tasks.setting_numbers import is_count, is_share
+from vrp_tasks.settings.numbers import is_count, is_share
 
 INTERVENTIONS = (
     "mask_attention",

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from metrics.records import SampleRecord
 from vrp_tasks.access.base import Access, Asked
-from vrp_tasks.run.companions import companions_for
+from vrp_tasks.companion import companions_for
 from vrp_tasks.run.session import Session
 
 _SLICE = 64  # requests between two writes to the run folder

@@ -16,8 +16,9 @@ from metrics.errors import RecordError
 from metrics.record.channels import STATES
 from metrics.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
 from metrics.signals import BY_NAME
-from vrp_tasks.attach.judgement import Judgement, Place
-from vrp_tasks.scoring import record_without
+from vrp_tasks.attach.judgement import Judgement
+from vrp_tasks.attach.results import record_without
+from vrp_tasks.place import Place
 
 CACHED = (
     "the answer came from lmms-eval's response cache, and no earlier run folder beside this one "

@@ -15,15 +15,15 @@ from typing import Any
 from vrp_tasks.access import access_to
 from vrp_tasks.attach.plan import plan_tasks
 from vrp_tasks.attach.preflight import check_asked, tasks_asked_for
+from vrp_tasks.attach.running import running
 from vrp_tasks.errors import SetupError
 from vrp_tasks.run.answering import Answering
-from vrp_tasks.run.current import running
 from vrp_tasks.run.preflight import check_before_loading, check_companions, output_path
 from vrp_tasks.run.session import Session
-from vrp_tasks.run.settings import NAMES, RunSettings, settings_of
 from vrp_tasks.seam.document_identity import told_documents
 from vrp_tasks.seam.generate_until import served_generate_until
 from vrp_tasks.seam.model_arguments import parsed, with_device, without
+from vrp_tasks.settings.run_settings import NAMES, RunSettings, settings_of
 
 
 @dataclass(frozen=True)

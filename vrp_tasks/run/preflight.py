@@ -12,12 +12,12 @@ from vrp_tasks.access.base import Access
 from vrp_tasks.access.transformers import default_checkpoint
 from vrp_tasks.attach.plan import check_unlimited
 from vrp_tasks.attach.settings import given_keys
+from vrp_tasks.companion import companions_among
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import FAMILIES, Family, family_of
-from vrp_tasks.run.companions import companions_among
 from vrp_tasks.run.folder import check_writable
-from vrp_tasks.run.probe_file import check_probe
-from vrp_tasks.run.settings import RunSettings
+from vrp_tasks.settings.probe_file import check_probe
+from vrp_tasks.settings.run_settings import RunSettings
 
 # model id of lmms-eval -> families whose checkpoints are probed through it
 ADAPTERS: dict[str, list[Family]] = {}

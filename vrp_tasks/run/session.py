@@ -27,16 +27,16 @@ from metrics.records import IMAGES_FILE, SampleRecord
 from metrics.signals import ANY, BOUNDS, BY_NAME
 from metrics.validity import check_signal
 from vrp_tasks.access.base import Access, Seen
-from vrp_tasks.attach.judgement import Judgement, Place, at_place, judging
+from vrp_tasks.attach.judgement import Judgement, judging
 from vrp_tasks.attach.plan import TaskPlan
+from vrp_tasks.attach.results import results_of, unlabelled
 from vrp_tasks.attach.scorer import describe_task, scorer_of
 from vrp_tasks.attach.settings import given_keys
+from vrp_tasks.companion import COMPANIONS
 from vrp_tasks.errors import CaptureError, SetupError
-from vrp_tasks.run.companions import COMPANIONS
+from vrp_tasks.place import Place, at_place, place_of
 from vrp_tasks.run.earlier import EarlierRuns
 from vrp_tasks.run.folder import RunFolder
-from vrp_tasks.run.places import place_of
-from vrp_tasks.run.probe_file import save_probe
 from vrp_tasks.run.provenance import last_parts, package_versions, peak_memory
 from vrp_tasks.run.second_pass import (
     PROBE_STATE,
@@ -47,8 +47,8 @@ from vrp_tasks.run.second_pass import (
 )
 from vrp_tasks.run.storage_plan import storage_plan
 from vrp_tasks.run.thumbnails import Thumbnails
-from vrp_tasks.scoring import results_of, unlabelled
 from vrp_tasks.seam.scored_answer import as_scored
+from vrp_tasks.settings.probe_file import save_probe
 
 
 class Session:

@@ -18,9 +18,9 @@ from PIL import Image
 from metrics.record.channels import StateChannel
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access
+from vrp_tasks.attach.documents import first_visuals
 from vrp_tasks.attach.plan import TaskPlan
 from vrp_tasks.errors import SetupError
-from vrp_tasks.run.documents import first_visuals
 
 _BYTES = {"none": 0, "float16": 2, "float32": 4}
 _RECORD = 6000  # bytes of one sample's record and small image, as measured
@@ -121,7 +121,7 @@ def layers_of(text: str, n_layers: int) -> tuple[int, ...] | None:
     Parameters
     ----------
     text : str
-        As `vrp_tasks.run.options.RunOptions` has it.
+        As `vrp_tasks.settings.options.RunOptions` has it.
     n_layers : int
         Decoder layers; there is one state more.
 

@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from vrp_tasks.attach.judgement import Place, at_place
 from vrp_tasks.errors import SetupError
+from vrp_tasks.place import Place, at_place
 
 NAME = "_process_document_results"
 
 
 @contextmanager
 def told_documents(evaluator: ModuleType) -> Iterator[None]:
-    """Inside the block, scorers can ask `vrp_tasks.attach.judgement.current_place`."""
+    """Inside the block, scorers can ask `vrp_tasks.place.current_place`."""
     stock: Callable[..., Any] | None = evaluator.__dict__.get(NAME)
     if stock is None:
         raise SetupError(

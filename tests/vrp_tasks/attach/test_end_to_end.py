@@ -13,9 +13,9 @@ from loguru import logger
 from metrics.record_card import card_of_records
 from metrics.records import SampleRecord
 from tests.vrp_tasks.attach.local_task import CHECKPOINTS, write_local_tasks
+from vrp_tasks.attach.results import reliability_results
 from vrp_tasks.attach.trial import try_scoring
 from vrp_tasks.errors import SetupError
-from vrp_tasks.scoring import reliability_results
 
 TINY = CHECKPOINTS / "vrp-tiny-llava"
 CHECKPOINT = {"llava_hf": TINY, "qwen2_vl": CHECKPOINTS / "vrp-tiny-qwen2-vl"}

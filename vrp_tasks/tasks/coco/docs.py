@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from vrp_tasks.attach.results import Item, reliability_results
 from vrp_tasks.errors import SetupError
-from vrp_tasks.scoring import Item, reliability_results
 from vrp_tasks.tiny.world.dataset import cache_folder
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from datasets import Dataset
 from PIL import Image
 
-from vrp_tasks.scoring import Item, reliability_results
+from vrp_tasks.attach.results import Item, reliability_results
 from vrp_tasks.tiny.world.dataset import load_test_split
 from vrp_tasks.tiny.world.encoding import decode_mask
 

@@ -10,8 +10,9 @@ from typing import Any
 from metrics.errors import UndefinedMetricError
 from metrics.records import SampleRecord
 from metrics.signals import REPORTED
-from vrp_tasks.attach.judgement import Judgement, Place, current_place, hand_over
-from vrp_tasks.run.current import running_or_none
+from vrp_tasks.attach.judgement import Judgement, hand_over
+from vrp_tasks.attach.running import running_or_none
+from vrp_tasks.place import Place, current_place
 
 THRESHOLD = 0.5  # a soft score of at least this counts as correct (method §1)
 HEADLINES = (*REPORTED, "kind_only", "answer_only")

@@ -10,8 +10,8 @@ from typing import Any
 
 from vrp_tasks.capture.settings import CaptureSettings
 from vrp_tasks.errors import SetupError
-from vrp_tasks.run.options import RunOptions, run_options_from
-from vrp_tasks.run.probe_file import LoadedProbe, load_probe
+from vrp_tasks.settings.options import RunOptions, run_options_from
+from vrp_tasks.settings.probe_file import LoadedProbe, load_probe
 
 ACCESS_LEVELS = ("auto", "transformers", "text")
 _CAPTURE = {

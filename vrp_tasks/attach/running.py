@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from metrics.card import Card
-from vrp_tasks.attach.judgement import Judgement, Place
+from vrp_tasks.attach.judgement import Judgement
 from vrp_tasks.errors import CaptureError
+from vrp_tasks.place import Place
 
 
 class Running(Protocol):

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vrp_tasks.run.current import current
-from vrp_tasks.scoring import HEADLINES, METRICS, Item
+from vrp_tasks.attach.results import HEADLINES, METRICS, Item
+from vrp_tasks.attach.running import current
 
 
 def accuracy(items: list[Item]) -> float | None:
