@@ -20,9 +20,13 @@ import numpy as np
 import pyarrow as pa
 from matplotlib import colormaps
 from PIL import Image, UnidentifiedImageError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from leaderboard.read import Run
+from leaderboard.shards import store_of
+from metrics.errors import RecordError
+from metrics.record.channels import ImageMaps
+from metrics.record.store import ChannelStore
 from metrics.records import IMAGES_FILE, SampleRecord
 
 MAX_SIDE = 240
@@ -40,7 +44,15 @@ _UNDECODABLE = (
     ValueError,
     SyntaxError,
 )
-_UNREADABLE = (SafetensorError, pa.ArrowException, OSError, ValueError, TypeError, IndexError)
+_UNREADABLE = (
+    SafetensorError,
+    RecordError,
+    pa.ArrowException,
+    OSError,
+    ValueError,
+    TypeError,
+    IndexError,
+)
 
 
 @dataclass(frozen=True)
@@ -180,33 +192,22 @@ def maps_of(run: Run, records: Iterable[SampleRecord]) -> dict[str, HeatMap]:
     dict of str to HeatMap
         Identity of a record -> its map.
     """
-    crop = crop_of(run)
+    crop, store = crop_of(run), store_of(run)
     found = {}
     for record in records:
         try:
-            found[record.identity] = _map_of(run, record, crop)
+            found[record.identity] = _map_of(store, record, crop)
         except _UNREADABLE as error:
             found[record.identity] = HeatMap.absent(f"its map cannot be read: {error}")
     return found
 
 
-def _map_of(run: Run, record: SampleRecord, crop: float | None) -> HeatMap:
-    if record.shard is None or record.row is None or record.grid is None:
-        reason = record.missing.get("attention") or record.missing.get("layers")
+def _map_of(store: ChannelStore, record: SampleRecord, crop: float | None) -> HeatMap:
+    (layers,) = store.array(ImageMaps, "by_layer", [record])
+    if layers is None or record.grid is None:
+        reason = record.missing.get(ImageMaps.name)
         return HeatMap.absent(reason or "the run kept no map of this sample")
-    if record.shard not in run.manifest.files:  # else it could name any file
-        return HeatMap.absent("the manifest does not name its shard")
-    with safe_open(run.path / record.shard, framework="numpy") as shard:
-        if not {"map_layers", "map_offsets"} <= set(shard.keys()):
-            return HeatMap.absent("its shard holds no map")
-        offsets = shard.get_tensor("map_offsets")
-        if not 0 <= record.row < len(offsets) - 1:
-            return HeatMap.absent("its shard has no such row")
-        start, end = (int(offset) for offset in offsets[record.row : record.row + 2])
-        if start == end:
-            return HeatMap.absent("the run kept no map of this sample")
-        layers = shard.get_slice("map_layers")[:, start:end]
-    return heat_map(layers, record.grid, crop=crop)
+    return heat_map(layers.reshape(len(layers), -1), record.grid, crop=crop)
 
 
 def crop_of(run: Run) -> float | None:

@@ -40,12 +40,13 @@ def _is_missing_entry(kind: pa.DataType) -> bool:
     return bool(pt.is_struct(kind)) and {"name", "reason"} <= {f.name for f in kind}
 
 
-REQUIRED = ("task", "split", "doc_id", "group", "kind", "prompt", "answer")
+REQUIRED = ("task", "split", "doc_id", "group", "kind", "prompt", "answer", "normal_answer")
 COLUMNS: dict[str, tuple[str, Check]] = {
     **{name: ("text", _is_text) for name in (*REQUIRED, "target", "shard", "image")},
     "score": ("a number", _is_number),
     "correct": ("an integer", pt.is_integer),
     "samples": ("a list of text", _is_list_of(_is_text)),
+    "normal_samples": ("a list of text", _is_list_of(_is_text)),
     "missing": ("a list of (name, reason)", _is_list_of(_is_missing_entry)),
     "grid": ("a list of integers", _is_list_of(pt.is_integer)),
     "n_answer_tokens": ("an integer", pt.is_integer),
@@ -85,7 +86,7 @@ def check_no_nulls(table: pa.Table) -> None:
     RecordError
         If a required column holds a null; names the column.
     """
-    for name in (*REQUIRED, "samples"):
+    for name in (*REQUIRED, "samples", "normal_samples"):
         if table[name].null_count:
             raise RecordError(
                 f"column {name} must not be null, got {table[name].null_count} of {len(table)}."

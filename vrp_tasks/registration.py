@@ -14,21 +14,21 @@ every plugin when one entry point fails.
 
 from __future__ import annotations
 
-import functools
-import importlib.abc
-import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from vrp_tasks.attach import names
+from vrp_tasks.seam.evaluator import Around, wrap_simple_evaluate
+from vrp_tasks.seam.import_hook import patch_when_imported
+from vrp_tasks.seam.task_manager import patch_task_manager
 
 TASKS_FOLDER = Path(__file__).parent / "tasks"
 
 # model id -> simple adapter, for families that lmms-eval lacks; every other id stays stock
 ADAPTERS: dict[str, str] = {"paligemma": "vrp_tasks.adapters.paligemma.PaliGemma"}
-_MARK = "_vrp_tasks_patched"
 
 
 def manifests() -> list[Any]:
@@ -65,95 +65,18 @@ def shadowed_package() -> str | None:
 
 def install_hooks() -> None:
     """Patch ``lmms_eval.tasks`` and ``lmms_eval.evaluator``, now or once they are imported."""
-    for name, patch in _PATCHES.items():
-        module = sys.modules.get(name)
-        if module is not None:
-            patch(module)
-    if not any(isinstance(finder, _PatchingFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _PatchingFinder())
+    patch_when_imported({"lmms_eval.tasks": _patch_tasks, "lmms_eval.evaluator": _patch_evaluator})
 
 
 def _patch_tasks(module: ModuleType) -> None:
-    manager = getattr(module, "TaskManager", None)
-    if manager is None or hasattr(manager.initialize_tasks, _MARK):
-        return
-    original = manager.initialize_tasks
-
-    @functools.wraps(original)
-    def initialize_tasks(
-        self: object,
-        include_path: str | Sequence[str] | None = None,
-        include_defaults: bool = True,
-    ) -> dict:
-        if include_defaults:
-            given = [include_path] if isinstance(include_path, str) else list(include_path or [])
-            include_path = [*given, str(TASKS_FOLDER)]
-        return original(self, include_path=include_path, include_defaults=include_defaults)
-
-    setattr(initialize_tasks, _MARK, True)
-    manager.initialize_tasks = initialize_tasks
-    from vrp_tasks.attach.names import install
-
-    install(manager)
-
-
-class _EvaluatorModule(ModuleType):
-    """``lmms_eval.evaluator`` with `simple_evaluate` wrapped on access.
-
-    The entry point runs while that module is still being executed, when there is no function yet
-    to wrap; a module's class may be replaced at any time.
-    """
-
-    @property
-    def simple_evaluate(self) -> Callable:
-        """The stock function inside our session."""
-        stock = self.__dict__.get("simple_evaluate")
-        if stock is None:
-            raise AttributeError("lmms_eval.evaluator is not fully imported yet")
-
-        @functools.wraps(stock)
-        def wrapped(*args: object, **kwargs: object) -> object:
-            from vrp_tasks.run.evaluation import run_evaluation
-
-            return run_evaluation(self, stock, args, kwargs)
-
-        return wrapped
-
-    @simple_evaluate.setter
-    def simple_evaluate(self, function: Callable) -> None:
-        self.__dict__["simple_evaluate"] = function
+    patch_task_manager(module, folder=TASKS_FOLDER, names=names)
 
 
 def _patch_evaluator(module: ModuleType) -> None:
-    if type(module) is ModuleType:
-        module.__class__ = _EvaluatorModule
+    wrap_simple_evaluate(module, _around)
 
 
-_PATCHES: dict[str, Callable[[ModuleType], None]] = {
-    "lmms_eval.tasks": _patch_tasks,
-    "lmms_eval.evaluator": _patch_evaluator,
-}
+def _around() -> Around:
+    from vrp_tasks.run.evaluation import run_evaluation  # imports torch
 
-
-class _PatchingFinder(importlib.abc.MetaPathFinder):
-    """Lets the regular finders find the two modules and patches them after execution."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """The regular spec, its loader made to patch; None for every other module."""
-        if fullname not in _PATCHES:
-            return None
-        others = [finder for finder in sys.meta_path if finder is not self]
-        specs = (finder.find_spec(fullname, path, target) for finder in others)
-        spec = next((found for found in specs if found is not None), None)
-        if spec is None or spec.loader is None:
-            return None
-        execute = spec.loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            execute(module)
-            _PATCHES[fullname](module)
-
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
+    return run_evaluation

@@ -12,8 +12,7 @@ the rest of the package only when it is asked for something.
 from __future__ import annotations
 
 import fnmatch
-import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,52 +20,11 @@ from vrp_tasks.errors import SetupError
 
 PREFIX = "vrp_"
 VARIANTS = ("robustness", "grounding")
-_MARK = "_vrp_tasks_names"
 
 
-def install(manager: type) -> None:
-    """Wrap the lookups of lmms-eval's ``TaskManager``."""
-    if hasattr(manager, _MARK):
-        return
-    setattr(manager, _MARK, True)
-    for method, around in (
-        ("match_tasks", _match_tasks),
-        ("_get_config", _get_config),
-        ("_load_individual_task_or_group", _load),
-    ):
-        stock = getattr(manager, method)
-        setattr(manager, method, functools.wraps(stock)(around(stock)))
-
-
-def _match_tasks(stock: Callable) -> Callable:
-    def match_tasks(self: Any, task_list: Any) -> Any:
-        for name in [task_list] if isinstance(task_list, str) else task_list:
-            register(self, name)
-        return stock(self, task_list)
-
-    return match_tasks
-
-
-def _get_config(stock: Callable) -> Callable:
-    def get_config(self: Any, name: str) -> Any:
-        entry = self.task_index.get(name, {})
-        if "vrp" in entry:
-            return _dynamic_config(self, name)
-        config = stock(self, name)
-        return _built(self, name, config)
-
-    return get_config
-
-
-def _load(stock: Callable) -> Callable:
-    def load(self: Any, name_or_config: Any = None, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(name_or_config, str):
-            register(self, name_or_config)
-        elif isinstance(name_or_config, dict) and isinstance(name_or_config.get("task"), str):
-            name_or_config = _prepared(self, name_or_config["task"], name_or_config)
-        return stock(self, name_or_config, *args, **kwargs)
-
-    return load
+def is_ours(manager: Any, name: str) -> bool:
+    """Whether a name was entered into the index by `register`."""
+    return "vrp" in manager.task_index.get(name, {})
 
 
 def register(manager: Any, name: str) -> None:
@@ -83,7 +41,7 @@ def register(manager: Any, name: str) -> None:
         names.sort()
 
 
-def _dynamic_config(manager: Any, name: str) -> dict[str, Any]:
+def dynamic(manager: Any, name: str) -> dict[str, Any]:
     """The configuration of a task without a YAML."""
     from vrp_tasks.attach.build import attached_config
 
@@ -112,17 +70,17 @@ def _variant_config(manager: Any, name: str, whole: str, variant: str) -> dict[s
     return config | {"task": name, "metadata": metadata}
 
 
-def _built(manager: Any, name: str, config: Any) -> Any:
+def built(manager: Any, name: str, config: Any) -> Any:
     """The whole configuration, if this one is a few keys on top of a base."""
     from vrp_tasks.attach.build import attached_config, is_attachment  # imports lmms_eval.tasks
 
     return attached_config(manager, name, config) if is_attachment(config) else config
 
 
-def _prepared(manager: Any, name: str, config: Any) -> Any:
+def prepared(manager: Any, name: str, config: Any) -> Any:
     """An inline configuration, built if its task is new; where it is not whole, `register` it."""
     if name not in manager.task_index:
-        config = _built(manager, name, config)
+        config = built(manager, name, config)
     if not {"metadata", "process_results"} <= set(config):  # what only a whole one has
         register(manager, name)
     return config
@@ -130,7 +88,7 @@ def _prepared(manager: Any, name: str, config: Any) -> Any:
 
 def config_of(manager: Any, name: str, own: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of a task as `expanded` yields it; as lmms-eval will load it."""
-    own = _prepared(manager, name, own)
+    own = prepared(manager, name, own)
     known = manager._get_config(name) if name in manager.task_index else {}
     return {**known, **own}
 

@@ -12,9 +12,10 @@ from loguru import logger
 from vrp_tasks.attach.labels import LabelFile
 from vrp_tasks.attach.scorer import scorer_of
 from vrp_tasks.attach.settings import given_keys
-from vrp_tasks.attach.subset import choose_rows, identities, restrict, subset_of
+from vrp_tasks.attach.subset import choose_rows, identities, subset_of
 from vrp_tasks.attach.trial import try_scoring
 from vrp_tasks.errors import SetupError
+from vrp_tasks.seam.restricted_task import restrict
 from vrp_tasks.settings.options import RunOptions
 
 _UNLIMITED = (None, -1)

@@ -21,6 +21,7 @@ from vrp_tasks.run.answering import Answering
 from vrp_tasks.run.preflight import check_before_loading, check_companions, output_path
 from vrp_tasks.run.session import Session
 from vrp_tasks.seam.document_identity import told_documents
+from vrp_tasks.seam.evaluator import wrap_evaluate
 from vrp_tasks.seam.generate_until import served_generate_until
 from vrp_tasks.seam.model_arguments import parsed, with_device, without
 from vrp_tasks.settings.run_settings import NAMES, RunSettings, settings_of
@@ -43,8 +44,7 @@ def run_evaluation(module: ModuleType, stock: Callable, args: tuple, kwargs: dic
     From the command line a SetupError becomes one line on stderr and exit code 1 (lmms-eval itself
     would print a traceback and exit with 0).
     """
-    if "evaluate" in module.__dict__ and not hasattr(module.__dict__["evaluate"], "_vrp_stock"):
-        module.__dict__["evaluate"] = _wrap_evaluate(module, module.__dict__["evaluate"])
+    wrap_evaluate(module, _evaluate)
     asked = inspect.signature(stock).bind(*args, **kwargs).arguments
     cli = asked.get("cli_args")
     try:
@@ -74,35 +74,29 @@ def _asked(outer: _Outer) -> Iterator[None]:
         _outer.pop()
 
 
-def _wrap_evaluate(module: ModuleType, stock: Callable) -> Callable:
-    def evaluate(lm: object, task_dict: dict, *args: object, **kwargs: object) -> Any:
-        tasks = _our_tasks(task_dict)
-        if not tasks:
-            return stock(lm, task_dict, *args, **kwargs)
-        asked = inspect.signature(stock).bind(lm, task_dict, *args, **kwargs).arguments
-        outer = _outer[-1] if _outer else _Outer()
-        access = access_to(lm, outer.settings, lm.generate_until)  # type: ignore[attr-defined]
-        access.check_tasks(tasks)
-        check_companions(access, tasks)
-        plans = plan_tasks(
-            outer.settings.options,
-            tasks,
-            limit=asked.get("limit"),
-            offset=asked.get("offset", 0),
-        )
-        tags = getattr(asked.get("cli_args"), "reasoning_tags", None)
-        session = Session(access, tasks, plans, output=outer.output, reasoning_tags=tags)
-        with ExitStack() as stack:
-            stack.callback(session.close)
-            stack.enter_context(running(session))
-            stack.enter_context(told_documents(module))
-            stack.enter_context(served_generate_until(lm, Answering(session, access)))
-            results = stock(lm, task_dict, *args, **kwargs)
-            session.finish()
-        return results
-
-    evaluate._vrp_stock = stock  # type: ignore[attr-defined]
-    return evaluate
+def _evaluate(module: ModuleType, stock: Callable, args: tuple, kwargs: dict) -> Any:
+    """Call ``evaluate`` with a session during it, if tasks of ours are among those asked for."""
+    asked = inspect.signature(stock).bind(*args, **kwargs).arguments
+    lm, tasks = asked["lm"], _our_tasks(asked["task_dict"])
+    if not tasks:
+        return stock(*args, **kwargs)
+    outer = _outer[-1] if _outer else _Outer()
+    access = access_to(lm, outer.settings, lm.generate_until)
+    access.check_tasks(tasks)
+    check_companions(access, tasks)
+    plans = plan_tasks(
+        outer.settings.options, tasks, limit=asked.get("limit"), offset=asked.get("offset", 0)
+    )
+    tags = getattr(asked.get("cli_args"), "reasoning_tags", None)
+    session = Session(access, tasks, plans, output=outer.output, reasoning_tags=tags)
+    with ExitStack() as stack:
+        stack.callback(session.close)
+        stack.enter_context(running(session))
+        stack.enter_context(told_documents(module))
+        stack.enter_context(served_generate_until(lm, Answering(session, access)))
+        results = stock(*args, **kwargs)
+        session.finish()
+    return results
 
 
 def _our_tasks(task_dict: dict) -> dict[str, Any]:
