@@ -24,7 +24,6 @@ from safetensors import SafetensorError
 
 from leaderboard.read import Run
 from leaderboard.shards import store_of
-from metrics.errors import RecordError
 from metrics.record.channels import ImageMaps
 from metrics.record.store import ChannelStore
 from metrics.records import IMAGES_FILE, SampleRecord
@@ -44,15 +43,7 @@ _UNDECODABLE = (
     ValueError,
     SyntaxError,
 )
-_UNREADABLE = (
-    SafetensorError,
-    RecordError,
-    pa.ArrowException,
-    OSError,
-    ValueError,
-    TypeError,
-    IndexError,
-)
+_UNREADABLE = (SafetensorError, pa.ArrowException, OSError, ValueError, TypeError, IndexError)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def test_importing_the_package_is_light(tmp_path):
     assert python(code, tmp_path).stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("module", ["adapters.llava_hf", "attach.scorer", "session"])
+@pytest.mark.parametrize("module", ["adapters.paligemma", "attach.scorer", "run.session"])
 def test_any_module_can_be_imported_first(tmp_path, module):
     assert python(f"import vrp_tasks.{module}", tmp_path).returncode == 0
 
@@ -47,10 +47,10 @@ print([n for n in names if n.startswith("vrp_")], "pope" in names)
     out = python(code, tmp_path)
     lines = out.stdout.strip().splitlines()
     assert lines[-6:-2] == [
-        "vrp_tasks.adapters.llava_hf.ProbedLlavaHf",
-        "vrp_tasks.adapters.qwen2_vl.ProbedQwen2VL",
-        "vrp_tasks.adapters.paligemma.ProbedPaliGemma",
-        "vrp_tasks.adapters.llava_hf.ProbedLlavaHfSimple",
+        "lmms_eval.models.chat.llava_hf.LlavaHf",
+        "lmms_eval.models.simple.qwen2_vl.Qwen2_VL",
+        "vrp_tasks.adapters.paligemma.PaliGemma",
+        "lmms_eval.models.simple.llava_hf.LlavaHf",
     ], out.stderr
     assert lines[-2] == "_EvaluatorModule simple_evaluate"
     assert "'vrp_shapes'" in lines[-1]

@@ -3,72 +3,28 @@
 import json
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from metrics.record.channels import BlankState, ImageMaps, PromptState
 from metrics.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
+from tests.vrp_tasks.run_folders import MANIFEST, at, channels, create, record
 from vrp_tasks.errors import SetupError
 from vrp_tasks.run.folder import RunFolder, check_writable, sha256_of
-
-FINGERPRINT = {"model": "m", "settings": {"k": 10}}
-MANIFEST = {
-    "created": "2026-01-01T00:00:00+00:00",
-    "model": {"name": "m"},
-    "tasks": {},
-    "settings": {},
-    "versions": {},
-    "command": [],
-}
-
-
-def payload(doc):
-    return {"task": "t", "split": "test", "doc_id": str(doc), "answer": "yes"}
-
-
-def arrays(doc, *, with_map=True):
-    own = {"hidden_last_prompt": np.full((3, 4), doc, dtype=np.float16)}
-    if with_map:
-        own["map_layers"] = np.full((2, 5 + doc), 0.1, dtype=np.float32)
-    return own
-
-
-def record(doc, shard, row, **changes):
-    values = {
-        "task": "t",
-        "split": "test",
-        "doc_id": str(doc),
-        "group": "image-1",
-        "kind": "all",
-        "prompt": "?",
-        "answer": "yes",
-        "target": "yes",
-        "score": 1.0,
-        "correct": 1,
-        "samples": ["yes", "no"],
-        "signals": {"self_consistency": 0.5, "probe": None},
-        "layers": {"spatial_entropy": [1.0, 2.0]},
-        "missing": {"probe": "one class"},
-        "grid": [2, 3],
-        "n_answer_tokens": 1,
-        "shard": shard,
-        "row": row,
-    }
-    return SampleRecord(**{**values, **changes})
-
-
-def create(base, rank=0):
-    return RunFolder.create(base, stamp="20260101_000000", fingerprint=FINGERPRINT, rank=rank)
 
 
 def test_what_is_written_is_what_is_read(tmp_path):
     folder = create(tmp_path)
-    payloads = [payload(0), payload(1)]
-    folder.add(payloads, [arrays(0), arrays(1, with_map=False)])
-    records = [record(i, p["shard"], p["row"]) for i, p in enumerate(payloads)]
-    states = folder.rows_of("hidden_last_prompt", records)
+    records = folder.add([at(0), at(1)], [channels(0), channels(1, with_map=False)])
+    assert records == folder.records()
+    states = folder.store.stacked(PromptState, "by_layer", records)
     np.testing.assert_array_equal(states, [np.full((3, 4), 0.0), np.full((3, 4), 1.0)])
+    maps = folder.store.array(ImageMaps, "by_layer", records)
+    assert maps[0].shape == (2, 1, 5)
+    assert maps[1] is None
     path = folder.finish(records, MANIFEST)
     rows = pq.read_table(path / RECORDS_FILE).to_pylist()
     assert [SampleRecord.from_row(row) for row in rows] == records
@@ -79,37 +35,45 @@ def test_what_is_written_is_what_is_read(tmp_path):
     assert sorted(p.name for p in path.iterdir()) == sorted([*manifest.files, MANIFEST_FILE])
 
 
-def test_ragged_maps_are_found_by_their_offsets(tmp_path):
-    from safetensors.numpy import load_file
-
-    folder = create(tmp_path)
-    folder.add([payload(i) for i in range(3)], [arrays(0), arrays(1, with_map=False), arrays(2)])
-    shard = load_file(folder.path / "arrays-0-0.safetensors")
-    assert shard["map_offsets"].tolist() == [0, 5, 5, 12]
-    assert shard["map_layers"].shape == (2, 12)
-
-
 def test_a_sample_without_its_state_leaves_no_made_up_row(tmp_path):
     folder = create(tmp_path)
-    payloads = [payload(0), payload(1)]
-    folder.add(payloads, [arrays(0), {"map_layers": np.ones((2, 5), np.float32)}])
-    records = [record(i, p["shard"], p["row"]) for i, p in enumerate(payloads)]
-    states = folder.rows_of("hidden_last_prompt", records)
+    only_map = {"image_maps": ImageMaps(np.ones((2, 1, 5), np.float32))}
+    records = folder.add([at(0), at(1), at(2)], [channels(0), only_map, {}])
+    assert [(r.shard, r.row) for r in records] == [
+        ("arrays-0-0.safetensors", 0),
+        ("arrays-0-0.safetensors", 1),
+        (None, None),
+    ]
+    states = folder.store.stacked(PromptState, "by_layer", records)
     assert np.isfinite(states[0]).all()
-    assert np.isnan(states[1]).all()
-    assert folder.rows_of("hidden_last_prompt", [record(0, None, None)]) is None
-    assert folder.rows_of("hidden_blank", records) is None
+    assert np.isnan(states[1:]).all()
+    nowhere = [record(0, None, None)]
+    assert folder.store.stacked(PromptState, "by_layer", nowhere) is None
+    assert folder.store.stacked(BlankState, "by_layer", records) is None
+
+
+def test_a_part_without_any_channel_writes_no_shard(tmp_path):
+    folder = create(tmp_path)
+    assert folder.add([at(0)], [{}])[0].shard is None
+    assert not list(folder.path.glob("*.safetensors"))
+
+
+def test_answers_nobody_was_asked_for_are_written_from_any_thread(tmp_path):
+    folder = create(tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda doc: folder.add_unasked(record(doc, None, None)), range(40)))
+    assert sorted(int(r.doc_id) for r in folder.records()) == list(range(40))
 
 
 def test_an_unfinished_run_is_gone_on_with(tmp_path):
     first = create(tmp_path)
-    first.add([payload(0)], [arrays(0)])
+    first.add([at(0)], [channels(0)])
     first.release()
     second = create(tmp_path)
     assert second.path == first.path
-    assert [p["doc_id"] for p in second.captured()] == ["0"]
-    second.add([payload(1)], [arrays(1)])
-    assert [(p["doc_id"], p["shard"]) for p in second.captured()] == [
+    assert [r.doc_id for r in second.records()] == ["0"]
+    second.add([at(1)], [channels(1)])
+    assert [(r.doc_id, r.shard) for r in second.records()] == [
         ("0", "arrays-0-0.safetensors"),
         ("1", "arrays-0-1.safetensors"),
     ]
@@ -129,15 +93,16 @@ def test_a_finished_run_another_fingerprint_or_a_run_still_going_is_left_alone(t
 
 def test_part_written_only_by_half_is_not_there(tmp_path):
     folder = create(tmp_path)
-    folder.add([payload(0)], [arrays(0)])
+    folder.add([at(0)], [channels(0)])
     (folder.parts / "0-1.jsonl.partial").write_text('{"doc_id": ')
-    assert len(folder.captured()) == 1
+    assert len(folder.records()) == 1
 
 
 def test_nan_is_refused(tmp_path):
     folder = create(tmp_path)
+    layers = {"spatial_entropy": [float("nan")]}
     with pytest.raises(ValueError, match="not JSON compliant"):
-        folder.add([{**payload(0), "signal": float("nan")}], [{}])
+        folder.add([lambda shard, row: record(0, shard, row, layers=layers)], [{}])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -1,14 +1,16 @@
 """Tables beside the records: written in parts by several ranks, one Parquet file at the end."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
 from leaderboard.read import read_run
+from metrics.record.channels import ImageMaps, PromptState
 from metrics.records import IMAGES_FILE, INTERVENTIONS_FILE, MANIFEST_FILE, TABLES
-from tests.vrp_tasks.test_run_folder import MANIFEST, arrays, create, payload, record
+from tests.vrp_tasks.run_folders import MANIFEST, at, channels, create, record
 from vrp_tasks.run.folder import RunFolder
 from vrp_tasks.run.thumbnails import SIDE, Thumbnails
 
@@ -26,14 +28,14 @@ def row(doc, **changes):
 def test_rows_of_several_ranks_come_together_and_nulls_stay_null(tmp_path):
     first = create(tmp_path)
     second = RunFolder(first.path, rank=1)
-    first.add([p := payload(0)], [arrays(0)])
+    (kept,) = first.add([at(0)], [channels(0)])
     first.add_rows(INTERVENTIONS_FILE, [row(0), row(1)])
     first.add_rows(INTERVENTIONS_FILE, [row(2)])
     second.add_rows(INTERVENTIONS_FILE, [row(3, layer=4)])
     second.add_rows(INTERVENTIONS_FILE, [])
     assert [r["doc_id"] for r in first.rows(INTERVENTIONS_FILE)] == ["0", "1", "2", "3"]
     manifest = {**MANIFEST, "tasks": {"t": {"n_samples": 1}}}
-    path = first.finish([record(0, p["shard"], p["row"], task="t")], manifest)
+    path = first.finish([kept], manifest)
     table = pq.read_table(path / INTERVENTIONS_FILE)
     assert table.schema.names == list(TABLES[INTERVENTIONS_FILE])
     assert table["layer"].to_pylist() == [None, None, None, 4]
@@ -73,11 +75,11 @@ def test_an_image_is_kept_once_and_small(tmp_path):
     assert Thumbnails().take(OneImageTask(), {}) == (None, [])
     folder = create(tmp_path)
     other = RunFolder(folder.path, rank=1)
-    folder.add([p := payload(0)], [arrays(0)])
+    (answered,) = folder.add([at(0)], [channels(0)])
     folder.add_rows(IMAGES_FILE, [kept])
     other.add_rows(IMAGES_FILE, [kept])
     manifest = {**MANIFEST, "tasks": {"t": {"n_samples": 1}}}
-    path = folder.finish([record(0, p["shard"], p["row"], task="t", image=digest)], manifest)
+    path = folder.finish([replace(answered, image=digest)], manifest)
     stored = read_run(path).columns_of(IMAGES_FILE)
     assert stored["sha256"].tolist() == [digest]
     assert stored["jpeg"][0][:2] == b"\xff\xd8"
@@ -85,10 +87,9 @@ def test_an_image_is_kept_once_and_small(tmp_path):
 
 def test_maps_come_back_on_their_grids(tmp_path):
     folder = create(tmp_path)
-    own = {"map_layers": np.arange(12, dtype=np.float32).reshape(2, 6)}
-    payloads = [payload(0), payload(1)]
-    folder.add(payloads, [own, {"hidden_last_prompt": np.ones((3, 4), np.float16)}])
-    records = [record(i, p["shard"], p["row"]) for i, p in enumerate(payloads)]
-    maps = folder.maps_of([*records, record(2, None, None)])
+    own = {"image_maps": ImageMaps(np.arange(12, dtype=np.float32).reshape(2, 2, 3))}
+    state = {"state_prompt": PromptState(np.ones((3, 4), np.float16))}
+    records = folder.add([at(0), at(1)], [own, state])
+    maps = folder.store.array(ImageMaps, "by_layer", [*records, record(2, None, None)])
     np.testing.assert_array_equal(maps[0], np.arange(12).reshape(2, 2, 3))
     assert maps[1:] == [None, None]

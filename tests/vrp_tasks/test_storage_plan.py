@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from metrics.record.channels import PromptState
 from vrp_tasks.errors import SetupError
 from vrp_tasks.run.storage_plan import (
     Estimate,
@@ -60,15 +61,15 @@ def test_wrong_layers_are_refused(layers):
         run_options_from({"hidden_layers": layers})
 
 
-def test_states_are_thinned_or_dropped_and_maps_kept():
-    states = np.arange(12).reshape(4, 3)
-    arrays = {"hidden_last_prompt": states.copy(), "map_layers": np.ones((3, 4))}
+def test_states_are_thinned_or_dropped():
+    states = {"state_prompt": PromptState(np.arange(12).reshape(4, 3))}
     plan = StoragePlan((1, 3), {"a": frozenset({"7"})})
-    assert plan.trim("a", "7", arrays) == {}
-    assert arrays["hidden_last_prompt"].tolist() == [[3, 4, 5], [9, 10, 11]]
-    reasons = plan.trim("a", "8", arrays)
-    assert list(arrays) == ["map_layers"]
-    assert reasons == {"hidden": "hidden states are kept of 1 samples (hidden_max=1)"}
+    kept, reasons = plan.trimmed("a", "7", states)
+    assert kept["state_prompt"].by_layer.tolist() == [[3, 4, 5], [9, 10, 11]]
+    assert reasons == {}
+    kept, reasons = plan.trimmed("a", "8", states)
+    assert kept == {}
+    assert reasons["state_prompt"].reason == "hidden states are kept of 1 samples (hidden_max=1)"
     assert plan.keeps("another", "8")
 
 

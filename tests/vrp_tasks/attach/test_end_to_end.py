@@ -130,7 +130,8 @@ def test_a_part_of_a_task_keeps_row_numbers_and_stated_states(folder, tmp_path):
 def test_ranks_share_a_part_between_them(folder):
     from lmms_eval.tasks import TaskManager
 
-    from vrp_tasks.attach.subset import choose_rows, identities, restrict
+    from vrp_tasks.attach.subset import choose_rows, identities
+    from vrp_tasks.seam.restricted_task import restrict
 
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     task = manager.load_task_or_group(["vrp_by_file"], "simple")["vrp_by_file"]

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vrp_tasks.attach.subset import ChosenDocs, choose_rows, subset_of
+from vrp_tasks.attach.subset import choose_rows, subset_of
 from vrp_tasks.errors import SetupError
+from vrp_tasks.seam.restricted_task import ChosenDocs
 
 
 @given(
