@@ -17,7 +17,7 @@ module is plain data without I/O: `vrp_tasks` writes, `leaderboard` reads.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -190,6 +190,10 @@ class SampleRecord:
         return replace(
             self, signals={**self.signals, **signals}, missing={**self.missing, **missing}
         )
+
+    def without_signals(self, names: Collection[str]) -> SampleRecord:
+        """Return a new record that lacks some signals."""
+        return replace(self, signals={n: v for n, v in self.signals.items() if n not in names})
 
     def with_layers(self, layers: Mapping[str, list[float] | None]) -> SampleRecord:
         """Return a new record with further per-layer vectors."""
