@@ -13,6 +13,7 @@ from PIL import Image
 
 from metrics.record.channels import Channel
 from metrics.record.observation import Absent
+from vrp_tasks.errors import CaptureError
 from vrp_tasks.seam.requests import clone_request
 from vrp_tasks.settings.run_settings import RunSettings
 
@@ -133,6 +134,11 @@ class Access(ABC):
     def answers(self, requests: list[Any]) -> list[str]:
         """The stock adapter's answers, nothing beside them."""
         found = self.stock([clone_request(request) for request in requests])
+        if len(found) != len(requests):
+            raise CaptureError(
+                f"{type(self.lm).__name__} gave {len(found)} answers to {len(requests)} requests; "
+                "they cannot be paired."
+            )
         return [text if isinstance(text, str) else text.text for text in found]
 
     def serving(self) -> AbstractContextManager[Any]:
@@ -152,6 +158,20 @@ class Access(ABC):
     def geometry(self) -> str | None:
         """Why attention maps of this model cannot be read as pictures, or None."""
         return None
+
+    def frozen(self, samples: Sequence[Sequence[str]]) -> str | None:
+        """Why the samples of a whole run are none, or None.
+
+        Where all of them are equal on every question, the model may just be certain, or it ignores
+        the temperature; an adapter does not say which.
+        """
+        drawn = [own for own in samples if own]
+        if not drawn or any(len(set(own)) > 1 for own in drawn):
+            return None
+        return (
+            f"all {len(drawn[0])} samples were equal on all {len(drawn)} questions: the model, or "
+            "its adapter, ignores the temperature"
+        )
 
     def image_processor(self) -> Any:
         """What turns images into pixel values; None where that is out of reach."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from loguru import logger
+
 from metrics.record.channels import CHANNELS, Samples
 from metrics.record.observation import Absent
-from vrp_tasks.access.base import Access, Asked, Seen, model_name
+from vrp_tasks.access.base import Access, Asked, Seen, Stock, model_name
+from vrp_tasks.errors import CaptureError
 from vrp_tasks.run.provenance import last_parts
 from vrp_tasks.seam.requests import clone_request
+from vrp_tasks.settings.run_settings import RunSettings
 
 _NOT_OFFERED = "access to text alone does not offer it"
 _NAMES = ("model_version", "model_name", "pretrained", "model")  # where adapters keep their model
@@ -18,6 +22,10 @@ class TextAccess(Access):
     """The answer, and K sampled answers by K further requests."""
 
     level = "text"
+
+    def __init__(self, lm: Any, settings: RunSettings, stock: Stock) -> None:
+        super().__init__(lm, settings, stock)
+        self._refusal: str | None = None  # once refused, sampling is not tried again
 
     @classmethod
     def complaint(cls, lm: Any) -> str | None:
@@ -40,25 +48,32 @@ class TextAccess(Access):
     def observe(self, asked: Asked) -> list[Seen]:
         """Ask once for the answers, then K times for a sample of each."""
         answers = self.answers(asked.requests)
-        capture = self.settings.capture
         absent = {c.name: Absent(_NOT_OFFERED, "not offered") for c in CHANNELS if c is not Samples}
-        drawn: list[list[str]] = [[] for _ in asked.requests]
-        refusal = None
-        if capture.k:
-            try:
-                for _ in range(capture.k):
-                    for own, text in zip(drawn, self._sampled(asked.requests), strict=True):
-                        own.append(text)
-            except Exception as error:  # noqa: BLE001 - whatever an adapter raises on temperature
-                drawn = [[] for _ in asked.requests]
-                refusal = f"the model refused to sample: {type(error).__name__}: {error}"
-        if refusal is not None:
-            absent[Samples.name] = Absent(refusal, "not offered")
+        drawn = self._samples(asked.requests)
+        if self._refusal is not None:
+            absent[Samples.name] = Absent(self._refusal, "not offered")
         asked.progress(len(answers))
         return [
             Seen(answer, {}, absent, samples)
             for answer, samples in zip(answers, drawn, strict=True)
         ]
+
+    def _samples(self, requests: list[Any]) -> list[list[str]]:
+        """K sampled answers of each request; none once the model has refused to sample."""
+        drawn: list[list[str]] = [[] for _ in requests]
+        for _ in range(0 if self._refusal else self.settings.capture.k):
+            try:
+                texts = self._sampled(requests)
+            except CaptureError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever an adapter raises on temperature
+                words = " ".join(str(error).split())[:200]
+                self._refusal = f"the model refused to sample ({type(error).__name__}: {words})"
+                logger.warning(f"No consistency signals: {self._refusal}.")
+                return [[] for _ in requests]
+            for own, text in zip(drawn, texts, strict=True):
+                own.append(text)
+        return drawn
 
     def _sampled(self, requests: list[Any]) -> list[str]:
         capture = self.settings.capture

@@ -95,6 +95,10 @@ class TransformersAccess(Access):
         """What the known-answer self-test of this checkpoint says."""
         return check_geometry(self.model, self.family, self._processor())
 
+    def frozen(self, samples: Sequence[Sequence[str]]) -> str | None:
+        """Samples are drawn here, at the temperature asked for: equal ones are certainty."""
+        return None
+
     def image_processor(self) -> Any:
         """The stock adapter's."""
         return self._processor().image_processor

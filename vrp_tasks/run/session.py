@@ -24,7 +24,7 @@ from metrics.record.channels import Samples, StateChannel
 from metrics.record.observation import Absent, Observation
 from metrics.record_card import card_of_records, signal_columns
 from metrics.records import IMAGES_FILE, SampleRecord
-from metrics.signals import ANY, BOUNDS, BY_NAME
+from metrics.signals import ANY, BOUNDS, BY_NAME, SIGNALS
 from metrics.validity import check_signal
 from vrp_tasks.access.base import Access, Seen
 from vrp_tasks.attach.judgement import Judgement, judging
@@ -266,6 +266,7 @@ class Session:
             if record.task == task and record.doc_id in docs
         }
         records = _filled_in(sorted(answered.values(), key=lambda r: _natural(r.doc_id)))
+        records = self._without_frozen(task, records)
         self._summarise_labels(task)
         if (gap := unlabelled(records)) is not None:
             logger.warning(f"{task}: {gap}")
@@ -281,6 +282,16 @@ class Session:
         self._invalid |= {f"{task}:{name}": reason for name, reason in invalid.items()}
         self._records += records
         return card_of_records(records, invalid=invalid)
+
+    def _without_frozen(self, task: str, records: list[SampleRecord]) -> list[SampleRecord]:
+        """Records without consistency where the model does not sample at all."""
+        reason = self.access.frozen([record.samples for record in records])
+        if reason is None:
+            return records
+        logger.warning(f"{task}: no consistency signals: {reason}.")
+        names = {signal.name for signal in SIGNALS if Samples in signal.needs}
+        self._not_offered |= {f"{task}:{name}": reason for name in names}
+        return [record.without_signals(names) for record in records]
 
     def _summarise_labels(self, task: str) -> None:
         scorer = scorer_of(self._tasks[task])
@@ -341,7 +352,7 @@ class Session:
         own = {task: self._of_task(task) for task in self._own_images()}
         return {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "model": {**self.model, "geometry_self_test": self.geometry or "passed"},
+            "model": {**self.model, "geometry_self_test": self._geometry_said()},
             "tasks": {
                 name: describe_task(
                     task,
@@ -365,6 +376,11 @@ class Session:
                 "peak_memory_bytes": peak_memory(),
             },
         }
+
+    def _geometry_said(self) -> str:
+        if not self.access.sees_maps:
+            return "not run: this access sees no maps"
+        return self.geometry or "passed"
 
     def close(self) -> None:
         """Release the folder; without an output path it goes away."""
