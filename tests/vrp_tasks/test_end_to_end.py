@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from safetensors import safe_open
 from transformers import GenerationMixin
 
+from metrics.record.channels import PromptState
+from metrics.record.store import ChannelStore
 from metrics.records import IMAGES_FILE, INTERVENTIONS_FILE, SampleRecord
 from metrics.signals import SIGNALS
 from tests.vrp_tasks.planted_probe import planted_probe
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.registration import TASKS_FOLDER
+from vrp_tasks.run.shard_file import ShardFile
 
 CHECKPOINTS = Path(__file__).parents[2] / "vrp_tasks" / "tiny" / "checkpoints"
 MODELS = {
@@ -171,24 +173,28 @@ def test_batches_give_the_same_answers_and_samples(tmp_path):
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
-    from vrp_tasks.adapters import base
+    from vrp_tasks.run import answering
     from vrp_tasks.run.folder import RunFolder
 
     _, (_, _, whole) = run_ours("qwen2_vl", tmp_path / "whole")
-    monkeypatch.setattr(base, "_SLICE", 5)
+    monkeypatch.setattr(answering, "_SLICE", 5)
     add, calls = RunFolder.add, []
 
-    def stop_in_the_third_part(self, payloads, arrays):
-        calls.append(len(payloads))
+    def stop_in_the_third_part(self, make, channels):
+        calls.append(len(make))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        add(self, payloads, arrays)
+        return add(self, make, channels)
+
+    def counted(self, make, channels):
+        calls.append(len(make))
+        return add(self, make, channels)
 
     monkeypatch.setattr(RunFolder, "add", stop_in_the_third_part)
     with pytest.raises(KeyboardInterrupt):
         run_ours("qwen2_vl", tmp_path / "stopped")
     calls.clear()
-    monkeypatch.setattr(RunFolder, "add", lambda *a: (calls.append(len(a[1])), add(*a)))
+    monkeypatch.setattr(RunFolder, "add", counted)
     _, (_, manifest, resumed) = run_ours("qwen2_vl", tmp_path / "stopped")
     assert sum(calls) == manifest["cost"]["n_samples"] == 16 - 10
     for ours, theirs in zip(resumed, whole, strict=True):
@@ -199,20 +205,34 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
 def test_the_response_cache_brings_signals_back(tmp_path):
     cache = tmp_path / "cache"
     _, (_, _, first) = run_ours("qwen2_vl", tmp_path / "a", use_cache=str(cache))
-    _, (_, _, second) = run_ours("qwen2_vl", tmp_path / "b", use_cache=str(cache))
+    evaluate("qwen2_vl", ["vrp_shapes"], TASKS_FOLDER, output=tmp_path / "a", use_cache=str(cache))
+    second = read(max((tmp_path / "a").glob("*/*_vrp")))[2]
     assert [r.samples for r in second] == [r.samples for r in first]
-    assert all(r.shard is None and "response cache" in r.missing["hidden"] for r in second)
+    assert all(r.shard is None for r in second)
+    assert all("response cache" in r.missing["state_prompt"] for r in second)
     assert second[0].signals["logit_entropy"] == first[0].signals["logit_entropy"]
     assert second[0].signals["probe"] is None
 
 
+def test_a_cached_answer_without_an_earlier_run_says_so(tmp_path):
+    cache = tmp_path / "cache"
+    run_ours("qwen2_vl", tmp_path / "a", use_cache=str(cache), limit=8)
+    _, (_, _, moved) = run_ours("qwen2_vl", tmp_path / "elsewhere", use_cache=str(cache), limit=8)
+    assert all("no earlier run folder" in r.missing["capture"] for r in moved)
+    assert all(r.correct is not None for r in moved)
+    assert {name for r in moved for name, v in r.signals.items() if v is not None} == set()
+
+
 def test_without_samples_consistency_is_undefined(tmp_path):
-    _, (_, _, records) = run_ours("llava_hf", tmp_path, limit=8, arguments="k=0")
+    _, (_, manifest, records) = run_ours("llava_hf", tmp_path, limit=8, arguments="k=0")
     names = ("self_consistency", "answer_agreement", "pairwise_agreement", "distinct_answers")
+    for name in names:
+        reason = manifest["not_offered"][f"vrp_shapes:{name}"]
+        assert reason == "no answers were asked for (k=0)"
+        assert f"vrp_shapes:{name}" not in manifest["invalid"]
     for record in records:
         assert record.samples == []
-        assert {record.signals[name] for name in names} == {None}
-        assert {record.missing[name] for name in names} == {"no answers were sampled"}
+        assert not set(names) & set(record.signals)
 
 
 def test_a_probe_on_too_few_errors_says_so(tmp_path):
@@ -223,8 +243,8 @@ def test_a_probe_on_too_few_errors_says_so(tmp_path):
 
 
 def states_of(folder, record):
-    with safe_open(folder / record.shard, "numpy") as file:
-        return file.get_tensor("hidden_last_prompt")[record.row].astype(np.float32)
+    store = ChannelStore(lambda shard: ShardFile(folder / shard))
+    return store.array(PromptState, "by_layer", [record])[0].astype(np.float32)
 
 
 def test_a_given_probe_adds_its_probability_to_each_sample(tmp_path):
@@ -249,12 +269,12 @@ def test_nothing_is_left_without_an_output_path(tmp_path, monkeypatch):
 def test_a_failure_while_generating_stops_the_run_instead_of_giving_empty_answers(
     tmp_path, monkeypatch
 ):
-    from vrp_tasks.adapters import base
+    from vrp_tasks.access import transformers
 
     def fail(*_args, **_kwargs):
         raise CaptureError("broken on purpose")
 
-    monkeypatch.setattr(base, "probed_generate", fail)
+    monkeypatch.setattr(transformers, "probed_generate", fail)
     with pytest.raises(CaptureError, match="broken on purpose"):
         run_ours("llava_hf", tmp_path)  # the stock adapter swallows errors and answers ""
 
@@ -287,6 +307,7 @@ if {hide}:
 from lmms_eval.__main__ import cli_evaluate
 sys.argv = ["lmms-eval"] + {arguments!r}
 cli_evaluate()
+sys.stderr.write(f"plugin: {'vrp_tasks.registration' in sys.modules}")
 """
 
 
@@ -306,8 +327,7 @@ def test_a_task_that_is_not_ours_gives_byte_identical_samples(tmp_path, plain_ta
         )
         files = list(out.rglob("*_samples_*.jsonl"))
         assert files, done.stderr[-2000:]
-        backend = json.loads(next(out.rglob("*_results.json")).read_text())["config"]
-        assert ("vrp_tasks" in backend["model_backend"]) is not hide
+        assert done.stderr.endswith(f"plugin: {not hide}")
         samples[hide] = files[0].read_bytes()
         assert not list(out.rglob("manifest.json"))
     assert samples[True] == samples[False]

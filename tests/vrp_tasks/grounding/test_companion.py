@@ -14,6 +14,7 @@ from metrics.records import (
     OCCLUSION,
     REGION_MAP,
 )
+from tests.vrp_tasks.run_folders import record as made_up
 from tests.vrp_tasks.test_end_to_end import MODELS, evaluate, read
 from vrp_tasks.grounding.companion import Grounding
 from vrp_tasks.registration import TASKS_FOLDER
@@ -122,15 +123,12 @@ def test_samples_whose_maps_were_lost_by_a_stop_say_so():
     task = SimpleNamespace(
         config=SimpleNamespace(metadata={"vrp": vrp}),
         lmms_eval_specific_kwargs=None,
-        process_results=lambda doc, answer: {"accuracy": {"group": doc, "correct": 1}},
     )
     session = SimpleNamespace(tasks={"t": task}, folder=Folder(), sweeps={})
-    adapter = SimpleNamespace(
-        stock_image_processor=lambda: None, task_dict={"t": {"test": ["image"]}}
-    )
+    access = SimpleNamespace(image_processor=lambda: None, sees_maps=True)
     request = SimpleNamespace(args=("?", {}, None, 0, "t", "test"), doc_id=0)
-    payload = {"task": "t", "split": "test", "doc_id": "0", "answer": "yes"}
-    Grounding(adapter, session, "t", vrp["grounding"]).after_task([request], [payload])
+    lost = made_up(0, None, None, group="image")
+    Grounding(access, session, "t", vrp["grounding"], None).after_task([request], [lost])
     assert [row["map"] for row in session.folder.written] == list(GROUNDING_MAPS)
     assert all("was stopped between" in row["reason"] for row in session.folder.written)
     assert {row["group"] for row in session.folder.written} == {"image"}

@@ -9,15 +9,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from vrp_tasks.adapters.llava_hf import ProbedLlavaHf
-from vrp_tasks.adapters.qwen2_vl import ProbedQwen2VL
+from lmms_eval.models.chat.llava_hf import LlavaHf
+from lmms_eval.models.simple.qwen2_vl import Qwen2_VL
 
 from leaderboard.read import read_run
 from leaderboard.robustness import summarise
 from leaderboard.sweep_columns import CurveKey
+from metrics.record.channels import ImageMaps
 from metrics.records import INTERVENTIONS_FILE
 from tests.vrp_tasks.interventions import planted
-from vrp_tasks.adapters.paligemma import ProbedPaliGemma
+from vrp_tasks.adapters.paligemma import PaliGemma
 from vrp_tasks.interventions.ablation import ablated_units, bypassed
 from vrp_tasks.interventions.blocking import blocked_attention
 from vrp_tasks.interventions.companion import Robustness
@@ -28,9 +29,9 @@ from vrp_tasks.registration import TASKS_FOLDER
 
 CHECKPOINTS = Path(__file__).parents[3] / "vrp_tasks" / "tiny" / "checkpoints"
 ADAPTERS = {
-    "vrp-tiny-llava": ProbedLlavaHf,
-    "vrp-tiny-paligemma": ProbedPaliGemma,
-    "vrp-tiny-qwen2-vl": ProbedQwen2VL,
+    "vrp-tiny-llava": LlavaHf,
+    "vrp-tiny-paligemma": PaliGemma,
+    "vrp-tiny-qwen2-vl": Qwen2_VL,
 }
 TASK = """
 include: {template}
@@ -48,15 +49,12 @@ def offline(monkeypatch):
 
 
 def adapter(checkpoint="vrp-tiny-llava", **options):
-    """Without stored states, on which a run would fit probes."""
-    folder, quick = str(CHECKPOINTS / checkpoint), {"k": 0, "hidden_dtype": "none"}
-    return ADAPTERS[checkpoint](
-        pretrained=folder, device="cpu", device_map="cpu", **quick, **options
-    )
+    folder = str(CHECKPOINTS / checkpoint)
+    return ADAPTERS[checkpoint](pretrained=folder, device="cpu", device_map="cpu", **options)
 
 
 def sweep(lm, settings, folder, *, limit, docs=ALL_KINDS, tokens=8, batch_size=1):
-    """Run the task with these settings; the run folder."""
+    """Run the task with these settings, without stored states to fit probes on; the run folder."""
     import lmms_eval.evaluator as evaluator
     from lmms_eval.tasks import TaskManager
 
@@ -70,7 +68,8 @@ def sweep(lm, settings, folder, *, limit, docs=ALL_KINDS, tokens=8, batch_size=1
     (tasks / "vrp_swept.yaml").write_text(text)
     (tasks / "split.json").write_bytes((shapes / "split.json").read_bytes())
     evaluator.simple_evaluate(
-        model=lm, tasks=["vrp_swept"], limit=limit, batch_size=batch_size, bootstrap_iters=0,
+        model=lm, model_args="k=0,hidden_dtype=none", tasks=["vrp_swept"],
+        limit=limit, batch_size=batch_size, bootstrap_iters=0,
         task_manager=TaskManager(include_path=str(tasks), include_defaults=False),
         cli_args=Namespace(output_path=str(folder / "out"), process_with_media=False),
     )  # fmt: skip
@@ -133,8 +132,9 @@ def test_rows_are_what_one_hooked_generation_per_dose_gives(
     stock = Robustness._sweep
 
     def keeping(self, pairs, ranking):
-        kept.update(pairs=pairs, ranking=ranking, maps=self.session.folder.maps_of(
-            [sample for _, sample in pairs]))  # fmt: skip
+        samples = [sample for _, sample in pairs]
+        maps = self.session.folder.store.array(ImageMaps, "by_layer", samples)
+        kept.update(pairs=pairs, ranking=ranking, maps=maps)
         result = stock(self, pairs, ranking)
         kept["naive"] = naive_answers(self, kept)
         return result
@@ -164,7 +164,7 @@ def naive_answers(companion, kept):
     attended = kept["maps"][index].mean(axis=0)
     for variant in (v for group in companion.groups for v in group.variants):
         handler = naive_handler(companion, variant, sample, kept["ranking"], attended)
-        (text,) = companion.adapter.serve([request], handler)
+        (text,) = companion.access.serve(companion.asked([request]), handler)
         answers[sample.doc_id, variant] = text.strip()
     return answers
 
