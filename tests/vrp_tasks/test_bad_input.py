@@ -34,7 +34,17 @@ def cli(tmp_path, *, model="qwen2_vl", arguments=None, output=None):
             {"arguments": f"pretrained={CHECKPOINTS / 'vrp-tiny-llava'}"},
             "is a 'llava' checkpoint, --model qwen2_vl takes 'qwen2_vl'. Use --model llava_hf.",
         ),
-        ({"model": "instructblip"}, "--model instructblip cannot be probed"),
+        (
+            {"model": "instructblip", "arguments": "pretrained=x,access=transformers"},
+            "access=transformers cannot be had through --model instructblip",
+        ),
+        (
+            {"model": "instructblip", "arguments": "pretrained=x,k=1"},
+            "k must be at least 2 .*got 1",
+        ),
+        ({"model": "nosuch"}, "--model nosuch cannot be loaded"),
+        ({"arguments": "pretrained=x,access=white"}, "auto, transformers, text, got 'white'"),
+        ({"arguments": "pretrained=x,subsett=5"}, "unknown model argument 'subsett'"),
         ({"arguments": "pretrained=x,k=1"}, "k must be at least 2 .*got 1"),
         ({"arguments": "pretrained=x,k=many"}, "model argument k must be a number, got 'many'"),
         ({"arguments": "pretrained=x,hidden_dtype=int8"}, "float16, float32 or none, got 'int8'"),

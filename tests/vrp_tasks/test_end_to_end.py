@@ -307,7 +307,7 @@ if {hide}:
 from lmms_eval.__main__ import cli_evaluate
 sys.argv = ["lmms-eval"] + {arguments!r}
 cli_evaluate()
-sys.stderr.write(f"plugin: {'vrp_tasks.registration' in sys.modules}")
+sys.stderr.write(f"plugin: {{'vrp_tasks.registration' in sys.modules}}")
 """
 
 
