@@ -7,11 +7,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, PretrainedConfig
+from loguru import logger
+from transformers import AutoConfig, GenerationConfig, PretrainedConfig
 
 from vrp_tasks.attach.plan import check_unlimited
 from vrp_tasks.attach.settings import given_keys
 from vrp_tasks.capture import CaptureSettings
+from vrp_tasks.capture.generation_settings import check_generation_config
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import FAMILIES, Family, family_of
 from vrp_tasks.probe_file import LoadedProbe, load_probe
@@ -149,6 +151,11 @@ def check_checkpoint(pretrained: str, model_type: str, *, model: str) -> Pretrai
             f"takes {model_type!r}. {_suggestion(config.model_type)}"
         )
     check_decoder(config)
+    try:
+        generation = GenerationConfig.from_pretrained(pretrained)
+    except (OSError, ValueError):  # none there, or one that loading the model complains of
+        return config
+    check_generation_config(generation)
     return config
 
 
@@ -190,6 +197,11 @@ def check_tasks(lm: Any, tasks: dict[str, Any]) -> None:
             f"Models that can: {', '.join(sorted(ADAPTERS))}."
         )
     check_decoder(lm.model.config)
+    for unused in check_generation_config(lm.model.generation_config):
+        logger.warning(
+            f"{unused} of the checkpoint's generation config is not used for probed answers: it "
+            "makes decoding faster and leaves answers as they are."
+        )
     for name, task in tasks.items():
         if first_visuals(task) is None:
             raise SetupError(
