@@ -23,8 +23,10 @@ from tqdm import tqdm
 from vrp_tasks.adapters.serving import GenerateHandler, serve
 from vrp_tasks.adapters.stock import silent, with_device
 from vrp_tasks.capture import Captured, probed_generate
+from vrp_tasks.capture.answers import AnswerRule
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.capture.generate import STANDARD
+from vrp_tasks.capture.generation_settings import processors_of
 from vrp_tasks.capture.geometry import check_geometry
 from vrp_tasks.capture.observer import Subjects
 from vrp_tasks.companions import Companion, companions_for
@@ -68,7 +70,10 @@ class ProbedAdapter(lmms):
 
     def vrp_settings(self) -> dict[str, Any]:
         """Capture settings, for the manifest."""
-        sampling = {"top_k": None, "repetition_penalty": None}  # never applied to the samples
+        sampling = {  # nothing else narrows the samples, and processors change the answer too
+            "top_k": None,
+            "processors": processors_of(self.model.generation_config),
+        }
         loaded = self._loaded_probe
         return {
             **asdict(self._capture),
@@ -171,6 +176,7 @@ class ProbedAdapter(lmms):
         task, split = requests[0].args[4], requests[0].args[5]
         questions = {str(request.doc_id): request.args[0] for request in requests}
         targets = {str(request.doc_id): self._targets(request) for request in requests}
+        rule = self.answer_rule(requests[0])
         caught: dict[str, Captured] = {}
         observers = [*STANDARD, *(make for own in companions for make in own.observers())]
 
@@ -186,6 +192,7 @@ class ProbedAdapter(lmms):
                     targets=[targets[doc] for doc in docs],
                     tokenizer=self.tokenizer,
                 ),
+                rule=rule,
                 observers=observers,
                 **options,
             )
@@ -210,6 +217,7 @@ class ProbedAdapter(lmms):
     ) -> list[dict[str, Any]]:
         """Write captures to the run folder; their payloads are what goes through lmms-eval."""
         payloads, arrays = [], []
+        rule = self.answer_rule(requests[0])
         images = session.keep_images(requests[0].task_name, [self._doc(r) for r in requests])
         for request, (text, item), image in zip(requests, captured, images, strict=True):
             own, missing = capture_arrays(item, hidden_dtype=self._hidden_dtype)
@@ -221,7 +229,7 @@ class ProbedAdapter(lmms):
                 "run": session.folder.path.name,
                 "prompt": request.args[0],
                 "answer": text,
-                "samples": self.texts(item.sampled_tokens),
+                "samples": rule.texts(item.sampled_tokens),
                 "image": image,
                 **capture_payload(item),
             }
@@ -230,15 +238,30 @@ class ProbedAdapter(lmms):
                 payload["signals"]["loaded_probe"] = self._loaded_probe.probability(item.hidden)
             payloads.append(payload)
             arrays.append(own)
+        shown = rule.texts([item.tokens for _, item in captured])
+        differ = sum(a != b.strip() for a, (b, _) in zip(shown, captured, strict=True))
+        if differ:
+            logger.warning(
+                f"{requests[0].task_name}: lmms-eval's adapter made {differ} of {len(captured)} "
+                "answers of other tokens than their signals; its rule for ending them has changed."
+            )
         session.folder.add(payloads, arrays)
         session.n_generated += len(payloads)
         return payloads
 
-    def texts(self, tokens: list[list[int]]) -> list[str]:
-        """Decoded answers."""
-        if not tokens:  # of nothing, `batch_decode` makes one empty text
-            return []
-        return [t.strip() for t in self.tokenizer.batch_decode(tokens, skip_special_tokens=True)]
+    def answer_rule(self, request: Any) -> AnswerRule:
+        """What the stock adapter makes an answer by; the same for all requests of a task."""
+        settings = next(part for part in request.args if isinstance(part, dict))
+        return AnswerRule.until(self.decoded, self.stops(settings))
+
+    def stops(self, settings: dict[str, Any]) -> str | list[str]:
+        """Texts that the stock adapter cuts answers at, given a request's generation settings."""
+        raise NotImplementedError
+
+    def decoded(self, tokens: list[list[int]]) -> list[str]:
+        """Texts of generated tokens, as the stock adapter decodes them."""
+        texts: list[str] = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        return texts
 
     @contextmanager
     def _probing(self) -> Iterator[None]:

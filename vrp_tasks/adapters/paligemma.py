@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from tqdm import tqdm
 from transformers import AutoProcessor, PaliGemmaForConditionalGeneration
 
 from vrp_tasks.adapters.base import ProbedAdapter
+from vrp_tasks.capture.answers import AnswerRule
 
 
 class PaliGemma(lmms):
@@ -118,7 +120,6 @@ class PaliGemma(lmms):
         inputs = self.processor(text=texts, images=images, return_tensors="pt", padding=True)
         inputs.pop("labels", None)
         inputs = inputs.to(self.device, self.model.dtype)
-        until = settings.get("until") or []
         temperature = settings.get("temperature") or 0
         output = self.model.generate(
             **inputs,
@@ -129,13 +130,17 @@ class PaliGemma(lmms):
             max_new_tokens=settings.get("max_new_tokens", self.max_new_tokens),
         )
         generated = output[:, inputs["input_ids"].shape[1] :]
-        answers = self.tokenizer.batch_decode(generated, skip_special_tokens=True)
-        for stop in [until] if isinstance(until, str) else until:
-            answers = [answer.split(stop)[0] if stop else answer for answer in answers]
-        return [answer.strip() for answer in answers]
+        rule = AnswerRule.until(
+            partial(self.tokenizer.batch_decode, skip_special_tokens=True), settings.get("until")
+        )
+        return rule.texts(list(generated))
 
 
 class ProbedPaliGemma(ProbedAdapter, PaliGemma):
     """PaliGemma checkpoints."""
 
     family_type = "paligemma"
+
+    def stops(self, settings: dict[str, Any]) -> str | list[str]:
+        """The task's ``until``."""
+        return settings.get("until") or []

@@ -13,6 +13,7 @@ from PIL import Image
 
 from metrics.answers import normalize_answer
 from metrics.records import GROUNDING_FILE, INTERVENTIONS_FILE, OCCLUSION
+from vrp_tasks.capture.generation_settings import served_options
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.capture.result import Captured
 from vrp_tasks.companions import Companion
@@ -141,14 +142,17 @@ class Grounding(Companion):
         ) -> torch.Tensor:
             rest = {name: value for name, value in inputs.items() if name != "input_ids"}
             ids = inputs["input_ids"]
-            sequences: torch.Tensor = self.adapter.model.generate(ids, **rest, **options)
-            special = {self.adapter.tokenizer.pad_token_id, *_ends(self.adapter.model, options)}
+            model = self.adapter.model
+            options = served_options(model, options)
+            sequences: torch.Tensor = model.generate(ids, **rest, **options)
+            ends = _ends(model, options)
             for doc, row in zip(docs, sequences[:, ids.shape[1] :].tolist(), strict=True):
-                stop = next((i for i, token in enumerate(row) if token in special), len(row))
-                self.tokens[doc] = row[:stop]
+                stop = next((i for i, token in enumerate(row) if token in ends), len(row))
+                self.tokens[doc] = row[: rule.length(row[:stop])]
             return sequences
 
         if absent:
+            rule = self.adapter.answer_rule(absent[0])
             self.adapter.serve(absent, handler)
 
     def _intervention_row(

@@ -76,7 +76,9 @@ class SweepRows:
         doc_id = str(request.doc_id)
         sample, clean = self._samples[doc_id], self._clean[doc_id]
         found = self._found.get(doc_id, [])
-        texts = self._texts([clean.tokens, *(answer.tokens for _, answer in found)])
+        rule = self._adapter.answer_rule(request)
+        texts = rule.texts([clean.tokens, *(answer.tokens for _, answer in found)])
+        length = rule.length(clean.tokens)  # log-probabilities are of the answer, not of its rest
         self.n_mismatched += texts[0] != stock_text.strip()
         doc = self._adapter.task_dict[self._task][sample.split][int(doc_id)]
         correct = {t: self._session.correct_of(self._task, doc, t) for t in set(texts)}
@@ -92,19 +94,11 @@ class SweepRows:
                 "correct": correct[text],
                 "clean_correct": correct[texts[0]],
                 "agrees": int(normalize_answer(text) == before),
-                "logprob": _mean(answer.clean_logprobs),
-                "clean_logprob": _mean(clean.clean_logprobs),
+                "logprob": _mean(answer.clean_logprobs[:length]),
+                "clean_logprob": _mean(clean.clean_logprobs[:length]),
             }
             for (variant, answer), text in zip(found, texts[1:], strict=True)
         ]
-
-    def _texts(self, tokens: list[list[int]]) -> list[str]:
-        """Answers cut where the task's settings have the stock adapters cut them."""
-        until = (self._session.tasks[self._task].config.generation_kwargs or {}).get("until") or []
-        texts = self._adapter.texts(tokens)
-        for stop in [until] if isinstance(until, str) else until:
-            texts = [text.split(stop)[0] if stop else text for text in texts]
-        return [text.strip() for text in texts]
 
 
 def _mean(values: list[float]) -> float | None:
