@@ -15,6 +15,7 @@ from metrics.attention import (
     cluster_count,
     connected_component_count,
     entropy_by_layer,
+    entropy_evolution,
     spatial_entropy,
 )
 from metrics.errors import UndefinedMetricError
@@ -22,7 +23,6 @@ from metrics.generation import mean_entropy, mean_logprob, min_logprob, top2_mar
 from vrp_tasks.capture import Captured
 
 _NO_ANSWER = "the answer is empty"
-_ONE_LAYER = "the decoder has one layer, and this compares two"
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
 _LENS_LAYERS = ("answer_margin", "truth_margin", "margin_from_attention", "margin_from_mlp")
 
@@ -89,9 +89,8 @@ def _attention(payload: _Payload, captured: Captured) -> None:
     note("spatial_entropy_normalized", lambda: -spatial_entropy(mean_map, normalize=True))
     note("cluster_count", lambda: -cluster_count(mean_map))
     note("component_count", lambda: -connected_component_count(mean_map))
-    two = no_map or (_ONE_LAYER if len(entropies) < 2 else None)
-    payload.note("entropy_evolution", lambda: entropies[0] - entropies[-1], reason=two)
-    payload.note("final_diffusion", lambda: entropies[-2] - entropies[-1], reason=two)
+    note("entropy_evolution", lambda: -entropy_evolution(entropies).total)
+    note("final_diffusion", lambda: -entropy_evolution(entropies).final_diffusion)
     note("spatial_entropy_without_sinks", lambda: -spatial_entropy(_without_sinks(maps, sinks)))
     top = captured.extra.get("top_heads_map")
     why = captured.missing.get("lens") or captured.missing.get("top_heads") or no_map
