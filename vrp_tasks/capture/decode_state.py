@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +14,11 @@ from transformers import (
     StoppingCriteriaList,
 )
 
+from vrp_tasks.capture.answers import AnswerEnd, AnswerRule
 from vrp_tasks.capture.cache import spread_cache
+from vrp_tasks.capture.processors import RowProcessors
 from vrp_tasks.capture.sampling import SampleStreams, draw, warpers
 from vrp_tasks.capture.settings import CaptureSettings
-from vrp_tasks.errors import SetupError
 
 # prepared inputs with one row per prompt (position ids too, on their second to last axis)
 _PER_ROW = ("attention_mask", "token_type_ids", "mm_token_type_ids")
@@ -43,13 +45,17 @@ class DecodeState:
         model_kwargs: dict,
         config: GenerationConfig,
         settings: CaptureSettings,
+        processors: LogitsProcessorList,
+        rule: AnswerRule | None,
     ) -> None:
-        if model_kwargs.get("past_key_values") is None:
-            raise SetupError("reliability signals need the KV cache: remove use_cache=False.")
         self.model, self.kwargs, self.settings = model, model_kwargs, settings
         self.rows = settings.k + 1
         self.batch, self.prompt_length = input_ids.shape
         self.ids = input_ids.repeat_interleave(self.rows, dim=0)
+        prompts = torch.arange(self.batch, device=input_ids.device).repeat_interleave(self.rows)
+        self.process = RowProcessors(processors, prompts, self.batch)
+        self.rule = rule
+        self.ends = [AnswerEnd(rule) for _ in range(self.batch)]
         eos, pad = config._eos_token_tensor, config._pad_token_tensor
         self.eos = torch.empty(0, dtype=torch.long) if eos is None else eos.flatten()
         self.eos = self.eos.to(input_ids.device)
@@ -69,9 +75,7 @@ class DecodeState:
         self.kwargs = per_row(self.kwargs, lambda v, axis: v.repeat_interleave(self.rows, dim=axis))
         spread_cache(self.kwargs["past_key_values"], rows=self.rows, room=self.room)
 
-    def choose(
-        self, outputs: Any, processor: LogitsProcessorList, criteria: StoppingCriteriaList
-    ) -> bool:
+    def choose(self, outputs: Any, criteria: StoppingCriteriaList) -> bool:
         """Append the next token of every row; False when nothing is left to be fed."""
         if not bool(self.alive.any()):
             self.newest = torch.zeros_like(self.alive)
@@ -79,15 +83,15 @@ class DecodeState:
         logits = outputs.logits[:, -1].float()
         if len(logits) == self.batch != len(self.ids):  # the prefill has one row per prompt
             logits = logits.repeat_interleave(self.rows, dim=0)
-        raw = logits[:: self.rows]
-        greedy = processor(self.ids[:: self.rows], raw.clone()).argmax(dim=-1)
-        self._note(raw, greedy)
+        processed = self.process(self.ids, logits)
+        greedy = processed[:: self.rows].argmax(dim=-1)
+        self._note(logits[:: self.rows], greedy)
         tokens = torch.full_like(self.ids[:, 0], self.pad)
         tokens[:: self.rows] = greedy
         if self.settings.k:
             sampled = torch.ones_like(self.alive)
             sampled[:: self.rows] = False
-            warped = self.warp(self.ids[sampled], logits[sampled])
+            warped = self.warp(self.ids[sampled], processed[sampled])
             tokens[sampled] = draw(warped, self.streams.next())
         tokens = torch.where(self.alive, tokens, self.pad)
         if bool(self.alive[:: self.rows].any()):
@@ -96,9 +100,15 @@ class DecodeState:
         self.lengths += self.newest
         self.ids = torch.cat([self.ids, tokens[:, None]], dim=1)
         self.alive = self.alive & ~criteria(self.ids, None)
-        # an answer cut by the length limit has its last token still to be fed for its states
-        cut = self.newest_is_answer() & ~self.alive[:: self.rows]
-        return bool(self.alive.any()) or bool(cut.any())
+        self._follow(greedy)
+        # an answer that ends at the length limit has its last token still to be fed for its states
+        return bool(self.alive.any()) or self.feeds_answer()
+
+    def _follow(self, greedy: torch.Tensor) -> None:
+        own = self.newest[:: self.rows].tolist()
+        for end, is_token, token in zip(self.ends, own, greedy.tolist(), strict=True):
+            if is_token and not end.closed:
+                end.add(token)
 
     def _note(self, raw: torch.Tensor, chosen: torch.Tensor) -> None:
         logprobs = raw.log_softmax(dim=-1)
@@ -116,15 +126,26 @@ class DecodeState:
         )
         return self.model(**prepared, return_dict=True)
 
-    def newest_is_answer(self) -> torch.Tensor:
-        """Bool (B,): the greedy row's newest token is part of its answer, not its end."""
-        return self.newest[:: self.rows]
+    def feeds_answer(self) -> bool:
+        """Whether the token that some greedy row is about to be fed may be part of its answer."""
+        own = zip(self.newest[:: self.rows].tolist(), self.lengths[:: self.rows].tolist(),
+                  self.answers_end()[1], strict=True)  # fmt: skip
+        return any(is_token and count <= most for is_token, count, most in own)
+
+    def answers_end(self) -> tuple[list[int], list[int]]:
+        """Least and most tokens that the greedy answers can have when all is over."""
+        over = (~self.alive[:: self.rows]).tolist()
+        known = [done or end.closed for done, end in zip(over, self.ends, strict=True)]
+        least = [e.length if k else e.settled for e, k in zip(self.ends, known, strict=True)]
+        most = [e.length if k else sys.maxsize for e, k in zip(self.ends, known, strict=True)]
+        return least, most
 
     def greedy_sequences(self) -> torch.Tensor:
         """Prompts and greedy answers, padded, as `generate` returns them."""
         return self.ids[:: self.rows, : self.sequence_length]
 
     def answer_tokens(self, row: int) -> list[int]:
-        """Generated tokens of a row, its end-of-sequence token and padding excluded."""
+        """Tokens of a row's answer, without what ends it."""
         start = self.prompt_length
-        return self.ids[row, start : start + int(self.lengths[row])].tolist()
+        tokens = self.ids[row, start : start + int(self.lengths[row])].tolist()
+        return tokens if self.rule is None else tokens[: self.rule.length(tokens)]

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
+from vrp_tasks.capture.generation_settings import served_options
+
 
 class _Forcing(LogitsProcessor):
     """Lets `generate` choose given tokens; its raw logits are untouched."""
@@ -47,6 +49,7 @@ def generate_and_score(
         Mean log-probability of each reference's tokens under the raw distributions; None if it is
         empty. A reference that the answer starts with is scored from the answer's own logits.
     """
+    options = served_options(model, options)
     length = inputs["input_ids"].shape[1]
     sequences, logits = _generate(model, inputs, options)
     new = sequences[:, length:].cpu()

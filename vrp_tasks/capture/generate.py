@@ -19,10 +19,12 @@ from transformers import (
     StoppingCriteriaList,
 )
 
+from vrp_tasks.capture.answers import AnswerRule
 from vrp_tasks.capture.attention import listening
 from vrp_tasks.capture.blank import blank_states
 from vrp_tasks.capture.collect import collect
 from vrp_tasks.capture.decode_state import DecodeState
+from vrp_tasks.capture.generation_settings import served_options
 from vrp_tasks.capture.lens import LogitLens
 from vrp_tasks.capture.observer import (
     CaptureContext,
@@ -48,6 +50,7 @@ def probed_generate(
     identities: list[str],
     settings: CaptureSettings,
     subjects: Subjects | None = None,
+    rule: AnswerRule | None = None,
     observers: Sequence[ObserverFactory] = STANDARD,
     **generate_options: object,
 ) -> tuple[torch.Tensor, list[Captured]]:
@@ -67,6 +70,8 @@ def probed_generate(
         Sampling settings.
     subjects : Subjects, optional
         Questions, true answers and tokenizer, for the observers that need them.
+    rule : AnswerRule, optional
+        What the answer and the samples are cut by; without one every generated token counts.
     observers : sequence of callable
         What is measured beside attention rows and states.
     **generate_options
@@ -81,16 +86,16 @@ def probed_generate(
     Raises
     ------
     SetupError
-        For beam search, sampling as the scored answer, several images in one prompt or right
-        padding.
+        For right padding, and settings of `generate` that `served_options` refuses.
     CaptureError
         If a hook did not fire or attention rows are no distributions.
     """
-    _check(inputs, generate_options)
+    generate_options = served_options(model, generate_options)
+    _check(inputs)
     caught: list[Captured] = []
     capture = _Capture(
         family, inputs, identities, settings, subjects or Subjects.unknown(len(identities)),
-        observers, caught,
+        rule, observers, caught,
     )  # fmt: skip
     decode = functools.partial(_decode, capture=capture)
     sequences = model.generate(**inputs, **generate_options, custom_generate=decode)
@@ -112,21 +117,12 @@ class _Capture:
     identities: list[str]
     settings: CaptureSettings
     subjects: Subjects
+    rule: AnswerRule | None
     observers: Sequence[ObserverFactory]
     out: list[Captured]
 
 
-def _check(inputs: dict[str, torch.Tensor], options: dict) -> None:
-    if options.get("num_beams") not in (None, 1):
-        raise SetupError(
-            "reliability signals need greedy decoding, the task asks for "
-            f"num_beams={options['num_beams']}. Set num_beams: 1 in its generation_kwargs."
-        )
-    if options.get("do_sample"):
-        raise SetupError(
-            "reliability signals need a greedy scored answer, the task asks for do_sample. "
-            "Set temperature: 0 in its generation_kwargs."
-        )
+def _check(inputs: dict[str, torch.Tensor]) -> None:
     mask = inputs.get("attention_mask")
     if mask is not None and not bool(mask[:, -1].all()):
         raise SetupError(
@@ -161,19 +157,20 @@ def _decode(
             outputs = model(**prepared, return_dict=True)
         recorder.take_prompt()
         observers.after_prefill(outputs)
-        state = DecodeState(model, input_ids, model_kwargs, generation_config, settings)
+        state = DecodeState(
+            model, input_ids, model_kwargs, generation_config, settings, logits_processor,
+            capture.rule,
+        )  # fmt: skip
         state.spread(capture.identities)
         recorder.stride = state.rows
-        unfinished = state.choose(outputs, logits_processor, stopping_criteria)
+        unfinished = state.choose(outputs, stopping_criteria)
         while unfinished:
-            fed = state.newest_is_answer()
-            recorder.active = bool(fed.any())
+            recorder.active = state.feeds_answer()
             outputs = state.forward(outputs)
-            unfinished = state.choose(outputs, logits_processor, stopping_criteria)
+            unfinished = state.choose(outputs, stopping_criteria)
             if recorder.active:
-                predicts = state.newest_is_answer()
-                recorder.take_step(is_answer=fed, predicts_answer=predicts)
-                observers.after_step(is_answer=fed, predicts_answer=predicts)
+                recorder.take_step()
+                recorder.fold(*state.answers_end())
     items = collect(model, family, capture.inputs, input_ids, recorder, state)
     for index, item in enumerate(items):
         observers.collect(index, item, state)

@@ -16,6 +16,7 @@ from torch import nn
 from vrp_tasks.capture.decode_state import DecodeState
 from vrp_tasks.capture.observer import CaptureContext, Observer
 from vrp_tasks.capture.result import Captured
+from vrp_tasks.capture.weights import UNREADABLE, plain_weight
 
 
 class LogitLens(Observer):
@@ -30,6 +31,8 @@ class LogitLens(Observer):
       embedding's own part they sum to the last ``answer_margin``.
     - ``top_heads_map``, (S,): the last prompt token's attention to the image, mean over the heads
       that add most to the logit of t; sums to 1.
+
+    The last two read rows of the unembedding; where it is quantised they are missing.
     """
 
     def __init__(self, context: CaptureContext) -> None:
@@ -89,7 +92,10 @@ class LogitLens(Observer):
             item.extra["truth_margin"] = _margin(logits, true_tokens)[0].cpu().numpy()
         else:
             item.missing["truth"] = "no reference answer"
-        weight = self.context.model.get_output_embeddings().weight
+        weight = plain_weight(self.context.model.get_output_embeddings())
+        if weight is None:
+            item.missing["attribution"] = item.missing["top_heads"] = UNREADABLE
+            return
         self._attribute(item, index, states[-1], (weight[token] - weight[rival]).float())
         self._choose_heads(item, index, states[-1], weight[token].float())
 
@@ -98,7 +104,8 @@ class LogitLens(Observer):
         model = self.context.model
         norm, head = self.context.family.decoder(model).norm, model.get_output_embeddings()
         normed = norm(states.to(norm.weight.device, norm.weight.dtype))
-        return head(normed.to(head.weight.device)).float()
+        logits: torch.Tensor = head(normed.to(next(head.parameters(), normed).device)).float()
+        return logits
 
     def _reading_direction(self, last: torch.Tensor, token_row: torch.Tensor) -> torch.Tensor:
         """Residual-stream direction that reads ``token_row`` through the frozen final norm."""
@@ -122,10 +129,9 @@ class LogitLens(Observer):
         direction = self._reading_direction(last, token_row)
         added = []
         for layer, values in zip(self.layers, _all(self.heads), strict=True):
-            projection = layer.self_attn.o_proj.weight
-            reading = projection.float().T @ direction.to(projection.device)
-            parts = values[index].float() * reading
-            added.append(parts.reshape(-1, layer.self_attn.head_dim).sum(dim=-1).to(last.device))
+            attention = layer.self_attn
+            parts = _per_head(attention.o_proj, values[index], attention.head_dim, direction)
+            added.append(parts.to(last.device))
         contribution = torch.stack(added)
         rows = torch.stack(
             [row[index].to(last.device) for row in self.context.recorder.prompt_heads]
@@ -137,6 +143,22 @@ class LogitLens(Observer):
         chosen = on_image.flatten(0, 1)[best].mean(dim=0)
         if chosen.numel() and bool(chosen.sum() > 0):
             item.extra["top_heads_map"] = (chosen / chosen.sum()).cpu().numpy()
+
+
+def _per_head(
+    projection: nn.Module, values: torch.Tensor, width: int, direction: torch.Tensor
+) -> torch.Tensor:
+    """What each head adds along ``direction`` through the output projection, (n_heads,)."""
+    weight = plain_weight(projection)
+    if weight is not None:
+        reading = weight.float().T @ direction.to(weight.device)
+        return (values.float() * reading).reshape(-1, width).sum(dim=-1)
+    # a quantised one is asked for one head at a time, less what it gives without any
+    n_heads = len(values) // width
+    alone = torch.eye(n_heads, dtype=values.dtype, device=values.device)
+    alone = alone.repeat_interleave(width, dim=1) * values
+    outputs = projection(torch.cat([alone, torch.zeros_like(alone[:1])])).float()
+    return (outputs[:-1] - outputs[-1:]) @ direction.to(outputs.device)
 
 
 def first_tokens(tokenizer: Any, answers: Any) -> list[int]:

@@ -123,9 +123,6 @@ class Observer:
     def after_prefill(self, outputs: Any) -> None:
         """The prompt has been read; ``outputs.logits`` predict the first answer token."""
 
-    def after_step(self, *, is_answer: torch.Tensor, predicts_answer: torch.Tensor) -> None:
-        """A token has been fed (see `Recorder.take_step`)."""
-
     def collect(self, index: int, item: Captured, state: DecodeState) -> None:
         """Add prompt ``index``'s result to ``item.extra`` or a reason to ``item.missing``."""
 
@@ -157,11 +154,6 @@ class ObserverGroup(Observer):
         """Tell all."""
         for observer in self._observers:
             observer.after_prefill(outputs)
-
-    def after_step(self, *, is_answer: torch.Tensor, predicts_answer: torch.Tensor) -> None:
-        """Tell all."""
-        for observer in self._observers:
-            observer.after_step(is_answer=is_answer, predicts_answer=predicts_answer)
 
     def collect(self, index: int, item: Captured, state: DecodeState) -> None:
         """Results of all."""

@@ -2,12 +2,14 @@
 
 A batch of B prompts is decoded as B × ``rows_per_prompt`` rows, the greedy row first in each group.
 Only greedy rows are recorded. What is held: per layer one (B, T) attention row, its running sum,
-and a few (B, d_model) states — nothing of size T × T or layers × T × d_model.
+and a few (B, d_model) states — nothing of size T × T or layers × T × d_model. A step waits with its
+own only as long as a stop string may yet cut it off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -44,6 +46,8 @@ class Recorder:
         self._rows: list[torch.Tensor | None] = [None] * n_layers
         self._sums: list[torch.Tensor | None] = [None] * n_layers
         self._states: list[torch.Tensor | None] = [None] * (n_layers + 1)
+        self._pending: deque[tuple[torch.Tensor, torch.Tensor]] = deque()  # states, rows of a step
+        self._folded = 0
         self.batch_size = batch_size
 
     @contextmanager
@@ -121,26 +125,46 @@ class Recorder:
         self.answer_sum = torch.zeros_like(self.last_prompt)
         self.answer_count = torch.zeros_like(self.row_count)
 
-    def take_step(self, *, is_answer: torch.Tensor, predicts_answer: torch.Tensor) -> None:
-        """After a decoding step.
+    def take_step(self) -> None:
+        """After a decoding step: keep what was read of it until `fold` knows whether it counts."""
+        self._pending.append((self._stacked_states(), self._stacked_rows()))
+
+    def fold(self, settled: Sequence[int], most: Sequence[int]) -> None:
+        """Add the steps to sums and counts of which it is known whether they belong to the answer.
+
+        The step that feeds answer token s reads its states and, for token s + 1, its attention row.
 
         Parameters
         ----------
-        is_answer : bool tensor, shape (B,)
-            The token just fed belongs to the answer: its states count.
-        predicts_answer : bool tensor, shape (B,)
-            The token it predicts belongs to the answer: its attention row counts.
+        settled, most : sequence of int, length B
+            The answers have at least and at most so many tokens; equal once they are over.
         """
-        if bool(is_answer.any()):
-            states = self._stacked_states()
-            chosen = is_answer[None, :, None]
+        bounds = list(zip(settled, most, strict=True))
+        while self._pending:
+            fed = self._folded
+            if any(least <= s < limit for least, limit in bounds for s in (fed, fed + 1)):
+                return
+            states, rows = self._pending.popleft()
+            self._folded += 1
+            self._add(states, rows, [fed < n for n in settled], [fed + 1 < n for n in settled])
+
+    def _add(
+        self,
+        states: torch.Tensor,
+        rows: torch.Tensor,
+        is_answer: list[bool],
+        predicts_answer: list[bool],
+    ) -> None:
+        if any(is_answer):
+            own = torch.tensor(is_answer, device=states.device)
+            chosen = own[None, :, None]
             self.last_answer = torch.where(chosen, states, self.last_answer)
             self.answer_sum = self.answer_sum + torch.where(chosen, states, 0.0)
-            self.answer_count = self.answer_count + is_answer
-        if bool(predicts_answer.any()):
-            chosen = predicts_answer[None, :, None]
-            self.row_sum = self.row_sum + torch.where(chosen, self._stacked_rows(), 0.0)
-            self.row_count = self.row_count + predicts_answer
+            self.answer_count = self.answer_count + own
+        if any(predicts_answer):
+            own = torch.tensor(predicts_answer, device=rows.device)
+            self.row_sum = self.row_sum + torch.where(own[None, :, None], rows, 0.0)
+            self.row_count = self.row_count + own
 
     def _stacked_states(self) -> torch.Tensor:
         """Float32 (n_layers + 1, B, d_model)."""

@@ -15,7 +15,7 @@ class Captured:
     Attributes
     ----------
     tokens : list of int
-        The greedy answer, end-of-sequence and padding excluded.
+        The greedy answer, up to where it ends by end-of-sequence or the adapter's stop rule.
     sampled_tokens : list of list of int
         The K sampled answers, likewise.
     logprobs, entropies : array, shape (n_answer_tokens,)

@@ -15,6 +15,7 @@ from metrics.record.channels import BoundaryMaps, QuestionMaps
 from vrp_tasks.capture.decode_state import DecodeState
 from vrp_tasks.capture.observer import CaptureContext, Observer
 from vrp_tasks.capture.result import Captured
+from vrp_tasks.capture.weights import UNREADABLE, plain_weight
 from vrp_tasks.grounding.activation import TokenActivations
 from vrp_tasks.grounding.attention import Readers, attention_to_image
 from vrp_tasks.grounding.maps import GroundingMaps
@@ -156,6 +157,11 @@ class PromptMaps(Observer):
 
     def _activation(self, found: GroundingMaps, index: int, item: Captured) -> None:
         assert item.grid is not None
+        unembedding = plain_weight(self.context.model.get_output_embeddings())
+        if unembedding is None:
+            for side in ("activation.answer", "activation.prompt"):
+                found.lack(side, UNREADABLE)
+            return
         prompt, ids = self.prompts[index], self.context.input_ids[index].cpu()
         states = self.states[index]
         activations = TokenActivations(
@@ -163,7 +169,7 @@ class PromptMaps(Observer):
             text=states[prompt.context.to(states.device)],
             text_ids=ids[prompt.context],
             text_positions=prompt.context,
-            unembedding=self.context.model.get_output_embeddings().weight,
+            unembedding=unembedding,
             grid=item.grid,
         )
         markers = activations.of_markers(ids[prompt.markers]).reshape(1, -1)

@@ -24,6 +24,8 @@ from transformers.cache_utils import DynamicLayer
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from vrp_tasks.capture.decode_state import per_row
+from vrp_tasks.capture.generation_settings import served_options
+from vrp_tasks.capture.processors import RowProcessors
 from vrp_tasks.families import Family
 from vrp_tasks.interventions.clean_pass import CleanPass, Decoding
 
@@ -78,6 +80,11 @@ def branched_generate(
     -------
     int64 tensor, shape (B, T + longest answer)
         The clean sequences.
+
+    Raises
+    ------
+    SetupError
+        For settings of `generate` that `served_options` refuses.
     """
 
     def decode(
@@ -98,7 +105,8 @@ def branched_generate(
         work(clean, answers)
         return rows.ids
 
-    return model.generate(**inputs, **generate_options, custom_generate=decode)
+    options = served_options(model, generate_options)
+    return model.generate(**inputs, **options, custom_generate=decode)
 
 
 def branch_answers(
@@ -150,8 +158,11 @@ class _Rows:
         ids: torch.Tensor,
         kwargs: dict[str, Any],
         logits: torch.Tensor,
+        prompts: torch.Tensor,
     ) -> None:
         self.clean, self.ids, self.kwargs, self.logits = clean, ids, kwargs, logits
+        self._prompt_of = prompts
+        self._process = RowProcessors(clean.decoding.processors, prompts, len(clean.input_ids))
         self._prompts, self._first = kwargs, logits
 
     def forced(self, answers: list[Answer]) -> tuple[list[list[float]], torch.Tensor]:
@@ -217,10 +228,13 @@ class _Rows:
             cache.layers[index] = kept
         kwargs = per_row(self._prompts, lambda v, axis: v.index_select(axis, chosen))
         kwargs["past_key_values"] = cache
-        return _Rows(self.clean, self.ids[chosen, :length], kwargs, self._first[chosen])
+        return _Rows(
+            self.clean, self.ids[chosen, :length], kwargs, self._first[chosen],
+            self._prompt_of[chosen],
+        )  # fmt: skip
 
     def _choice(self) -> torch.Tensor:
-        return self.clean.decoding.processor(self.ids, self.logits.clone()).argmax(dim=-1)
+        return self._process(self.ids, self.logits).argmax(dim=-1)
 
     def _feed(self, tokens: torch.Tensor) -> None:
         model = self.clean.model
@@ -246,7 +260,8 @@ def _rows_from(clean: CleanPass, start: int, state: torch.Tensor) -> _Rows:
     norm = clean.family.decoder(clean.model).norm
     logits = clean.model.lm_head(norm(state[:, -1:]))[:, 0].float()
     ids = clean.input_ids.repeat_interleave(rows, dim=0)
-    return _Rows(clean, ids, clean.row_kwargs(cache, rows), logits)
+    prompts = torch.arange(len(clean.input_ids), device=ids.device).repeat_interleave(rows)
+    return _Rows(clean, ids, clean.row_kwargs(cache, rows), logits, prompts)
 
 
 @contextmanager

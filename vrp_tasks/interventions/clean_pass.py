@@ -34,7 +34,7 @@ _ROOM = 16  # answer tokens that a cache has room for before it first grows
 class Decoding:
     """How `generate` was told to choose and to stop."""
 
-    processor: LogitsProcessorList
+    processors: LogitsProcessorList
     criteria: StoppingCriteriaList
     eos: torch.Tensor
     pad: int
@@ -42,7 +42,7 @@ class Decoding:
     @classmethod
     def of(
         cls,
-        processor: LogitsProcessorList,
+        processors: LogitsProcessorList,
         criteria: StoppingCriteriaList,
         config: GenerationConfig,
         device: torch.device,
@@ -50,7 +50,7 @@ class Decoding:
         """From what `generate` hands to its decoding method."""
         eos, pad = config._eos_token_tensor, config._pad_token_tensor
         ends = torch.empty(0, dtype=torch.long) if eos is None else eos.flatten()
-        return cls(processor, criteria, ends.to(device), int(pad) if pad is not None else 0)
+        return cls(processors, criteria, ends.to(device), int(pad) if pad is not None else 0)
 
 
 class CleanPass:
@@ -81,8 +81,6 @@ class CleanPass:
         *,
         keep: Collection[int],
     ) -> None:
-        if model_kwargs.get("past_key_values") is None:
-            raise SetupError("interventions need the KV cache: remove use_cache=False.")
         self.model, self.family, self.input_ids, self.decoding = model, family, input_ids, decoding
         self.layers = family.decoder(model).layers
         self.kwargs = model_kwargs

@@ -75,8 +75,9 @@ class SweepRows:
         place = place_of(request)
         sample, clean = self._samples[place.doc_id], self._clean[place.doc_id]
         found = self._found.get(place.doc_id, [])
-        tokens = [clean.tokens, *(answer.tokens for _, answer in found)]
-        texts = self._texts(place.task, tokens)
+        rule = self._access.answer_rule(request)
+        texts = rule.texts([clean.tokens, *(answer.tokens for _, answer in found)])
+        length = rule.length(clean.tokens)  # log-probabilities are of the answer, not of its rest
         self.n_mismatched += texts[0] != stock_text.strip()
         doc = self._access.task_dict[place.task][place.split][int(place.doc_id)]
         correct = {t: self._session.judge(place, doc, t).correct for t in set(texts)}
@@ -90,19 +91,11 @@ class SweepRows:
                 "correct": correct[text],
                 "clean_correct": correct[texts[0]],
                 "agrees": int(normalize_answer(text) == before),
-                "logprob": _mean(answer.clean_logprobs),
-                "clean_logprob": _mean(clean.clean_logprobs),
+                "logprob": _mean(answer.clean_logprobs[:length]),
+                "clean_logprob": _mean(clean.clean_logprobs[:length]),
             }
             for (variant, answer), text in zip(found, texts[1:], strict=True)
         ]
-
-    def _texts(self, task: str, tokens: list[list[int]]) -> list[str]:
-        """Answers cut where the task's settings have the stock adapters cut them."""
-        until = (self._session.tasks[task].config.generation_kwargs or {}).get("until") or []
-        texts = self._access.texts(tokens)
-        for stop in [until] if isinstance(until, str) else until:
-            texts = [text.split(stop)[0] if stop else text for text in texts]
-        return [text.strip() for text in texts]
 
 
 def _mean(values: list[float]) -> float | None:

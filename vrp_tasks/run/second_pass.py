@@ -166,13 +166,17 @@ def _features(
     maps: list[np.ndarray], records: Sequence[SampleRecord], **options: Any
 ) -> np.ndarray:
     rows = []
+    undefined: UndefinedMetricError | None = None
     for own, record in zip(maps, records, strict=True):
         mass = record.signals.get("image_attention_mass")
         try:
             features = attention_features(own, image_mass=np.nan if mass is None else mass)
             rows.append(list(features.values()))
-        except UndefinedMetricError:  # a constant map, say: missing to the trees
+        except UndefinedMetricError as why:  # a constant map, say: missing to the trees
             rows.append([np.nan] * N_FEATURES)
+            undefined = why
+    if undefined is not None and np.isnan(rows).all():  # a decoder of one layer, say
+        raise undefined
     return attention_feature_scores(rows, **options)
 
 

@@ -68,11 +68,11 @@ def repeated(inputs, model, times=R):
 
 
 @torch.inference_mode()
-def naive(model, inputs, references):
+def naive(model, inputs, references, **options):
     """Answers of a batch, and the clean answers' log-probabilities under teacher forcing."""
     eos = model.generation_config.eos_token_id
     length = inputs["input_ids"].shape[1]
-    out = model.generate(**inputs, **OPTIONS)[:, length:].tolist()
+    out = model.generate(**inputs, **OPTIONS, **options)[:, length:].tolist()
     answers = [row[: row.index(eos)] if eos in row else row for row in out]
     if not references:
         return answers, []
@@ -91,11 +91,15 @@ def naive(model, inputs, references):
 
 
 CASES = [("residual", 2), ("residual", 5), ("mlp", 5), ("bypass", 4), ("blocked", 0)]
+PROCESSORS = {"repetition_penalty": 1.8, "no_repeat_ngram_size": 1, "min_new_tokens": 4}
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize(("which", "layer"), CASES)
-def test_branches_are_what_hooked_generation_gives(name, which, layer):
+@pytest.mark.parametrize(
+    ("which", "layer", "options"),
+    [*((*case, {}) for case in CASES), ("residual", 2, PROCESSORS), ("mlp", 5, PROCESSORS)],
+)
+def test_branches_are_what_hooked_generation_gives(name, which, layer, options):
     model, family, inputs = prepared(name)
     start = layer + 1 if which == "residual" else layer
     found, clean_found = [], []
@@ -112,12 +116,14 @@ def test_branches_are_what_hooked_generation_gives(name, which, layer):
         found.extend(branch_answers(clean, start, state, edits, answers))
 
     with torch.inference_mode(), capturing_attention(model):
-        sequences = branched_generate(model, family, inputs, work, keep=[start], **OPTIONS)
-        assert torch.equal(sequences, model.generate(**inputs, **OPTIONS))
+        sequences = branched_generate(
+            model, family, inputs, work, keep=[start], **OPTIONS, **options
+        )
+        assert torch.equal(sequences, model.generate(**inputs, **OPTIONS, **options))
         references = [a.tokens for a in clean_found for _ in range(R)]
         batch = repeated(inputs, model)
         with edits(torch.arange(3 * R)):
-            answers, scores = naive(model, batch, references)
+            answers, scores = naive(model, batch, references, **options)
     assert [a.tokens for a in found] == answers
     for own, expected in zip(found, scores, strict=True):
         assert own.clean_logprobs == pytest.approx(expected, abs=2e-4)
