@@ -1,4 +1,4 @@
-"""Attention rows of half-precision models against a float64 product of their own queries and keys."""
+"""Attention rows of half-precision models against a float64 product of their queries and keys."""
 
 import copy
 import functools
