@@ -62,11 +62,14 @@ def checkpoint_identity(pretrained: str, commit: str | None) -> dict[str, Any]:
     }
 
 
-def center_crop(image_processor: Any) -> float | None:
+def center_crop(image_processor: Any, *, shown: float = 1.0) -> float | None:
     """Side of the central square that the grid covers, as a share of the image's shorter side.
 
-    0 where it covers the whole image, None where it covers neither or that is not known.
+    0 where it covers the whole image, None where it covers neither or that is not known. ``shown``
+    is the share of the sides that image tokens show of what the processor hands on.
     """
+    if shown < 1.0:  # the rest is missing at the right and the bottom only
+        return None
     try:
         seen = window_of(image_processor, (200, 100))
     except UnmappedError:

@@ -17,3 +17,8 @@ from vrp_tasks.provenance import center_crop
 )
 def test_what_the_grid_covers_is_said_or_left_open(processor, share):
     assert center_crop(processor) == share
+
+
+def test_a_grid_that_leaves_a_margin_covers_no_central_square():
+    processor = SiglipImageProcessor(size={"height": 384, "width": 384})
+    assert center_crop(processor, shown=378 / 384) is None

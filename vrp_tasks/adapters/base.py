@@ -85,7 +85,9 @@ class ProbedAdapter(lmms):
 
     def center_crop(self) -> float | None:
         """What `vrp_tasks.provenance.center_crop` says of the stock adapter's processor."""
-        return center_crop(self.stock_image_processor())
+        config = self.model.config
+        shown = family_of(config).shown_share(config)
+        return center_crop(self.stock_image_processor(), shown=shown)
 
     def stock_image_processor(self) -> Any:
         """What turns images into pixel values."""

@@ -16,8 +16,9 @@ from metrics.records import GROUNDING_FILE, INTERVENTIONS_FILE, OCCLUSION
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.capture.result import Captured
 from vrp_tasks.companions import Companion
+from vrp_tasks.families import family_of
 from vrp_tasks.grounding.forced import generate_and_score
-from vrp_tasks.grounding.geometry import region_on_grid, window_of
+from vrp_tasks.grounding.geometry import Window, region_on_grid, window_of
 from vrp_tasks.grounding.observer import KEY, PromptMaps
 from vrp_tasks.grounding.occlusion import elsewhere_pixels, occluded_request, region_pixels
 from vrp_tasks.grounding.regions import Region, UnmappedError, region_of
@@ -182,7 +183,7 @@ class Grounding(Companion):
     def _pixels(self, choice: str, doc: Any, image: Image.Image | None) -> np.ndarray:
         """What is blanked in a document's image; UnmappedError where nothing can be."""
         region = self._region(doc)
-        window = window_of(self.processor, (region.width, region.height))
+        window = self._window(region)
         if choice == "region":
             return region_pixels(region, window)
         return elsewhere_pixels(region, window, seed=self.settings.seed)
@@ -195,11 +196,17 @@ class Grounding(Companion):
             raise UnmappedError(f"the sample has {len(visuals)} visuals instead of one image")
         return region_of(self.annotate(doc), visuals[0].size)
 
+    def _window(self, region: Region) -> Window:
+        """What the image tokens show of the image of a region."""
+        seen = window_of(self.processor, (region.width, region.height))
+        config = self.adapter.model.config
+        return seen.shown(family_of(config).shown_share(config))
+
     def _region_on_grid(self, doc: Any, grid: tuple[int, int] | None) -> np.ndarray | str:
         """Share of each cell inside the region, or why there is none."""
         try:
             region = self._region(doc)
-            window = window_of(self.processor, (region.width, region.height))
+            window = self._window(region)
             if self.session.geometry is not None:
                 raise UnmappedError(f"the geometry self-test failed: {self.session.geometry}")
             if grid is None:
