@@ -158,6 +158,11 @@ def _item(task: str, value: float | None) -> Item:
 
 def _uninstrumented() -> dict[str, Any]:
     reason = "the answer came without signals (response cache of another model, or not probed)"
+    return {**unmeasured(reason), "shard": None, "row": None}
+
+
+def unmeasured(reason: str) -> dict[str, Any]:
+    """What the payload of a sample says that was answered without a capture."""
     return {
         "signals": {},
         "layers": {},
@@ -165,6 +170,4 @@ def _uninstrumented() -> dict[str, Any]:
         "samples": [],
         "grid": None,
         "n_answer_tokens": None,
-        "shard": None,
-        "row": None,
     }

@@ -15,23 +15,24 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from lmms_eval.api.model import lmms
 from loguru import logger
 from tqdm import tqdm
 
 from vrp_tasks.adapters.serving import GenerateHandler, serve
+from vrp_tasks.adapters.slices import Slices
 from vrp_tasks.adapters.stock import silent, with_device
-from vrp_tasks.capture import Captured, probed_generate
+from vrp_tasks.capture import Captured
 from vrp_tasks.capture.attention import capturing_attention
-from vrp_tasks.capture.generate import STANDARD
 from vrp_tasks.capture.geometry import check_geometry
-from vrp_tasks.capture.observer import Subjects
-from vrp_tasks.companions import Companion, companions_for
+from vrp_tasks.companions import companions_for
 from vrp_tasks.families import family_of
 from vrp_tasks.preflight import check_probe, probe_from, settings_from
 from vrp_tasks.provenance import center_crop
 from vrp_tasks.run_options import run_options_from
+from vrp_tasks.scoring import unmeasured
 from vrp_tasks.session import Session
 from vrp_tasks.session_state import active_session, session_or_none
 from vrp_tasks.signals import capture_arrays, capture_payload
@@ -136,15 +137,18 @@ class ProbedAdapter(lmms):
             disable=not session.is_main,
         )
         companions = companions_for(self, session, task)
+        slices = Slices(self, session, self._capture, companions, bar)
         with self._probing():
             for start in range(0, len(order), step):
                 chosen = order[start : start + step]
                 own = [requests[i] for i in chosen]
                 with session.timed():
-                    captured = self._capture_slice(own, bar, companions)
+                    captured = slices.capture(own)
                 payloads = self._store(session, own, captured)
-                for companion in companions:
-                    companion.after_slice(own, [item for _, item in captured], payloads)
+                items = [item for _, item in captured]
+                told = [t for t in zip(own, items, payloads, strict=True) if _is_captured(t[1])]
+                for companion in companions if told else ():
+                    companion.after_slice(*map(list, zip(*told, strict=True)))
                 results |= dict(zip(chosen, payloads, strict=True))
             bar.close()
             for companion in companions:
@@ -166,56 +170,18 @@ class ProbedAdapter(lmms):
         visuals = active_session().tasks[requests[0].task_name].doc_to_visual
         return serve(self, super().generate_until, requests, handler, visuals)
 
-    def _capture_slice(
-        self, requests: list[Any], bar: tqdm, companions: list[Companion]
-    ) -> list[tuple[str, Captured]]:
-        """Answers and captures of some requests of one task, in their order."""
-        task, split = requests[0].args[4], requests[0].args[5]
-        questions = {str(request.doc_id): request.args[0] for request in requests}
-        targets = {str(request.doc_id): self._targets(request) for request in requests}
-        caught: dict[str, Captured] = {}
-        observers = [*STANDARD, *(make for own in companions for make in own.observers())]
-
-        def handler(inputs: dict, options: dict, docs: list[str]) -> torch.Tensor:
-            sequences, captured = probed_generate(
-                self.model,
-                family_of(self.model.config),
-                inputs,
-                identities=[f"{task}/{split}/{doc}" for doc in docs],
-                settings=self._capture,
-                subjects=Subjects(
-                    questions=[questions[doc] for doc in docs],
-                    targets=[targets[doc] for doc in docs],
-                    tokenizer=self.tokenizer,
-                ),
-                observers=observers,
-                **options,
-            )
-            caught.update(zip(docs, captured, strict=True))
-            bar.update(len(docs))
-            return sequences
-
-        texts = self.serve(requests, handler)
-        return [(t, caught[str(r.doc_id)]) for t, r in zip(texts, requests, strict=True)]
-
-    def _doc(self, request: Any) -> Any:
+    def doc(self, request: Any) -> Any:
+        """The document of a request."""
         return self.task_dict[request.args[4]][request.args[5]][request.doc_id]
 
-    def _targets(self, request: Any) -> list[str]:
-        """The reference answers of a document, for oracle measurements only."""
-        target = active_session().tasks[request.task_name].doc_to_target(self._doc(request))
-        answers = target if isinstance(target, (list, tuple)) else [target]
-        return [str(answer) for answer in answers if isinstance(answer, (str, int, float))]
-
     def _store(
-        self, session: Session, requests: list[Any], captured: list[tuple[str, Captured]]
+        self, session: Session, requests: list[Any], captured: list[tuple[str, Captured | str]]
     ) -> list[dict[str, Any]]:
         """Write captures to the run folder; their payloads are what goes through lmms-eval."""
         payloads, arrays = [], []
-        images = session.keep_images(requests[0].task_name, [self._doc(r) for r in requests])
+        images = session.keep_images(requests[0].task_name, [self.doc(r) for r in requests])
         for request, (text, item), image in zip(requests, captured, images, strict=True):
-            own, missing = capture_arrays(item, hidden_dtype=self._hidden_dtype)
-            missing |= session.storage.trim(request.args[4], str(request.doc_id), own)
+            measured, own = self._measured(session, request, item)
             payload = {
                 "task": request.args[4],
                 "split": request.args[5],
@@ -223,18 +189,28 @@ class ProbedAdapter(lmms):
                 "run": session.folder.path.name,
                 "prompt": request.args[0],
                 "answer": text,
-                "samples": self.texts(item.sampled_tokens),
                 "image": image,
-                **capture_payload(item),
+                **measured,
             }
-            payload["missing"] |= missing
-            if self._loaded_probe is not None:
-                payload["signals"]["loaded_probe"] = self._loaded_probe.probability(item.hidden)
             payloads.append(payload)
             arrays.append(own)
         session.folder.add(payloads, arrays)
         session.n_generated += len(payloads)
         return payloads
+
+    def _measured(
+        self, session: Session, request: Any, item: Captured | str
+    ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What a payload says of a capture, or of the lack of one, and the arrays to keep."""
+        if isinstance(item, str):
+            return unmeasured(item), {}
+        own, missing = capture_arrays(item, hidden_dtype=self._hidden_dtype)
+        missing |= session.storage.trim(request.args[4], str(request.doc_id), own)
+        payload = {"samples": self.texts(item.sampled_tokens), **capture_payload(item)}
+        payload["missing"] |= missing
+        if self._loaded_probe is not None:
+            payload["signals"]["loaded_probe"] = self._loaded_probe.probability(item.hidden)
+        return payload, own
 
     def texts(self, tokens: list[list[int]]) -> list[str]:
         """Decoded answers."""
@@ -272,6 +248,10 @@ class ProbedAdapter(lmms):
 
 def _probed(session: Session, request: Any) -> bool:
     return session.owns(request.task_name) and not request.metadata.get("__padding_only__")
+
+
+def _is_captured(item: Captured | str) -> bool:
+    return not isinstance(item, str)
 
 
 def _identity(request: Any) -> tuple[str, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from accelerate import Accelerator
 from lmms_eval import utils
 from lmms_eval.api.model import lmms
 from tqdm import tqdm
-from transformers import AutoProcessor, PaliGemmaForConditionalGeneration
+from transformers import AutoProcessor, BatchFeature, PaliGemmaForConditionalGeneration
 
 from vrp_tasks.adapters.base import ProbedAdapter
 
@@ -108,16 +109,18 @@ class PaliGemma(lmms):
                 "<image>" * len(own) + context.replace("<image>", "").strip()
                 for own, context in zip(images, contexts, strict=True)
             ]
-            answers = self._answer(texts, images, dict(settings[0]))
-            results += answers
-            bar.update(len(answers))
+            # the processor takes no batch in which only some prompts show an image
+            pairs = zip(texts, images, strict=True)
+            for _, alike in groupby(pairs, key=lambda pair: bool(pair[1])):
+                some_texts, some_images = map(list, zip(*alike, strict=True))
+                answers = self._answer(some_texts, some_images, dict(settings[0]))
+                results += answers
+                bar.update(len(answers))
         bar.close()
         return ordered.get_original(results)
 
     def _answer(self, texts: list[str], images: list[list[Any]], settings: dict) -> list[str]:
-        inputs = self.processor(text=texts, images=images, return_tensors="pt", padding=True)
-        inputs.pop("labels", None)
-        inputs = inputs.to(self.device, self.model.dtype)
+        inputs = self._prepared(texts, images).to(self.device, self.model.dtype)
         until = settings.get("until") or []
         temperature = settings.get("temperature") or 0
         output = self.model.generate(
@@ -133,6 +136,19 @@ class PaliGemma(lmms):
         for stop in [until] if isinstance(until, str) else until:
             answers = [answer.split(stop)[0] if stop else answer for answer in answers]
         return [answer.strip() for answer in answers]
+
+    def _prepared(self, texts: list[str], images: list[list[Any]]) -> Any:
+        """What the processor makes of prompts; of those without an image, its text format alone."""
+        if not any(images):
+            plain = [f"{self.tokenizer.bos_token}{text}\n" for text in texts]
+            inputs = self.tokenizer(
+                plain, return_tensors="pt", padding=True, add_special_tokens=False
+            )
+            inputs["token_type_ids"] = torch.zeros_like(inputs["input_ids"])
+            return BatchFeature(dict(inputs))
+        inputs = self.processor(text=texts, images=images, return_tensors="pt", padding=True)
+        inputs.pop("labels", None)
+        return inputs
 
 
 class ProbedPaliGemma(ProbedAdapter, PaliGemma):

@@ -79,7 +79,8 @@ class Grounding(Companion):
         lost: list[dict[str, Any]] = []
         for request, payload in zip(requests, payloads, strict=True):
             if payload["doc_id"] not in scored:
-                lost += lost_rows(self._identity(request, payload), _LOST)
+                reason = payload["missing"].get("capture", _LOST)
+                lost += lost_rows(self._identity(request, payload), reason)
         self.session.folder.add_rows(GROUNDING_FILE, lost)
         if self.settings.occlusion:
             refused: Counter[str] = Counter()
@@ -177,7 +178,7 @@ class Grounding(Companion):
             "answer": answer,
             "agrees": int(normalize_answer(answer) == normalize_answer(clean)),
             "logprob": logprobs[payload["doc_id"]],
-            "clean_logprob": payload["signals"]["token_confidence"],
+            "clean_logprob": payload["signals"].get("token_confidence"),
         }
 
     def _pixels(self, choice: str, doc: Any, image: Image.Image | None) -> np.ndarray:
