@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from vrp_tasks.attach.scorer import describe_task, scorer_of
 from vrp_tasks.attach.settings import given_keys
 from vrp_tasks.companions import COMPANIONS
 from vrp_tasks.errors import SetupError
+from vrp_tasks.fingerprint import task_fingerprint
 from vrp_tasks.probe_file import save_probe
 from vrp_tasks.provenance import describe_model, last_parts, package_versions, peak_memory
 from vrp_tasks.run_folder import RunFolder
@@ -86,7 +86,7 @@ class Session:
         fingerprint = {
             "model": self.model,
             "settings": self.settings,
-            "tasks": {name: _fingerprint(task) for name, task in tasks.items()},
+            "tasks": {name: task_fingerprint(task) for name, task in tasks.items()},
             "versions": package_versions(),
         }
         name = last_parts(self.model["pretrained"])
@@ -235,18 +235,6 @@ def _fill_in(items: list[dict[str, Any]]) -> None:
             for name in names - set(item[part]):
                 item[part][name] = None
                 item["missing"].setdefault(name, item["missing"].get("capture", "not captured"))
-
-
-def _fingerprint(task: Any) -> list[str]:
-    """What a task asks and how: a run that was stopped goes on only under the same."""
-    config = task.config
-    asked = [config.metadata["vrp"], config.generation_kwargs, config.dataset_path]
-    asked += [config.dataset_name, len(task.eval_docs_no_media)]
-    return [str(task.VERSION), *(json.dumps(part, sort_keys=True, default=_name) for part in asked)]
-
-
-def _name(function: Any) -> str:
-    return getattr(function, "__name__", "")
 
 
 def _natural(doc_id: str) -> tuple[int, str]:

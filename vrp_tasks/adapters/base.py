@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any, ClassVar
@@ -30,7 +30,7 @@ from vrp_tasks.capture.geometry import check_geometry
 from vrp_tasks.companions import companions_for
 from vrp_tasks.families import family_of
 from vrp_tasks.preflight import check_probe, probe_from, settings_from
-from vrp_tasks.provenance import center_crop
+from vrp_tasks.provenance import center_crop, stock_arguments
 from vrp_tasks.run_options import run_options_from
 from vrp_tasks.scoring import unmeasured
 from vrp_tasks.session import Session
@@ -54,6 +54,7 @@ class ProbedAdapter(lmms):
         self._capture, self._hidden_dtype = settings_from(kwargs)
         self.options = run_options_from(kwargs)
         self._loaded_probe = probe_from(kwargs)
+        self._stock_arguments = stock_arguments(self._stock_parameters(), kwargs)
         super().__init__(**with_device(kwargs))
         if self._loaded_probe is not None:
             check_probe(self._loaded_probe, self.model.config)
@@ -62,13 +63,18 @@ class ProbedAdapter(lmms):
     @classmethod
     def default_checkpoint(cls) -> str:
         """The stock adapter's default for ``pretrained``."""
+        default: str = cls._stock_parameters()["pretrained"].default
+        return default
+
+    @classmethod
+    def _stock_parameters(cls) -> Mapping[str, inspect.Parameter]:
         for base in cls.__mro__:
             if not issubclass(base, ProbedAdapter) and "__init__" in vars(base):
-                return inspect.signature(base).parameters["pretrained"].default
+                return inspect.signature(base).parameters
         raise TypeError(f"{cls.__name__} has no stock adapter behind it")
 
     def vrp_settings(self) -> dict[str, Any]:
-        """Capture settings, for the manifest."""
+        """Capture settings and the stock adapter's arguments, for the manifest."""
         sampling = {"top_k": None, "repetition_penalty": None}  # never applied to the samples
         loaded = self._loaded_probe
         return {
@@ -77,6 +83,7 @@ class ProbedAdapter(lmms):
             "hidden_dtype": self._hidden_dtype,
             **asdict(self.options),
             "probe": None if loaded is None else f"{loaded.task} on {loaded.model}",
+            "model_arguments": self._stock_arguments,
         }
 
     def check_geometry(self) -> str | None:
