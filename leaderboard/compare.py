@@ -72,7 +72,8 @@ def compare_runs(
     tolerances : Tolerances
         Margins and error rate.
     allow_different : bool, default False
-        Compare although tasks, prompts, labels or sampling differ; what differs is listed.
+        Compare although tasks, prompts, labels, model arguments or sampling differ; what differs
+        is listed.
 
     Returns
     -------
@@ -133,11 +134,29 @@ def _settings_differ(old: Run, new: Run) -> list[str]:
     found = [
         f"{key} ({a.get(key)} and {b.get(key)})" for key in SAMPLING if a.get(key) != b.get(key)
     ]
+    found += _arguments_differ(old, new)
     for key in LABELS:
         names = [x.get(key) and Path(str(x.get(key))).name for x in (a, b)]  # a file may have moved
         if names[0] != names[1]:
             found.append(f"{key} ({names[0]} and {names[1]})")
     return found
+
+
+def _arguments_differ(old: Run, new: Run) -> list[str]:
+    """Model arguments that are not the same; of two adapters, those that both have."""
+    a, b = (run.manifest.settings.get("model_arguments") for run in (old, new))
+    if a is None or b is None:
+        sides = [side for side, own in (("old", a), ("new", b)) if own is None]
+        return [] if len(sides) == 2 else [f"model arguments (not recorded in the {sides[0]} run)"]
+    same_adapter = old.manifest.model.get("adapter") == new.manifest.model.get("adapter")
+    names = sorted(a.keys() | b.keys() if same_adapter else a.keys() & b.keys())
+    if old.manifest.model.get("dtype") == new.manifest.model.get("dtype"):
+        names = [name for name in names if name != "dtype"]  # "auto" and what it came to
+    return [
+        f"the model argument {name} ({a.get(name)} and {b.get(name)})"
+        for name in names
+        if a.get(name) != b.get(name)
+    ]
 
 
 def _rejected(tasks: Sequence[str], old: Run, new: Run, tolerances: Tolerances) -> list[str]:

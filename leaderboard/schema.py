@@ -182,9 +182,14 @@ def check_manifest(manifest: RunManifest) -> None:
     optional["model.n_parameters"] = manifest.model.get("n_parameters")
     for name, value in optional.items():
         _require_number(value, name)
-    if manifest.settings.get("k") is not None:
-        _require(manifest.settings["k"], "settings.k", int, "an integer")
+    _check_settings(manifest.settings)
     _check_probes(manifest)
+
+
+def _check_settings(settings: dict[str, Any]) -> None:
+    for key, kind, words in (("k", int, "an integer"), ("model_arguments", dict, "an object")):
+        if (value := settings.get(key)) is not None:
+            _require(value, f"settings.{key}", kind, words)
 
 
 def _check_probes(manifest: RunManifest) -> None:

@@ -251,7 +251,8 @@ class RunManifest:
     tasks
         Task name -> ``version``, ``split``, ``n_samples``, ``threshold`` (of `correct`), ``kinds``.
     settings
-        ``k``, ``temperature``, ``top_p``, ``seed`` and further capture settings.
+        ``k``, ``temperature``, ``top_p``, ``seed`` and further capture settings;
+        ``model_arguments``: those of the stock adapter, its defaults filled in.
     versions
         Package -> version.
     command

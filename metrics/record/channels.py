@@ -111,12 +111,18 @@ class BoundaryMaps(Channel):
 class LensReading(Channel):
     """The logit lens at the last prompt token, for the given answer's first token.
 
-    ``answer_margin``, shape (n_layers + 1,): its logit less the largest other. ``from_attention``,
-    ``from_mlp``, shape (n_layers,): what each block adds to the last margin.
+    ``answer_margin``, shape (n_layers + 1,): its logit less the largest other.
     """
 
     name = "lens"
     answer_margin: Array
+
+
+@dataclass(frozen=True)
+class LensShares(Channel):
+    """What attention and MLP of each layer add to the last margin, each of shape (n_layers,)."""
+
+    name = "lens_shares"
     from_attention: Array
     from_mlp: Array
 
@@ -202,6 +208,7 @@ CHANNELS: tuple[type[Channel], ...] = (
     QuestionMaps,
     BoundaryMaps,
     LensReading,
+    LensShares,
     TruthLens,
     Samples,
     ProbeOpinion,

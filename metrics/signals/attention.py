@@ -8,6 +8,7 @@ from metrics.attention import (
     cluster_count,
     connected_component_count,
     entropy_by_layer,
+    entropy_evolution,
     spatial_entropy,
 )
 from metrics.errors import UndefinedMetricError
@@ -24,14 +25,6 @@ def _mean_map(maps: ImageMaps) -> Array:
 def _entropies(maps: ImageMaps) -> Array:
     layers = maps.by_layer.astype(np.float64)
     return entropy_by_layer(layers.reshape(len(layers), -1))
-
-
-def _fall(maps: ImageMaps, first: int) -> float:
-    """How much sharper the last layer is than another one."""
-    entropies = _entropies(maps)
-    if entropies.size < 2:
-        raise UndefinedMetricError("the model has one layer")
-    return float(entropies[first] - entropies[-1])
 
 
 def _without_sinks(maps: ImageMaps, tokens: ImageTokens) -> Array:
@@ -96,7 +89,7 @@ SIGNALS = (
         FAMILY,
         "method §2",
         (ImageMaps,),
-        lambda maps: _fall(maps, 0),
+        lambda maps: -entropy_evolution(_entropies(maps)).total,
         on_grid=True,
     ),
     Signal(
@@ -105,7 +98,7 @@ SIGNALS = (
         FAMILY,
         "method §2",
         (ImageMaps,),
-        lambda maps: _fall(maps, -2),
+        lambda maps: -entropy_evolution(_entropies(maps)).final_diffusion,
         on_grid=True,
     ),
     Signal(

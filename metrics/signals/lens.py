@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metrics.record.channels import LensReading, TruthLens
+from metrics.record.channels import LensReading, LensShares, TruthLens
 from metrics.signals.declaration import LayerVector, Signal
 
 FAMILY = "lens"
@@ -48,6 +48,6 @@ SIGNALS = (
 LAYERS = (
     LayerVector("answer_margin", LensReading, lambda lens: lens.answer_margin),
     LayerVector("truth_margin", TruthLens, lambda truth: truth.margin),
-    LayerVector("margin_from_attention", LensReading, lambda lens: lens.from_attention),
-    LayerVector("margin_from_mlp", LensReading, lambda lens: lens.from_mlp),
+    LayerVector("margin_from_attention", LensShares, lambda shares: shares.from_attention),
+    LayerVector("margin_from_mlp", LensShares, lambda shares: shares.from_mlp),
 )

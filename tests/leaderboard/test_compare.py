@@ -96,6 +96,56 @@ def test_runs_that_were_made_differently_are_refused(tmp_path, change, message):
         compare_runs(run_of(records, tmp_path), run_of(records, tmp_path, **change), BOTH)
 
 
+QWEN = {"name": "m", "adapter": "simple.qwen2_vl", "dtype": "bfloat16"}
+LLAVA = {"name": "l", "adapter": "chat.llava_hf", "dtype": "bfloat16"}
+ASKED = {"k": 10, "temperature": 0.7, "top_p": 0.9, "seed": 0}
+
+
+def asked_with(arguments):
+    return {**ASKED, "model_arguments": arguments} if arguments is not None else ASKED
+
+
+@pytest.mark.parametrize(
+    ("arguments", "models", "said"),
+    [
+        (({"max_pixels": 1}, {"max_pixels": 1}), (QWEN, QWEN), []),
+        (({"max_pixels": 1}, {"max_pixels": 2}), (QWEN, QWEN), ["max_pixels (1 and 2)"]),
+        (
+            ({"max_pixels": 1, "system_prompt": "a"}, {"max_pixels": 2, "system_prompt": None}),
+            (QWEN, QWEN),
+            ["max_pixels (1 and 2)", "system_prompt (a and None)"],
+        ),
+        (({"a": 1}, {}), (QWEN, QWEN), ["a (1 and None)"]),
+        (({"max_pixels": 1}, {"chat_template": "x"}), (QWEN, LLAVA), []),
+        (({"n": 1, "max_pixels": 1}, {"n": 2}), (QWEN, LLAVA), ["n (1 and 2)"]),
+        (({"dtype": "auto"}, {"dtype": "bfloat16"}), (QWEN, QWEN), []),
+        (
+            ({"dtype": "auto"}, {"dtype": "float16"}),
+            (QWEN, {**QWEN, "dtype": "float16"}),
+            ["dtype (auto and float16)"],
+        ),
+        ((None, None), (QWEN, QWEN), []),
+        ((None, {"a": 1}), (QWEN, QWEN), ["not recorded in the old run"]),
+        (({"a": 1}, None), (QWEN, QWEN), ["not recorded in the new run"]),
+    ],
+)
+def test_runs_under_other_model_arguments_are_refused_by_name(tmp_path, arguments, models, said):
+    old, new = (
+        run_of(make_records(40), tmp_path, settings=asked_with(own), model=model)
+        for own, model in zip(arguments, models, strict=True)
+    )
+    found = compare_runs(old, new, ACCURACY, allow_different=True).differing
+    assert len(found) == len(said)
+    for line, part in zip(found, said, strict=True):
+        assert part in line
+        assert "model argument" in line
+    if said:
+        with pytest.raises(IncomparableError, match="--allow-different"):
+            compare_runs(old, new, ACCURACY)
+    else:
+        compare_runs(old, new, ACCURACY)
+
+
 @pytest.mark.parametrize("field", ["prompt", "target", "kind"])
 def test_samples_that_differ_are_refused_and_let_pass_on_request(tmp_path, field):
     records = make_records(40)

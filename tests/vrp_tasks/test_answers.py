@@ -5,13 +5,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from vrp_tasks.signals import capture_payload
 
 from tests.vrp_tasks.random_models import FAMILIES, batch_of, random_architecture
 from vrp_tasks.capture import CaptureSettings, probed_generate
 from vrp_tasks.capture.answers import AnswerEnd, AnswerRule
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.families import family_of
-from vrp_tasks.signals import capture_payload
 
 PIECES = (b"a", b"b", b"ab", b" ", b"\n", b"\n\n", b"b\n", b"a\n\nb", b"\xc3", b"\xa9", b"\xe2\x82")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from loguru import logger
 from transformers import GenerationMixin
 
 from metrics.record.channels import PromptState
@@ -200,6 +201,66 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
     for ours, theirs in zip(resumed, whole, strict=True):
         assert (ours.answer, ours.samples) == (theirs.answer, theirs.samples)
         assert ours.signals == pytest.approx(theirs.signals, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "changed", "named"),
+    [
+        ("qwen2_vl", {"arguments": "max_pixels=3136"}, "model_arguments.max_pixels"),
+        ("qwen2_vl", {"arguments": "min_pixels=6272"}, "model_arguments.min_pixels"),
+        ("qwen2_vl", {"arguments": "system_prompt=Look"}, "model_arguments.system_prompt"),
+        ("qwen2_vl", {"gen_kwargs": "max_new_tokens=3"}, "generation_kwargs.max_new_tokens"),
+        ("llava_hf", {"arguments": "chat_template=x"}, "model_arguments.chat_template"),
+        ("paligemma", {"arguments": "max_new_tokens=2"}, "model_arguments.max_new_tokens"),
+        ("qwen2_vl", {"batch_size": 2}, None),
+    ],
+)
+def test_a_stopped_run_does_not_go_on_under_other_model_arguments(
+    model, changed, named, tmp_path, monkeypatch
+):
+    from vrp_tasks.run_folder import RunFolder
+
+    from vrp_tasks.adapters import base
+
+    monkeypatch.setattr(base, "_SLICE", 2)
+    add, calls = RunFolder.add, []
+
+    def stop_in_the_second_part(self, payloads, arrays):
+        calls.append(len(payloads))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        add(self, payloads, arrays)
+
+    monkeypatch.setattr(RunFolder, "add", stop_in_the_second_part)
+    with pytest.raises(KeyboardInterrupt):
+        run_ours(model, tmp_path, limit=6)
+    (stopped,) = tmp_path.glob("*/*_vrp")
+    lines = []
+    handler = logger.add(lambda message: lines.append(str(message)), level="INFO")
+    calls.clear()
+    monkeypatch.setattr(RunFolder, "add", lambda *a: (calls.append(len(a[1])), add(*a)))
+    _, (folder, manifest, records) = run_ours(model, tmp_path, limit=6, **changed)
+    logger.remove(handler)
+    said = [line for line in lines if "A new run is started" in line]
+    if named is None:
+        assert folder == stopped
+        assert (sum(calls), said) == (4, [])
+        return
+    assert folder != stopped
+    assert sum(calls) == len(records) == 6  # nothing of the stopped run
+    assert len(said) == 1
+    assert f"{named} (" in said[0]
+    if "arguments" in changed:
+        name, value = changed["arguments"].split("=")
+        assert str(manifest["settings"]["model_arguments"][name]) == value
+
+
+def test_the_manifest_says_every_model_argument_that_can_matter(tmp_path):
+    _, (_, manifest, _) = run_ours("qwen2_vl", tmp_path, limit=2)
+    arguments = manifest["settings"]["model_arguments"]
+    assert arguments["max_pixels"] == 602112
+    assert arguments["system_prompt"] == "You are a helpful assistant."
+    assert not {"pretrained", "device", "device_map", "batch_size", "k"} & set(arguments)
 
 
 def test_the_response_cache_brings_signals_back(tmp_path):

@@ -11,6 +11,7 @@ from transformers import (
     LogitsProcessorList,
     RepetitionPenaltyLogitsProcessor,
 )
+from vrp_tasks.grounding.forced import generate_and_score
 
 from tests.vrp_tasks.random_models import FAMILIES, batch_of, random_architecture
 from vrp_tasks.capture import CaptureSettings, probed_generate
@@ -21,7 +22,6 @@ from vrp_tasks.capture.processors import RowProcessors
 from vrp_tasks.capture.sampling import draw
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import family_of
-from vrp_tasks.grounding.forced import generate_and_score
 from vrp_tasks.interventions.branches import branched_generate
 
 N_TOKENS = 6

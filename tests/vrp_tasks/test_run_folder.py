@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from loguru import logger
 
 from metrics.record.channels import BlankState, ImageMaps, PromptState
 from metrics.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
@@ -89,6 +90,33 @@ def test_a_finished_run_another_fingerprint_or_a_run_still_going_is_left_alone(t
     beside.finish([record(0, None, None)], MANIFEST)
     later = create(tmp_path)
     assert later.path == going.path
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"model": "m", "settings": {"k": 5}}, "settings.k (10 and 5)"),
+        (
+            {"model": "m", "settings": {"k": 10, "model_arguments": {"max_pixels": 7}}},
+            "settings.model_arguments (not recorded and {'max_pixels': 7})",
+        ),
+        ({"model": "x" * 99, "settings": {"k": 9}}, "model; settings.k (10 and 9)"),
+    ],
+)
+def test_what_keeps_a_run_from_going_on_is_named(tmp_path, other, said):
+    first = create(tmp_path)
+    lines = []
+    handler = logger.add(lambda message: lines.append(str(message)), level="INFO")
+    going = RunFolder.create(tmp_path, stamp="s", fingerprint=other)
+    assert lines == []  # the first one is still being written
+    first.release()
+    beside = RunFolder.create(tmp_path, stamp="t", fingerprint={**other, "more": 1})
+    logger.remove(handler)
+    assert beside.path not in (first.path, going.path)
+    (line,) = lines
+    assert f"the unfinished one in {first.path} was made with other" in line
+    assert said in line
+    assert create(tmp_path).path == first.path  # and was not touched
 
 
 def test_part_written_only_by_half_is_not_there(tmp_path):

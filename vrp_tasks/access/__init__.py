@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from vrp_tasks.access.base import Access, Asked, Seen
@@ -17,7 +17,12 @@ __all__ = ["LEVELS", "Access", "Asked", "Seen", "access_to"]
 LEVELS: tuple[type[Access], ...] = (TransformersAccess, TextAccess)
 
 
-def access_to(lm: Any, settings: RunSettings, stock: Callable[[list[Any]], list[Any]]) -> Access:
+def access_to(
+    lm: Any,
+    settings: RunSettings,
+    stock: Callable[[list[Any]], list[Any]],
+    arguments: Mapping[str, Any] | None,
+) -> Access:
     """The access to a model that a run asked for, or the one that sees most.
 
     Raises
@@ -30,7 +35,7 @@ def access_to(lm: Any, settings: RunSettings, stock: Callable[[list[Any]], list[
             continue
         complaint = level.complaint(lm)
         if complaint is None:
-            return level(lm, settings, stock)
+            return level(lm, settings, stock, arguments)
         if settings.access == level.level:
             raise SetupError(f"access={level.level} cannot be had: {complaint}.")
     raise SetupError(f"{type(lm).__name__} cannot be looked into in any way.")

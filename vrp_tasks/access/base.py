@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -11,12 +12,14 @@ from typing import Any, ClassVar
 
 from PIL import Image
 
-from metrics.record.channels import Channel
+from metrics.record.channels import CHANNELS, Channel
 from metrics.record.observation import Absent
 from vrp_tasks.errors import CaptureError
+from vrp_tasks.run.provenance import stock_arguments
 from vrp_tasks.seam.requests import clone_request
 from vrp_tasks.settings.run_settings import RunSettings
 
+CAPTURE = "capture"  # in `Seen.absent`: why nothing was looked at
 Stock = Callable[[list[Any]], list[Any]]
 
 
@@ -45,6 +48,17 @@ class Seen:
     extra: Mapping[str, Any] = field(default_factory=dict)
     tokens: Sequence[int] | None = None
 
+    @property
+    def is_captured(self) -> bool:
+        """Whether anything was looked at beside the answer."""
+        return CAPTURE not in self.absent
+
+    @classmethod
+    def uncaptured(cls, answer: str, reason: str) -> Seen:
+        """An answer beside which something went wrong."""
+        why = Absent(reason)
+        return cls(answer, {}, {CAPTURE: why} | {c.name: why for c in CHANNELS})
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -64,6 +78,8 @@ class Asked:
         Further measurements, of companions.
     progress : callable
         Told how many answers have just come.
+    captured_before : callable
+        Whether the run has captured a document already: then one that fails is at fault itself.
     """
 
     task: str
@@ -73,6 +89,7 @@ class Asked:
     visuals: Callable[[Any], Any]
     observers: Sequence[Any] = ()
     progress: Callable[[int], Any] = lambda n: None
+    captured_before: Callable[[], bool] = lambda: False
 
 
 class Access(ABC):
@@ -86,14 +103,22 @@ class Access(ABC):
         Of the run.
     stock : callable
         The instance's own ``generate_until``.
+    arguments : mapping, optional
+        What the instance was made with; None for one that was made elsewhere.
     """
 
     level: ClassVar[str]
     companions: ClassVar[frozenset[str]] = frozenset({"grounding"})  # keys of metadata.vrp
     sees_maps: ClassVar[bool] = False
 
-    def __init__(self, lm: Any, settings: RunSettings, stock: Stock) -> None:
-        self.lm, self.settings, self.stock = lm, settings, stock
+    def __init__(
+        self,
+        lm: Any,
+        settings: RunSettings,
+        stock: Stock,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.lm, self.settings, self.stock, self.arguments = lm, settings, stock, arguments
 
     @classmethod
     @abstractmethod
@@ -103,6 +128,13 @@ class Access(ABC):
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """The manifest's ``model``."""
+
+    def described_settings(self) -> dict[str, Any]:
+        """The manifest's ``settings``: of the run, and the stock adapter's own arguments."""
+        stated = None
+        if self.arguments is not None:
+            stated = stock_arguments(inspect.signature(type(self.lm)).parameters, self.arguments)
+        return {**self.settings.described(), "model_arguments": stated}
 
     @abstractmethod
     def observe(self, asked: Asked) -> list[Seen]:
@@ -176,6 +208,10 @@ class Access(ABC):
     def image_processor(self) -> Any:
         """What turns images into pixel values; None where that is out of reach."""
         return None
+
+    def shown_share(self) -> float:
+        """Share of the sides of what the processor hands on that image tokens show."""
+        return 1.0
 
     def image_tokens(self, images: list[Image.Image]) -> int:
         """Image tokens that the images of one prompt become, for the storage plan."""

@@ -8,11 +8,10 @@ from loguru import logger
 
 from metrics.record.channels import CHANNELS, Samples
 from metrics.record.observation import Absent
-from vrp_tasks.access.base import Access, Asked, Seen, Stock, model_name
+from vrp_tasks.access.base import Access, Asked, Seen, model_name
 from vrp_tasks.errors import CaptureError
 from vrp_tasks.run.provenance import last_parts
 from vrp_tasks.seam.requests import clone_request
-from vrp_tasks.settings.run_settings import RunSettings
 
 _NOT_OFFERED = "access to text alone does not offer it"
 _NAMES = ("model_version", "model_name", "pretrained", "model")  # where adapters keep their model
@@ -23,8 +22,8 @@ class TextAccess(Access):
 
     level = "text"
 
-    def __init__(self, lm: Any, settings: RunSettings, stock: Stock) -> None:
-        super().__init__(lm, settings, stock)
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
         self._refusal: str | None = None  # once refused, sampling is not tried again
 
     @classmethod

@@ -6,28 +6,39 @@ import inspect
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
+from loguru import logger
 from PIL import Image
 
 from metrics.record.channels import Channel, ProbeOpinion
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access, Asked, Seen, model_name
 from vrp_tasks.access.serving import GenerateHandler, serve
+from vrp_tasks.access.stock_adapters import stock_adapter_of
 from vrp_tasks.attach.documents import LOOKED_AT, first_visuals
 from vrp_tasks.capture import Captured, probed_generate
+from vrp_tasks.capture.answers import AnswerRule
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.capture.channels import channels_of, states_of
 from vrp_tasks.capture.forced import generate_and_score
 from vrp_tasks.capture.generate import STANDARD
+from vrp_tasks.capture.generation_settings import (
+    check_generation_config,
+    processors_of,
+    served_options,
+)
 from vrp_tasks.capture.geometry import check_geometry
 from vrp_tasks.capture.observer import Subjects
-from vrp_tasks.errors import SetupError
+from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.families import FAMILIES, Family, family_of
 from vrp_tasks.run.provenance import center_crop, checkpoint_identity, last_parts
 from vrp_tasks.seam.progress import silent
 from vrp_tasks.settings.probe_file import check_probe
+from vrp_tasks.settings.run_settings import RunSettings
 
 
 class TransformersAccess(Access):
@@ -59,16 +70,22 @@ class TransformersAccess(Access):
             )
         return None
 
-    def __init__(self, lm: Any, settings: Any, stock: Any) -> None:
-        super().__init__(lm, settings, stock)
+    def __init__(self, lm: Any, settings: RunSettings, *args: Any) -> None:
+        super().__init__(lm, settings, *args)
         self.model: Any = lm.model
         self.family: Family = family_of(lm.model.config)
+        self.adapter = stock_adapter_of(lm)
         self.tokenizer: Any = lm.tokenizer
         self.task_dict: Any = lm.task_dict
         self.world_size: int = lm.world_size
         self._probe = settings.probe
         if self._probe is not None:
             check_probe(self._probe, self.model.config)
+        for unused in check_generation_config(self.model.generation_config):
+            logger.warning(
+                f"{unused} of the checkpoint's generation config is not used for probed answers: "
+                "it makes decoding faster and leaves answers as they are."
+            )
 
     def describe(self) -> dict[str, Any]:
         """What is loaded."""
@@ -85,11 +102,20 @@ class TransformersAccess(Access):
             "dtype": str(model.dtype).removeprefix("torch."),
             "device": str(model.device),
             "attention": "sdpa",
-            "center_crop": center_crop(self.image_processor()),
+            "center_crop": center_crop(self.image_processor(), shown=self.shown_share()),
             "n_layers": text.num_hidden_layers,
             "d_model": text.hidden_size,
             "n_parameters": sum(p.numel() for p in model.parameters()),
         }
+
+    def described_settings(self) -> dict[str, Any]:
+        """With what narrows the samples: processors, which change the answer too, nothing else."""
+        processors = processors_of(self.model.generation_config)
+        return {**super().described_settings(), "top_k": None, "processors": processors}
+
+    def shown_share(self) -> float:
+        """By the family."""
+        return self.family.shown_share(self.model.config)
 
     def geometry(self) -> str | None:
         """What the known-answer self-test of this checkpoint says."""
@@ -127,13 +153,130 @@ class TransformersAccess(Access):
         return sorted(indices, key=lambda i: (-len(self.tokenizer.encode(prompts[i])), prompts[i]))
 
     def observe(self, asked: Asked) -> list[Seen]:
-        """Answers and everything beside them, from one prefill."""
-        captured = self._captured(asked)
-        return [self._seen(text, item) for text, item in captured]
+        """Answers and everything beside them, from one prefill.
+
+        A document that cannot be captured is answered as in stock, with the reason.
+
+        Raises
+        ------
+        CaptureError
+            If no document of the run could be captured: then it is no document's fault.
+        """
+        came = 0
+
+        def counted(n: int) -> None:
+            nonlocal came
+            came += n
+            asked.progress(n)
+
+        try:
+            return self._together(replace(asked, progress=counted))
+        except CaptureError as error:
+            asked.progress(-came)
+            found = [self._alone(replace(asked, requests=[own])) for own in asked.requests]
+            if not any(seen.is_captured for seen in found) and not asked.captured_before():
+                raise
+            logger.warning(f"{asked.task}: some documents have no signals: {error}")
+            return found
+
+    def _alone(self, asked: Asked) -> Seen:
+        """One request; without its signals, the model answers as it does in stock."""
+        try:
+            return self._together(asked)[0]
+        except CaptureError as error:
+            reason = f"this document could not be captured: {error}"
+
+        def handler(inputs: dict, options: dict, _docs: list[str]) -> torch.Tensor:
+            rest = {name: value for name, value in inputs.items() if name != "input_ids"}
+            sequences: torch.Tensor = self.model.generate(inputs["input_ids"], **rest, **options)
+            return sequences
+
+        (text,) = self.serve(asked, handler)
+        asked.progress(1)
+        return Seen.uncaptured(text, reason)
+
+    def answer_rule(self, request: Any) -> AnswerRule:
+        """What the stock adapter makes an answer by; the same for all requests of a task."""
+        settings = next(part for part in request.args if isinstance(part, dict))
+        return self.adapter.answer_rule(self.lm, settings)
 
     def serve(self, asked: Asked, handler: GenerateHandler) -> list[str]:
         """Requests through the stock adapter, each call of ``generate`` served by ``handler``."""
-        return serve(self.lm, self.stock, asked, handler)
+        texts: dict[int, str] = {}
+        prepared = []
+        for index, request in enumerate(asked.requests):
+            if self.adapter.stands_apart(partial(asked.visuals, request)):
+                texts[index] = self.adapter.answer_apart(self.lm, request, handler)
+            else:
+                prepared.append(index)
+        if prepared:
+            own = replace(asked, requests=[asked.requests[index] for index in prepared])
+            with self.adapter.preparing(self.lm):
+                answers = serve(self.lm, self.stock, own, handler)
+            texts |= dict(zip(prepared, answers, strict=True))
+        return [texts[index] for index in range(len(asked.requests))]
+
+    def _together(self, asked: Asked) -> list[Seen]:
+        questions = {str(request.doc_id): request.args[0] for request in asked.requests}
+        # looked up before documents are recorded
+        targets = {str(request.doc_id): asked.targets(request) for request in asked.requests}
+        rule = self.answer_rule(asked.requests[0])
+        caught: dict[str, Captured] = {}
+
+        def handler(inputs: dict, options: dict, docs: list[str]) -> torch.Tensor:
+            self._check_images(inputs)
+            sequences, captured = probed_generate(
+                self.model,
+                self.family,
+                inputs,
+                identities=[f"{asked.task}/{asked.split}/{doc}" for doc in docs],
+                settings=self.settings.capture,
+                subjects=Subjects(
+                    questions=[questions[doc] for doc in docs],
+                    targets=[targets[doc] for doc in docs],
+                    tokenizer=self.tokenizer,
+                ),
+                rule=rule,
+                observers=[*STANDARD, *asked.observers],
+                **options,
+            )
+            caught.update(zip(docs, captured, strict=True))
+            asked.progress(len(docs))
+            return sequences
+
+        texts = self.serve(asked, handler)
+        items = [caught[str(request.doc_id)] for request in asked.requests]
+        self._compare(asked.task, texts, rule.texts([item.tokens for item in items]))
+        return [self._seen(text, item, rule) for text, item in zip(texts, items, strict=True)]
+
+    def _compare(self, task: str, texts: list[str], shown: list[str]) -> None:
+        """Say so if the adapter's answers are not made of the tokens that signals are of."""
+        differ = sum(own != text.strip() for own, text in zip(shown, texts, strict=True))
+        if differ:
+            logger.warning(
+                f"{task}: lmms-eval's adapter made {differ} of {len(texts)} answers of other "
+                "tokens than their signals; its rule for ending them has changed."
+            )
+
+    def _check_images(self, inputs: dict[str, torch.Tensor]) -> None:
+        """Raise CaptureError for image tokens without an image: a map over them is of nothing."""
+        is_image = self.family.image_tokens(self.model.config, inputs["input_ids"])
+        if "pixel_values" not in inputs and bool(is_image.any()):
+            raise CaptureError("the prompt has image tokens, but the document shows no image")
+
+    def _seen(self, text: str, item: Captured, rule: AnswerRule) -> Seen:
+        channels, absent = channels_of(item)
+        states, no_states = states_of(item, dtype=self.settings.hidden_dtype)
+        channels |= states
+        absent |= no_states
+        if self._probe is not None:
+            opinion: Channel = ProbeOpinion(self._probe.probability(item.hidden))
+            channels[opinion.name] = opinion
+        else:
+            reason = "no probe of another run was given (probe=…)"
+            absent[ProbeOpinion.name] = Absent(reason, "not offered")
+        samples = rule.texts(item.sampled_tokens)
+        return Seen(text, channels, absent, samples, item.extra, item.tokens)
 
     def answer_again(
         self, asked: Asked, clean: Mapping[str, Sequence[int]]
@@ -154,70 +297,22 @@ class TransformersAccess(Access):
     def answer_tokens(self, asked: Asked) -> dict[str, list[int]]:
         """Greedy answers' tokens, end-of-sequence and padding left out."""
         tokens: dict[str, list[int]] = {}
+        rule = self.answer_rule(asked.requests[0])
 
         def handler(inputs: dict, options: dict, docs: list[str]) -> torch.Tensor:
             rest = {name: value for name, value in inputs.items() if name != "input_ids"}
             ids = inputs["input_ids"]
+            options = served_options(self.model, options)
             sequences: torch.Tensor = self.model.generate(ids, **rest, **options)
-            ends = options.get("eos_token_id", self.model.generation_config.eos_token_id)
-            special = {*(ends if isinstance(ends, (list, tuple)) else [ends])}
-            special.add(self.tokenizer.pad_token_id)
+            stated = options.get("eos_token_id", self.model.generation_config.eos_token_id)
+            ends = set(stated) if isinstance(stated, (list, tuple)) else {stated}
             for doc, row in zip(docs, sequences[:, ids.shape[1] :].tolist(), strict=True):
-                stop = next((i for i, token in enumerate(row) if token in special), len(row))
-                tokens[doc] = row[:stop]
+                stop = next((i for i, token in enumerate(row) if token in ends), len(row))
+                tokens[doc] = row[: rule.length(row[:stop])]
             return sequences
 
         self.serve(asked, handler)
         return tokens
-
-    def texts(self, tokens: list[list[int]]) -> list[str]:
-        """Decoded answers."""
-        if not tokens:  # of nothing, `batch_decode` makes one empty text
-            return []
-        return [t.strip() for t in self.tokenizer.batch_decode(tokens, skip_special_tokens=True)]
-
-    def _captured(self, asked: Asked) -> list[tuple[str, Captured]]:
-        questions = {str(request.doc_id): request.args[0] for request in asked.requests}
-        # looked up before documents are recorded
-        targets = {str(request.doc_id): asked.targets(request) for request in asked.requests}
-        caught: dict[str, Captured] = {}
-
-        def handler(inputs: dict, options: dict, docs: list[str]) -> torch.Tensor:
-            sequences, captured = probed_generate(
-                self.model,
-                self.family,
-                inputs,
-                identities=[f"{asked.task}/{asked.split}/{doc}" for doc in docs],
-                settings=self.settings.capture,
-                subjects=Subjects(
-                    questions=[questions[doc] for doc in docs],
-                    targets=[targets[doc] for doc in docs],
-                    tokenizer=self.tokenizer,
-                ),
-                observers=[*STANDARD, *asked.observers],
-                **options,
-            )
-            caught.update(zip(docs, captured, strict=True))
-            asked.progress(len(docs))
-            return sequences
-
-        texts = self.serve(asked, handler)
-        return [(t, caught[str(r.doc_id)]) for t, r in zip(texts, asked.requests, strict=True)]
-
-    def _seen(self, text: str, item: Captured) -> Seen:
-        channels, absent = channels_of(item)
-        states, no_states = states_of(item, dtype=self.settings.hidden_dtype)
-        channels |= states
-        absent |= no_states
-        if self._probe is not None:
-            opinion: Channel = ProbeOpinion(self._probe.probability(item.hidden))
-            channels[opinion.name] = opinion
-        else:
-            reason = "no probe of another run was given (probe=…)"
-            absent[ProbeOpinion.name] = Absent(reason, "not offered")
-        return Seen(
-            text, channels, absent, self.texts(item.sampled_tokens), item.extra, item.tokens
-        )
 
     @contextmanager
     def serving(self) -> Iterator[None]:

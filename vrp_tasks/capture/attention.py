@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -18,17 +19,48 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 NAME = "vrp_sdpa"
 
 
-class AttentionListener(Protocol):
-    """Receives what each decoder layer is about to attend with."""
+@dataclass(frozen=True)
+class Attended:
+    """What one decoder layer attended with in one forward pass, and what came of it.
 
-    def on_attention(
-        self,
-        layer: int,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        mask: torch.Tensor | None,
-        scaling: float,
-    ) -> None:
+    Attributes
+    ----------
+    layer : int
+        From 0.
+    query : float tensor, shape (B, n_heads, n_queries, head_dim)
+        After RoPE.
+    key, value : float tensor, shape (B, n_kv_heads, n_keys, head_dim)
+        What the cache holds: all positions so far, or the last ones of a sliding window.
+    mask : bool or float tensor, shape (B or 1, 1 or n_heads, n_queries, >= n_keys), or None
+        None means plain causal attention.
+    scaling : float
+        Factor of the dot products.
+    output : float tensor, shape (B, n_queries, n_heads, head_dim)
+        Of the model's own attention, before the output projection.
+    """
+
+    layer: int
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+    mask: torch.Tensor | None
+    scaling: float
+    output: torch.Tensor
+
+    def of(self, index: int) -> Attended:
+        """That of one row of the batch, the batch axis kept."""
+        own = slice(index, index + 1)
+        mask = self.mask if self.mask is None or len(self.mask) == 1 else self.mask[own]
+        return Attended(
+            self.layer, self.query[own], self.key[own], self.value[own], mask, self.scaling,
+            self.output[own],
+        )  # fmt: skip
+
+
+class AttentionListener(Protocol):
+    """Receives what each decoder layer has attended with."""
+
+    def on_attention(self, attended: Attended) -> None:
         """Called once per layer and forward pass."""
 
 
@@ -57,13 +89,15 @@ def _forward(
 ) -> tuple[torch.Tensor, None]:
     for edit in _edits:
         attention_mask = edit.edited_mask(module.layer_idx, query, key, attention_mask)
-    if _listeners:
-        scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-        for listener in _listeners:
-            listener.on_attention(module.layer_idx, query, key, attention_mask, scale)
-    return sdpa_attention_forward(
+    output, _ = sdpa_attention_forward(
         module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
     )
+    if _listeners:
+        scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+        attended = Attended(module.layer_idx, query, key, value, attention_mask, scale, output)
+        for listener in _listeners:
+            listener.on_attention(attended)
+    return output, None
 
 
 AttentionInterface.register(NAME, _forward)
@@ -107,7 +141,10 @@ def capturing_attention(model: PreTrainedModel) -> Iterator[None]:
 def attention_row(
     query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None, scaling: float
 ) -> torch.Tensor:
-    """Attention of one query position to all keys, as eager attention has it.
+    """Attention of one query position to all keys, its product in float32.
+
+    SDPA's kernels keep the product of half-precision states in float32 too. Rounded to the model's
+    dtype it would make another row: a score of a few hundred loses its decimals.
 
     Parameters
     ----------
@@ -128,7 +165,7 @@ def attention_row(
     batch, n_heads, head_dim = query.shape
     n_kv = key.shape[1]
     grouped = query.reshape(batch, n_kv, n_heads // n_kv, head_dim)
-    scores = torch.matmul(grouped, key.transpose(-1, -2)).float() * scaling
+    scores = torch.matmul(grouped.float(), key.float().transpose(-1, -2)) * scaling
     scores = scores.reshape(batch, n_heads, -1)
     if mask is not None:
         if mask.dtype == torch.bool:
@@ -136,3 +173,52 @@ def attention_row(
         else:
             scores = scores + mask.float()
     return scores.softmax(dim=-1)
+
+
+def misfit(
+    row: torch.Tensor,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    output: torch.Tensor,
+    scaling: float,
+) -> torch.Tensor:
+    r"""How far ``row · V`` is from what the layer used, in units of what rounding explains.
+
+    .. math:: \max_h \frac{\lVert \sum_t a_{ht} v_t - o_h \rVert}
+        {(2 \epsilon + 8 \epsilon_{32} s \lVert q_h \rVert \max_t \lVert k_t \rVert)
+        \sum_t a_{ht} \lVert v_t \rVert}
+
+    The kernels round the weights and the output to the model's dtype (:math:`\epsilon` of it) and
+    make the scores in float32.
+
+    Parameters
+    ----------
+    row : float32 tensor, shape (B, n_heads, n_keys)
+        From `attention_row`.
+    query : float tensor, shape (B, n_heads, head_dim)
+        As given to it.
+    key, value : float tensor, shape (B, n_kv_heads, n_keys, head_dim)
+    output : float tensor, shape (B, n_heads, head_dim)
+        What the layer made of that position.
+    scaling : float
+        Factor of the dot products.
+
+    Returns
+    -------
+    float32 tensor, shape (B,)
+        At most 1 where the row is the one that the layer used; NaN where something is not finite.
+    """
+    batch, n_heads, n_keys = row.shape
+    n_kv = key.shape[1]
+    grouped = row.reshape(batch, n_kv, n_heads // n_kv, n_keys)
+    values = value.float()
+    apart = torch.matmul(grouped, values).reshape(output.shape) - output.float()
+    lengths = values.norm(dim=-1)[..., None]
+    scale = torch.matmul(grouped, lengths).reshape(batch, n_heads)
+    longest = key.float().norm(dim=-1).amax(dim=-1).repeat_interleave(n_heads // n_kv, dim=1)
+    scores = scaling * query.float().norm(dim=-1) * longest
+    kind = torch.finfo(output.dtype)
+    allowed = 2 * kind.eps + 8 * torch.finfo(torch.float32).eps * scores
+    smallest = max(kind.smallest_normal * kind.eps * output.shape[-1] ** 0.5, 1e-30)
+    return (apart.norm(dim=-1) / (allowed * scale + smallest)).amax(dim=1)

@@ -13,6 +13,7 @@ from metrics.record.channels import (
     ImageTokens,
     LastAnswerState,
     LensReading,
+    LensShares,
     MeanAnswerState,
     PromptState,
     QuestionMaps,
@@ -76,17 +77,22 @@ def _add_lens(captured: Captured, channels: Channels, absent: Reasons) -> None:
     if why is None and "answer_margin" not in extra:
         why = "the logit lens was not captured"
     if why is None:
-        channels[LensReading.name] = LensReading(
-            extra["answer_margin"], extra["margin_from_attention"], extra["margin_from_mlp"]
-        )
+        channels[LensReading.name] = LensReading(extra["answer_margin"])
     else:
         absent[LensReading.name] = Absent(why)
+    if "margin_from_mlp" in extra:
+        channels[LensShares.name] = LensShares(
+            extra["margin_from_attention"], extra["margin_from_mlp"]
+        )
+    else:
+        unread = why or missing.get("attribution", "the logit lens was not captured")
+        absent[LensShares.name] = Absent(unread)
     if why is None and "truth_margin" in extra:
         channels[TruthLens.name] = TruthLens(extra["truth_margin"])
     else:
         absent[TruthLens.name] = Absent(why or missing.get("truth", "no reference answer"))
     top = extra.get("top_heads_map")
-    why = missing.get("lens", missing.get("attention"))
+    why = missing.get("lens") or missing.get("top_heads") or missing.get("attention")
     if top is not None and grid is not None and why is None:
         channels[TopHeadsMap.name] = TopHeadsMap(top.reshape(grid))
     else:

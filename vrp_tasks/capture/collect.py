@@ -43,7 +43,7 @@ def collect(
             hidden={"last_prompt": recorder.last_prompt[:, index].cpu().numpy()},
         )
         _add_answer_states(item, recorder, index)
-        _add_maps(item, rows[:, index, is_image[index]], grids[index])
+        _add_maps(item, rows[:, index, is_image[index]], grids[index], recorder.misfit_of(index))
         captured.append(item)
     return captured
 
@@ -57,7 +57,9 @@ def _add_answer_states(item: Captured, recorder: Recorder, index: int) -> None:
     item.hidden["mean_answer"] = (recorder.answer_sum[:, index] / count).cpu().numpy()
 
 
-def _add_maps(item: Captured, weights: torch.Tensor, grids: list[tuple[int, int]]) -> None:
+def _add_maps(
+    item: Captured, weights: torch.Tensor, grids: list[tuple[int, int]], misfit: str | None
+) -> None:
     """Attention maps of a prompt with exactly one image whose tokens fill its grid."""
     n_tokens = weights.shape[1]
     if not grids:
@@ -68,6 +70,9 @@ def _add_maps(item: Captured, weights: torch.Tensor, grids: list[tuple[int, int]
         item.missing["attention"] = (
             f"{n_tokens} image tokens do not fill one {height} x {width} grid (several images?)"
         )
+        return
+    if misfit is not None:
+        item.missing["attention"] = misfit
         return
     mass = weights.sum(dim=1)
     item.grid = (height, width)

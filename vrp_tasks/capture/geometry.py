@@ -36,11 +36,13 @@ def check_geometry(model: PreTrainedModel, family: Family, processor: Any) -> st
         None if every painted cell changes its own token most, else what happened instead.
     """
     (height, width), cell = family.self_test_grid(model.config, processor.image_processor)
-    canvas = np.full((height * cell, width * cell, 3), _GREY, dtype=np.uint8)
+    share = family.shown_share(model.config)
+    extent = [round(n * cell / share) for n in (height, width)]
+    canvas = np.full((*extent, 3), _GREY, dtype=np.uint8)
     before, grid = _image_tokens(model, family, processor, canvas)
     if grid != (height, width) or len(before) != height * width:
         return (
-            f"a {width * cell} x {height * cell} image became {len(before)} tokens on a "
+            f"a {extent[1]} x {extent[0]} image became {len(before)} tokens on a "
             f"{grid[0]} x {grid[1]} grid instead of {height} x {width}"
         )
     noise = np.random.default_rng(0).integers(0, 256, size=(cell, cell, 3), dtype=np.uint8)

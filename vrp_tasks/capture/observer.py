@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from vrp_tasks.capture.attention import Attended
 from vrp_tasks.capture.decode_state import DecodeState
 from vrp_tasks.capture.recorder import Recorder
 from vrp_tasks.capture.result import Captured
@@ -97,28 +98,8 @@ class Observer:
         """Hooks that live as long as the generation."""
         return nullcontext()
 
-    def on_attention(
-        self,
-        layer: int,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        mask: torch.Tensor | None,
-        scaling: float,
-    ) -> None:
-        """What a decoder layer attends with, during the prefill only.
-
-        Parameters
-        ----------
-        layer : int
-            From 0.
-        query : float tensor, shape (B, n_heads, T, head_dim)
-            After RoPE.
-        key : float tensor, shape (B, n_kv_heads, T, head_dim)
-        mask : bool or float tensor, shape (B or 1, 1, T, ≥ T), or None
-            None means plain causal attention.
-        scaling : float
-            Factor of the dot products.
-        """
+    def on_attention(self, attended: Attended) -> None:
+        """What a decoder layer attended with, during the prefill only."""
 
     def after_prefill(self, outputs: Any) -> None:
         """The prompt has been read; ``outputs.logits`` predict the first answer token."""
@@ -145,10 +126,10 @@ class ObserverGroup(Observer):
                 stack.enter_context(observer.attached())
             yield
 
-    def on_attention(self, *args: Any, **kwargs: Any) -> None:
+    def on_attention(self, attended: Attended) -> None:
         """Tell all."""
         for observer in self._observers:
-            observer.on_attention(*args, **kwargs)
+            observer.on_attention(attended)
 
     def after_prefill(self, outputs: Any) -> None:
         """Tell all."""

@@ -15,11 +15,13 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
-from vrp_tasks.capture.attention import attention_row, listening
+from vrp_tasks.capture.attention import Attended, attention_row, listening, misfit
 from vrp_tasks.errors import CaptureError
 
 _ROW_TOLERANCE = 1e-3  # rows are computed in float32 from keys and queries of any dtype
+_MISFIT = 1.0  # see `vrp_tasks.capture.attention.misfit`
 
 
 class Recorder:
@@ -45,8 +47,11 @@ class Recorder:
         self._heads: list[torch.Tensor | None] = [None] * n_layers
         self._rows: list[torch.Tensor | None] = [None] * n_layers
         self._sums: list[torch.Tensor | None] = [None] * n_layers
+        self._misfits: list[torch.Tensor | None] = [None] * n_layers
+        self._n_seen = [0] * n_layers
         self._states: list[torch.Tensor | None] = [None] * (n_layers + 1)
-        self._pending: deque[tuple[torch.Tensor, torch.Tensor]] = deque()  # states, rows of a step
+        # states, rows and misfits of a step
+        self._pending: deque[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = deque()
         self._folded = 0
         self.batch_size = batch_size
 
@@ -62,27 +67,36 @@ class Recorder:
                 stack.callback(handle.remove)
             yield
 
-    def on_attention(
-        self,
-        layer: int,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        mask: torch.Tensor | None,
-        scaling: float,
-    ) -> None:
+    def on_attention(self, attended: Attended) -> None:
         """Keep the last query's row of every greedy row, mean over heads."""
+        layer, key, mask, stride = attended.layer, attended.key, attended.mask, self.stride
+        self._n_seen[layer] += attended.query.shape[2]
         if not self.active:
             return
-        stride = self.stride
         if mask is not None:
             mask = mask[::stride] if mask.shape[0] > 1 else mask
             mask = mask[:, :, -1, : key.shape[2]]
-        row = attention_row(query[::stride, :, -1], key[::stride], mask, scaling)
+        query, key = attended.query[::stride, :, -1], key[::stride]
+        row = attention_row(query, key, mask, attended.scaling)
+        self._misfits[layer] = misfit(
+            row, query, key, attended.value[::stride], attended.output[::stride, -1],
+            attended.scaling,
+        )  # fmt: skip
+        self._sums[layer] = row.mean(dim=1).sum(dim=-1)
+        row = self._on_prompt(row, layer)
         if not self.prompt_heads:
             self._heads[layer] = row
-        mean = row.mean(dim=1)
-        self._sums[layer] = mean.sum(dim=-1)
-        self._rows[layer] = mean[:, : self.prompt_length]
+        self._rows[layer] = row.mean(dim=1)
+
+    def _on_prompt(self, row: torch.Tensor, layer: int) -> torch.Tensor:
+        """A row over the keys that a layer holds, as one over the prompt's columns.
+
+        A sliding window has dropped the oldest keys: nothing attends to them.
+        """
+        first = max(0, self._n_seen[layer] - row.shape[-1])
+        if not first:
+            return row[..., : self.prompt_length]
+        return functional.pad(row, (first, 0))[..., : self.prompt_length]
 
     def check_sums(self, sums: torch.Tensor) -> None:
         """Raise CaptureError unless every row is a distribution over all keys (method §0).
@@ -119,6 +133,7 @@ class Recorder:
         """
         self.last_prompt = self._stacked_states()
         self.row_sum = self._stacked_rows()
+        self.misfits = self._stack(self._misfits, "attention row")
         self.prompt_heads = [row for row in self._heads if row is not None]
         self.row_count = torch.ones(self.batch_size, device=self.row_sum.device)
         self.last_answer = torch.zeros_like(self.last_prompt)
@@ -127,7 +142,8 @@ class Recorder:
 
     def take_step(self) -> None:
         """After a decoding step: keep what was read of it until `fold` knows whether it counts."""
-        self._pending.append((self._stacked_states(), self._stacked_rows()))
+        misfits = self._stack(self._misfits, "attention row")
+        self._pending.append((self._stacked_states(), self._stacked_rows(), misfits))
 
     def fold(self, settled: Sequence[int], most: Sequence[int]) -> None:
         """Add the steps to sums and counts of which it is known whether they belong to the answer.
@@ -144,27 +160,31 @@ class Recorder:
             fed = self._folded
             if any(least <= s < limit for least, limit in bounds for s in (fed, fed + 1)):
                 return
-            states, rows = self._pending.popleft()
+            states, rows, misfits = self._pending.popleft()
             self._folded += 1
-            self._add(states, rows, [fed < n for n in settled], [fed + 1 < n for n in settled])
+            self._add_states(states, [fed < n for n in settled])
+            self._add_rows(rows, misfits, [fed + 1 < n for n in settled])
 
-    def _add(
-        self,
-        states: torch.Tensor,
-        rows: torch.Tensor,
-        is_answer: list[bool],
-        predicts_answer: list[bool],
-    ) -> None:
+    def _add_states(self, states: torch.Tensor, is_answer: list[bool]) -> None:
         if any(is_answer):
             own = torch.tensor(is_answer, device=states.device)
             chosen = own[None, :, None]
             self.last_answer = torch.where(chosen, states, self.last_answer)
             self.answer_sum = self.answer_sum + torch.where(chosen, states, 0.0)
             self.answer_count = self.answer_count + own
+
+    def _add_rows(
+        self, rows: torch.Tensor, misfits: torch.Tensor, predicts_answer: list[bool]
+    ) -> None:
         if any(predicts_answer):
             own = torch.tensor(predicts_answer, device=rows.device)
             self.row_sum = self.row_sum + torch.where(own[None, :, None], rows, 0.0)
+            self.misfits = torch.where(own[None], self.misfits.maximum(misfits), self.misfits)
             self.row_count = self.row_count + own
+
+    def misfit_of(self, index: int) -> str | None:
+        """Why the rows of prompt ``index`` are not what the model attended with, or None."""
+        return describe_misfit(self.misfits[:, index])
 
     def _stacked_states(self) -> torch.Tensor:
         """Float32 (n_layers + 1, B, d_model)."""
@@ -186,3 +206,14 @@ class Recorder:
         stacked = torch.stack([part.to(there[0].device).float() for part in there])
         parts[:] = [None] * len(parts)
         return stacked
+
+
+def describe_misfit(misfits: torch.Tensor) -> str | None:
+    """What `misfit` found in a prompt's layers, float (n_layers,), in words; None if all fit."""
+    worst, layer = misfits.nan_to_num(nan=torch.inf).max(dim=0)
+    if bool(worst <= _MISFIT):
+        return None
+    return (
+        f"the attention row of layer {int(layer)} times V is not what the layer used "
+        f"({float(worst):.2g} times what rounding explains)"
+    )

@@ -63,7 +63,19 @@ class Family(ABC):
         self, config: PretrainedConfig, image_processor: Any
     ) -> tuple[tuple[int, int], int]:
         """A grid, and the side of its cells in pixels, that the processor maps without resizing."""
-        return square_grid(config), config.vision_config.patch_size
+        return square_grid(config), self.cell_side(config)
+
+    def cell_side(self, config: PretrainedConfig) -> int:
+        """Side, in pixels of the image as the model gets it, of the square that a token shows."""
+        side: int = config.vision_config.patch_size
+        return side
+
+    def shown_share(self, config: PretrainedConfig) -> float:
+        """Share of that image's sides, from the top left, that tokens show.
+
+        A patch that the image's edge would cut is not read: 27 pixels hold three patches of 8.
+        """
+        return square_grid(config)[0] * self.cell_side(config) / config.vision_config.image_size
 
     def images(
         self, config: PretrainedConfig, inputs: dict[str, torch.Tensor]

@@ -29,10 +29,19 @@ class Qwen2VL(Family):
         self, config: PretrainedConfig, image_processor: Any
     ) -> tuple[tuple[int, int], int]:
         """Not square, so that rows and columns differ; large enough not to be enlarged."""
-        cell = config.vision_config.patch_size * config.vision_config.spatial_merge_size
+        cell = self.cell_side(config)
         least = image_processor.size["shortest_edge"]  # pixels in all, in this family
         scale = next(n for n in count(1) if 8 * n * 12 * n * cell**2 >= least)
         return (8 * scale, 12 * scale), cell
+
+    def cell_side(self, config: PretrainedConfig) -> int:
+        """Each token merges a square of patches."""
+        side: int = config.vision_config.patch_size * config.vision_config.spatial_merge_size
+        return side
+
+    def shown_share(self, config: PretrainedConfig) -> float:
+        """Images are resized to whole tokens."""
+        return 1.0
 
     def image_grid(
         self, config: PretrainedConfig, inputs: dict[str, torch.Tensor], index: int

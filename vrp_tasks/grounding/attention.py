@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from vrp_tasks.capture.attention import attention_row
+from vrp_tasks.capture.attention import Attended, attention_row, misfit
 
 
 @dataclass(frozen=True)
@@ -28,36 +28,33 @@ class Readers:
     image: torch.Tensor
 
 
-def attention_to_image(
-    readers: Readers,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    mask: torch.Tensor | None,
-    scaling: float,
-) -> torch.Tensor:
+def attention_to_image(readers: Readers, attended: Attended) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean rows over heads and positions.
 
     Parameters
     ----------
     readers : Readers
-    query : float tensor, shape (n_heads, T, head_dim)
-        Of one prompt.
-    key : float tensor, shape (n_kv_heads, T, head_dim)
-    mask : bool or float tensor, shape (T, ≥ T), or None
-        None means plain causal attention.
-    scaling : float
-        Factor of the dot products.
+    attended : Attended
+        Of one prompt, read in one pass.
 
     Returns
     -------
-    float32 tensor, shape (n_means, n_image_tokens)
+    rows : float32 tensor, shape (n_means, n_image_tokens)
         Not renormalised: sums to the attention that the image gets.
+    worst : float32 tensor, scalar
+        The largest `misfit` of the positions; 0 without any.
     """
-    device, n_keys = query.device, key.shape[1]
+    query, key, mask = attended.query[0], attended.key, attended.mask
+    device, n_keys = query.device, key.shape[2]
     positions = readers.positions.to(device)
     if mask is None:
         allowed = torch.arange(n_keys, device=device) <= positions[:, None]
+        allowed = allowed[:, None]
     else:
-        allowed = mask[positions, :n_keys]
-    rows = attention_row(query[:, positions].transpose(0, 1), key[None], allowed[:, None], scaling)
-    return readers.weights.to(device) @ rows.mean(dim=1)[:, readers.image.to(device)]
+        allowed = mask[0, :, positions, :n_keys].transpose(0, 1)
+    asked = query[:, positions].transpose(0, 1)
+    rows = attention_row(asked, key, allowed, attended.scaling)
+    means = readers.weights.to(device) @ rows.mean(dim=1)[:, readers.image.to(device)]
+    output = attended.output[0, positions]
+    found = misfit(rows, asked, key, attended.value, output, attended.scaling)
+    return means, torch.cat([found, found.new_zeros(1)]).amax()

@@ -16,7 +16,7 @@ from metrics.records import GROUNDING_FILE, INTERVENTIONS_FILE, OCCLUSION, Sampl
 from vrp_tasks.access.base import Seen
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.companion import Companion
-from vrp_tasks.grounding.geometry import region_on_grid, window_of
+from vrp_tasks.grounding.geometry import Window, region_on_grid, window_of
 from vrp_tasks.grounding.observer import KEY, PromptMaps
 from vrp_tasks.grounding.occlusion import elsewhere_pixels, occluded_request, region_pixels
 from vrp_tasks.grounding.regions import Region, UnmappedError, region_of
@@ -80,7 +80,8 @@ class Grounding(Companion):
         lost: list[dict[str, Any]] = []
         for record in records:
             if record.doc_id not in scored:
-                lost += lost_rows(_identity(record), _LOST)
+                reason = record.missing.get("capture", _LOST)
+                lost += lost_rows(_identity(record), reason)
         if self.access.sees_maps:
             self.session.folder.add_rows(GROUNDING_FILE, lost)
         if self.settings.occlusion:
@@ -158,7 +159,7 @@ class Grounding(Companion):
     def _pixels(self, choice: str, doc: Any, image: Image.Image | None) -> np.ndarray:
         """What is blanked in a document's image; UnmappedError where nothing can be."""
         region = self._region(doc)
-        window = window_of(self.processor, (region.width, region.height))
+        window = self._window(region)
         if choice == "region":
             return region_pixels(region, window)
         return elsewhere_pixels(region, window, seed=self.settings.seed)
@@ -171,11 +172,16 @@ class Grounding(Companion):
             raise UnmappedError(f"the sample has {len(visuals)} visuals instead of one image")
         return region_of(self.annotate(doc), visuals[0].size)
 
+    def _window(self, region: Region) -> Window:
+        """What the image tokens show of the image of a region."""
+        seen = window_of(self.processor, (region.width, region.height))
+        return seen.shown(self.access.shown_share())
+
     def _region_on_grid(self, doc: Any, grid: tuple[int, int] | None) -> np.ndarray | str:
         """Share of each cell inside the region, or why there is none."""
         try:
             region = self._region(doc)
-            window = window_of(self.processor, (region.width, region.height))
+            window = self._window(region)
             if self.session.geometry is not None:
                 raise UnmappedError(f"the geometry self-test failed: {self.session.geometry}")
             if grid is None:

@@ -25,6 +25,15 @@ class Window:
     right: float
     bottom: float
 
+    def shown(self, share: float) -> Window:
+        """The part, from the top left, that is so large a share of the sides."""
+        return Window(
+            self.left,
+            self.top,
+            self.left + share * (self.right - self.left),
+            self.top + share * (self.bottom - self.top),
+        )
+
     def edges(self, grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """Edges of the columns and rows of a (height, width) grid."""
         height, width = grid
@@ -35,7 +44,7 @@ class Window:
 
 
 def window_of(image_processor: Any, size: tuple[int, int]) -> Window:
-    """What a processor shows the model of an image.
+    """What a processor hands to the model of an image; image tokens show `Window.shown` of it.
 
     Parameters
     ----------
@@ -67,7 +76,7 @@ def region_on_grid(region: Region, window: Window, grid: tuple[int, int]) -> np.
     ----------
     region : Region
     window : Window
-        From `window_of`, for the image of the region.
+        From `window_of`, for the image of the region, less what no token shows.
     grid : (int, int)
         Height and width in image tokens.
 

@@ -12,8 +12,10 @@ import torch
 from torch import nn
 
 from metrics.record.channels import BoundaryMaps, QuestionMaps
+from vrp_tasks.capture.attention import Attended
 from vrp_tasks.capture.decode_state import DecodeState
 from vrp_tasks.capture.observer import CaptureContext, Observer
+from vrp_tasks.capture.recorder import describe_misfit
 from vrp_tasks.capture.result import Captured
 from vrp_tasks.capture.weights import UNREADABLE, plain_weight
 from vrp_tasks.grounding.activation import TokenActivations
@@ -56,6 +58,7 @@ class PromptMaps(Observer):
         self.words_of = words_of
         self.prompts = [self._read(index) for index in range(len(context.input_ids))]
         self.layers: list[list[torch.Tensor]] = [[] for _ in self.prompts]
+        self.misfits: list[list[torch.Tensor]] = [[] for _ in self.prompts]
         self.states = torch.empty(0)
         self.reading = True
 
@@ -103,20 +106,13 @@ class PromptMaps(Observer):
         """The prompt's states are there; those of answer tokens are not needed."""
         self.reading = False
 
-    def on_attention(
-        self,
-        layer: int,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        mask: torch.Tensor | None,
-        scaling: float,
-    ) -> None:
+    def on_attention(self, attended: Attended) -> None:
         """Keep two mean rows per prompt."""
         for index, prompt in enumerate(self.prompts):
             if prompt.readers is not None:
-                own = None if mask is None else mask[index if len(mask) > 1 else 0, 0]
-                rows = attention_to_image(prompt.readers, query[index], key[index], own, scaling)
+                rows, worst = attention_to_image(prompt.readers, attended.of(index))
                 self.layers[index].append(rows.cpu())
+                self.misfits[index].append(worst.cpu())
 
     def collect(self, index: int, item: Captured, state: DecodeState) -> None:
         """The maps of one prompt."""
@@ -129,26 +125,24 @@ class PromptMaps(Observer):
             for side in ("activation.answer", "activation.prompt"):
                 found.lack(side, reason)
             return
-        rows = torch.stack(self.layers[index]).double().numpy()
-        self._attention(found, item.maps.astype(np.float64), rows, self.prompts[index], item)
+        self._attention(found, item.maps.astype(np.float64), index, item)
         self._activation(found, index, item)
 
     def _attention(
-        self,
-        found: GroundingMaps,
-        answer: np.ndarray,
-        rows: np.ndarray,
-        prompt: _Prompt,
-        item: Captured,
+        self, found: GroundingMaps, answer: np.ndarray, index: int, item: Captured
     ) -> None:
         assert item.grid is not None
-        boundary = rows[:, _MARKERS] if len(prompt.markers) else _NO_MARKERS
+        prompt, rows = self.prompts[index], torch.stack(self.layers[index]).double().numpy()
+        misfit = describe_misfit(torch.stack(self.misfits[index]))
+        boundary: np.ndarray | str = rows[:, _MARKERS]
+        if misfit is not None or not len(prompt.markers):
+            boundary = misfit or _NO_MARKERS
         found.add("attention.answer", answer, boundary, item.grid)
         arrays = item.extra.setdefault("arrays", {})
         if not isinstance(boundary, str):
             arrays[BoundaryMaps.name] = _stored(boundary)
-        if prompt.reason is not None:
-            found.lack("attention.prompt", prompt.reason)
+        if reason := prompt.reason or misfit:
+            found.lack("attention.prompt", reason)
         elif not rows[:, _WORDS].any():
             found.lack("attention.prompt", _UNSEEN)
         else:

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from vrp_tasks.capture.attention import editing
 from vrp_tasks.families import Family
-from vrp_tasks.interventions.checks import check_layer, rows_for
+from vrp_tasks.interventions.checks import check_cache, check_layer, rows_for
 
 
 @contextmanager
@@ -41,8 +41,9 @@ def blocked_attention(
     Raises
     ------
     SetupError
-        For a layer that the model does not have.
+        For a layer that the model does not have, or one with a sliding window.
     """
+    check_cache(model)
     for layer in layers or ():
         check_layer(model, family, layer)
     with editing(_Block(hidden, None if layers is None else frozenset(layers))):

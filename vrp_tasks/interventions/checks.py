@@ -24,6 +24,15 @@ def keeps_every_position(cache: DynamicCache) -> bool:
     return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
+def check_cache(model: PreTrainedModel) -> None:
+    """Raise SetupError for a model whose cache will forget positions: columns would move."""
+    if not keeps_every_position(DynamicCache(config=model.config.get_text_config())):
+        raise SetupError(
+            "interventions (robustness) need a cache that keeps every position; this model has "
+            "layers with a sliding window."
+        )
+
+
 def rows_for(values: torch.Tensor, n_rows: int) -> torch.Tensor:
     """One row per row of the model's batch: each is repeated for its neighbours.
 

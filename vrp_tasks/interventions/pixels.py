@@ -54,22 +54,32 @@ def replaced_pixels(
         grid = family.image_grid(config, inputs, index)
         if tuple(chosen.shape) != grid:
             raise SetupError(f"cells of shape {tuple(chosen.shape)} for a grid of {grid}.")
-        edited.append(replaced_image(image, chosen, fill=fill))
+        edited.append(replaced_image(image, chosen, side=family.cell_side(config), fill=fill))
     return {**inputs, "pixel_values": family.pixel_values(config, inputs, edited)}
 
 
-def replaced_image(image: torch.Tensor, cells: torch.Tensor, *, fill: PixelFill) -> torch.Tensor:
-    """A copy of one image, (3, height, width), without the content of some cells."""
+def replaced_image(
+    image: torch.Tensor, cells: torch.Tensor, *, side: int, fill: PixelFill
+) -> torch.Tensor:
+    """A copy of one image without the content of some cells.
+
+    Parameters
+    ----------
+    image : float tensor, shape (3, height, width)
+    cells : bool tensor
+        On the grid of image tokens.
+    side : int
+        Of a cell in pixels, from `Family.cell_side`. What the grid leaves of the image at the right
+        and the bottom is a margin that no token shows; it stays.
+    fill : {"mean", "blur"}
+        As in `replaced_pixels`.
+    """
     _, height, width = image.shape
-    rows, columns = height // cells.shape[0], width // cells.shape[1]
-    covered = cells.to(image.device).repeat_interleave(rows, 0).repeat_interleave(columns, 1)
-    # an image that is no multiple of its patches has a margin that no cell shows
+    covered = cells.to(image.device).repeat_interleave(side, 0).repeat_interleave(side, 1)
     chosen = pad(covered, (0, width - covered.shape[1], 0, height - covered.shape[0]))
     if fill == "mean":
         instead = image.float().mean(dim=(1, 2), keepdim=True).expand_as(image)
     else:
-        size = [min(4 * side + 1, 2 * ((extent - 1) // 2) + 1)
-                for side, extent in ((columns, width), (rows, height))]  # fmt: skip
-        sigma = [float(columns), float(rows)]
-        instead = gaussian_blur(image.float(), kernel_size=size, sigma=sigma)
+        size = [min(4 * side + 1, 2 * ((extent - 1) // 2) + 1) for extent in (width, height)]
+        instead = gaussian_blur(image.float(), kernel_size=size, sigma=[float(side)] * 2)
     return torch.where(chosen, instead.to(image.dtype), image)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
 from vrp_tasks.interventions.ablation import n_units
-from vrp_tasks.interventions.checks import check_layer, keeps_every_position
+from vrp_tasks.interventions.checks import check_cache, check_layer
 from vrp_tasks.settings.numbers import is_count, is_share
 
 INTERVENTIONS = (
@@ -165,11 +165,7 @@ class SweepSettings:
 
     def check(self, model: PreTrainedModel, family: Family) -> None:
         """Raise SetupError for a layer, unit number or attention window of this model."""
-        if not keeps_every_position(DynamicCache(config=model.config.get_text_config())):
-            raise SetupError(
-                "robustness: this model has layers with a sliding window; interventions need a "
-                "cache that keeps every position."
-            )
+        check_cache(model)
         layers = self.unit_layers(model, family)
         for layer in (*layers, *(() if isinstance(self.mask_layers, str) else self.mask_layers)):
             check_layer(model, family, layer)

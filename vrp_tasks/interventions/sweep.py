@@ -192,7 +192,7 @@ class Sweep:
     ) -> dict[str, torch.Tensor]:
         """Image inputs in which a row has its prompt's images; one is masked if it is alone."""
         config = self.model.config
-        originals = self.family.images(config, inputs)
+        originals, side = self.family.images(config, inputs), self.family.cell_side(config)
         images: list[torch.Tensor] = []
         taken: list[int] = []
         rows, places = iter(targets), iter(range(len(originals)))
@@ -204,7 +204,8 @@ class Sweep:
                 if target is not None and prompt.grid is not None:
                     cells = torch.from_numpy(target.reshape(prompt.grid))
                     (image,) = shown
-                    shown = [replaced_image(image, cells, fill=variant.fill)]  # type: ignore[arg-type]
+                    fill: Any = variant.fill
+                    shown = [replaced_image(image, cells, side=side, fill=fill)]
                 images += shown
                 taken += mine
         repeated = {

@@ -78,8 +78,9 @@ class Answering:
                 with session.timed():
                     seen = access.observe(asked(own, observers=observers, progress=bar.update))
                 records = session.observe(own, [self._doc(request) for request in own], seen)
-                for companion in companions:
-                    companion.after_slice(own, seen, records)
+                told = [t for t in zip(own, seen, records, strict=True) if t[1].is_captured]
+                for companion in companions if told else ():
+                    companion.after_slice(*map(list, zip(*told, strict=True)))
                 results |= dict(zip(chosen, records, strict=True))
             bar.close()
             for companion in companions:
@@ -94,6 +95,7 @@ class Answering:
                 requests=requests,
                 targets=self._targets,
                 visuals=self._visuals,
+                captured_before=self.session.has_captured,
                 **options,
             )
 

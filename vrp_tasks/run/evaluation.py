@@ -33,6 +33,7 @@ class _Outer:
 
     settings: RunSettings = field(default_factory=RunSettings)
     output: str | None = None
+    arguments: dict[str, Any] | None = None
 
 
 _outer: list[_Outer] = []
@@ -57,12 +58,21 @@ def run_evaluation(module: ModuleType, stock: Callable, args: tuple, kwargs: dic
             asked["model_args"] = without(asked.get("model_args"), NAMES)
             check_before_loading(ours, asked, settings, parsed(asked["model_args"]))
             with_device(asked)
-        with _asked(_Outer(settings, output_path(asked))):
+        with _asked(_Outer(settings, output_path(asked), _arguments(asked))):
             return stock(**asked)
     except SetupError as error:
         if cli is None:
             raise
         raise SystemExit(f"vrp-tasks: {error}") from error
+
+
+def _arguments(asked: dict[str, Any]) -> dict[str, Any] | None:
+    """What lmms-eval makes the model with; None where it is given one."""
+    if not isinstance(asked.get("model"), str):
+        return None
+    beside = {name: asked.get(name) for name in ("batch_size", "max_batch_size", "device")}
+    given = {name: value for name, value in beside.items() if value is not None}
+    return given | parsed(asked.get("model_args"))
 
 
 @contextmanager
@@ -81,7 +91,7 @@ def _evaluate(module: ModuleType, stock: Callable, args: tuple, kwargs: dict) ->
     if not tasks:
         return stock(*args, **kwargs)
     outer = _outer[-1] if _outer else _Outer()
-    access = access_to(lm, outer.settings, lm.generate_until)
+    access = access_to(lm, outer.settings, lm.generate_until, outer.arguments)
     access.check_tasks(tasks)
     check_companions(access, tasks)
     plans = plan_tasks(

@@ -19,7 +19,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
+from filelock import FileLock
+from loguru import logger
 from safetensors.numpy import save_file
 
 from metrics.record.channels import Channel
@@ -34,6 +35,7 @@ from metrics.records import (
     SampleRecord,
 )
 from vrp_tasks.errors import SetupError
+from vrp_tasks.run.fingerprint import differences
 from vrp_tasks.run.shard_file import ShardFile
 
 _PARTS = "parts"
@@ -64,15 +66,27 @@ class RunFolder:
     ) -> RunFolder:
         """Start a run below ``base``, or go on with an unfinished one of the same fingerprint.
 
-        A folder that another process is writing to is left alone. Raises SetupError if ``base``
-        cannot be written to.
+        A folder that another process is writing to is left alone, and so is an unfinished one of
+        another fingerprint: a line says in what the latest such one differs. Raises SetupError if
+        ``base`` cannot be written to.
         """
         check_writable(base)
+        left: tuple[Path, list[str]] | None = None
         for path in sorted(base.glob(f"*{_SUFFIX}"), reverse=True):
-            if _unfinished_twin(path, fingerprint) and (lock := _lock(path)) is not None:
+            began_as = _unfinished(path)
+            if began_as is None or (lock := _lock(path)) is None:
+                continue
+            if began_as == fingerprint:
                 folder = cls(path, rank=rank)
                 folder._hold = lock
                 return folder
+            _unlock(lock)
+            left = left or (path, differences(began_as, fingerprint))
+        if left is not None:
+            logger.info(
+                f"A new run is started: the unfinished one in {left[0]} was made with other "
+                f"{'; '.join(left[1])}."
+            )
         path = base / f"{stamp}{_SUFFIX}"
         for number in range(2, 1000):
             if not path.exists():
@@ -203,8 +217,7 @@ class RunFolder:
     def release(self) -> None:
         """Let another process go on with this folder."""
         if self._hold is not None:
-            self._hold.release()
-            Path(self._hold.lock_file).unlink(missing_ok=True)
+            _unlock(self._hold)
             self._hold = None
 
 
@@ -241,23 +254,30 @@ def _schema_of(file: str) -> pa.Schema:
     )
 
 
-def _unfinished_twin(path: Path, fingerprint: dict[str, Any]) -> bool:
+def _unfinished(path: Path) -> dict[str, Any] | None:
+    """The fingerprint of an unfinished run; None for any other folder."""
     run = path / _PARTS / _RUN
     if (path / MANIFEST_FILE).exists() or not run.exists():
-        return False
+        return None
     try:
-        return bool(json.loads(run.read_text("utf-8")) == fingerprint)
+        began_as: dict[str, Any] = json.loads(run.read_text("utf-8"))
     except json.JSONDecodeError:
-        return False
+        return None
+    return began_as
 
 
 def _lock(path: Path) -> Any:
     lock = _RunLock(path / ".lock")
     try:
         lock.acquire(timeout=0)
-    except Timeout:
+    except OSError:  # another process has it, or it cannot be written to
         return None
     return lock
+
+
+def _unlock(lock: Any) -> None:
+    lock.release()
+    Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def _write(path: Path, text: str) -> None:

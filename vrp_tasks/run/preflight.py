@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, PretrainedConfig
+from transformers import AutoConfig, GenerationConfig, PretrainedConfig
 
 from vrp_tasks.access.base import Access
 from vrp_tasks.access.transformers import default_checkpoint
 from vrp_tasks.attach.plan import check_unlimited
 from vrp_tasks.attach.settings import given_keys
+from vrp_tasks.capture.generation_settings import check_generation_config
 from vrp_tasks.companion import companions_among
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import FAMILIES, Family, family_of
@@ -125,6 +126,11 @@ def check_checkpoint(pretrained: str, *, model: str) -> PretrainedConfig:
             f"takes {' or '.join(map(repr, types))}. {_suggestion(config.model_type)}"
         )
     check_decoder(config)
+    try:
+        generation = GenerationConfig.from_pretrained(pretrained)
+    except (OSError, ValueError):  # none there, or one that loading the model complains of
+        return config
+    check_generation_config(generation)
     return config
 
 

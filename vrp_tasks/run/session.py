@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -36,6 +35,7 @@ from vrp_tasks.companion import COMPANIONS
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.place import Place, at_place, place_of
 from vrp_tasks.run.earlier import EarlierRuns
+from vrp_tasks.run.fingerprint import task_fingerprint
 from vrp_tasks.run.folder import RunFolder
 from vrp_tasks.run.provenance import last_parts, package_versions, peak_memory
 from vrp_tasks.run.second_pass import (
@@ -93,7 +93,7 @@ class Session:
             self._temporary = tempfile.TemporaryDirectory(prefix="vrp-")
             output = self._temporary.name
         self.model = access.describe()
-        self.settings = access.settings.described()
+        self.settings = access.described_settings()
         self.geometry = access.geometry()
         if self.geometry is not None:
             logger.warning(f"Attention signals will be INVALID: {self.geometry}.")
@@ -112,7 +112,7 @@ class Session:
         fingerprint = {
             "model": self.model,
             "settings": self.settings,
-            "tasks": {name: _fingerprint(task) for name, task in self._tasks.items()},
+            "tasks": {name: task_fingerprint(task) for name, task in self._tasks.items()},
             "versions": package_versions(),
         }
         path = None
@@ -169,6 +169,10 @@ class Session:
         return results_of(judged, record)
 
     # -- observations ---------------------------------------------------------------------------
+
+    def has_captured(self) -> bool:
+        """Whether anything was seen beside any answer so far."""
+        return any("capture" not in record.missing for record in self._known.values())
 
     def known(self, request: Any) -> SampleRecord | None:
         """The record of a request that this run has answered before it was stopped."""
@@ -410,18 +414,6 @@ def _filled_in(records: list[SampleRecord]) -> list[SampleRecord]:
         own_layers = dict.fromkeys(sorted(layers - set(own.layers)), None)
         filled.append(own.with_layers(own_layers) if own_layers else own)
     return filled
-
-
-def _fingerprint(task: Any) -> list[str]:
-    """What a task asks and how: a run that was stopped goes on only under the same."""
-    config = task.config
-    asked = [config.metadata["vrp"], config.generation_kwargs, config.dataset_path]
-    asked += [config.dataset_name, len(task.eval_docs_no_media)]
-    return [str(task.VERSION), *(json.dumps(part, sort_keys=True, default=_name) for part in asked)]
-
-
-def _name(function: Any) -> str:
-    return getattr(function, "__name__", "")
 
 
 def _natural(doc_id: str) -> tuple[int, str]:

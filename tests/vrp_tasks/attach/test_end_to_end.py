@@ -15,10 +15,14 @@ from metrics.records import SampleRecord
 from tests.vrp_tasks.attach.local_task import CHECKPOINTS, write_local_tasks
 from vrp_tasks.attach.results import reliability_results
 from vrp_tasks.attach.trial import try_scoring
-from vrp_tasks.errors import SetupError
+from vrp_tasks.errors import CaptureError, SetupError
 
 TINY = CHECKPOINTS / "vrp-tiny-llava"
-CHECKPOINT = {"llava_hf": TINY, "qwen2_vl": CHECKPOINTS / "vrp-tiny-qwen2-vl"}
+CHECKPOINT = {
+    "llava_hf": TINY,
+    "paligemma": CHECKPOINTS / "vrp-tiny-paligemma",
+    "qwen2_vl": CHECKPOINTS / "vrp-tiny-qwen2-vl",
+}
 
 
 @pytest.fixture(scope="module")
@@ -239,10 +243,69 @@ def test_a_document_without_an_image_has_no_map_and_says_why(sparse, tmp_path):
     assert [r.answer for r in records if r.task == "vrp_by_file"] == stock
 
 
-def test_a_model_that_needs_an_image_names_the_document_without_one(sparse):
-    message = "document 2 shows no image, and this model's adapter in lmms-eval cannot answer"
-    with pytest.raises(SetupError, match=message):
-        evaluate(sparse, ["vrp_by_file"])
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("llava_hf", {}),
+        ("llava_hf", {"force_simple": True}),
+        ("paligemma", {}),
+        ("paligemma", {"batch_size": 3}),
+    ],
+)
+def test_a_document_without_an_image_has_inputs_of_its_own(sparse, tmp_path, model, options):
+    """Not those of the document before, whose map and answer it would have."""
+    evaluate(sparse, ["vrp_by_file"], tmp_path / "mixed", model=model, **options)
+    _, records = read(tmp_path / "mixed")
+    blind = [r for r in records if r.kind == "counting"]
+    assert 0 < len(blind) < len(records)
+    for record in records:
+        reason = "the prompt has no image tokens" if record in blind else None
+        assert record.missing.get("spatial_entropy") == reason
+        assert record.grid == (None if record in blind else [8, 8])
+        assert record.signals["token_confidence"] is not None
+    only_text(sparse)  # the same questions, where no other document comes before them
+    evaluate(sparse, ["vrp_by_file"], tmp_path / "alone", model=model, batch_size=1)
+    _, alone = read(tmp_path / "alone")
+    expected = {r.doc_id: r for r in alone}
+    for record in blind:
+        other = expected[record.doc_id]
+        assert (record.answer, record.samples) == (other.answer, other.samples)
+        for name in ("token_confidence", "logit_entropy", "answer_margin"):
+            assert record.signals[name] == pytest.approx(other.signals[name], abs=1e-4)
+
+
+def only_text(folder):
+    """No question shows an image, but the first: a task needs one."""
+    scorer = (folder / "scorer.py").read_text()
+    shown = "if doc['question_id'] != '0-0':"
+    (folder / "scorer.py").write_text(scorer.replace("if doc['kind'] == 'counting':", shown))
+
+
+@pytest.mark.parametrize("simple", [False, True])
+def test_an_image_token_without_an_image_costs_its_document_only(sparse, tmp_path, said, simple):
+    text = (sparse / "local_function.yaml").read_text()
+    stray = """ "{{question}}{{' <image>' if question_id == '1-2' else ''}}" """
+    (sparse / "local_function.yaml").write_text(text.replace(' "{{question}}"', stray))
+    evaluate(sparse, ["vrp_by_file"], tmp_path, force_simple=simple)
+    _, records = read(tmp_path)
+    assert [r.kind for r in records if "<image>" in r.prompt] == ["counting"]
+    for record in records:
+        lost = "<image>" in record.prompt
+        reason = record.missing.get("token_confidence", "")
+        assert ("has image tokens, but the document shows no image" in reason) == lost
+        assert (record.signals["token_confidence"] is None) == lost
+        assert (record.shard is None) == lost
+        assert record.correct is not None
+    assert any("some documents have no signals" in line for line in said)
+
+
+def test_a_fault_that_every_document_has_stops_the_run(folder, monkeypatch):
+    def broken(*_):
+        raise CaptureError("no hook fires")
+
+    monkeypatch.setattr("vrp_tasks.adapters.slices._check_images", broken)
+    with pytest.raises(CaptureError, match="no hook fires"):
+        evaluate(folder, ["vrp_by_file"], limit=3)
 
 
 @pytest.mark.parametrize("key", ["score", "group", "kind", "target"])

@@ -1,5 +1,6 @@
 """A region is painted into an image; the cells whose pixels change must be those of the region."""
 
+import types
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from transformers import (
 
 import vrp_tasks
 from tests.vrp_tasks.random_models import FAMILIES, random_architecture
+from vrp_tasks.families import FAMILIES as FAMILY_OF_TYPE
 from vrp_tasks.families import family_of
 from vrp_tasks.grounding.geometry import region_on_grid, window_of
 from vrp_tasks.grounding.regions import UnmappedError, region_of
@@ -58,18 +60,35 @@ def changed_share(processor, size, box, cell):
     contrast = np.where(full == off, 1.0, full - off)
     share = (on - off) / contrast
     rows, columns = share.shape[0] // cell, share.shape[1] // cell
+    share = share[: rows * cell, : columns * cell]  # an incomplete patch is not read
     return share.reshape(rows, cell, columns, cell).mean(axis=(1, 3))
+
+
+def shown_share(processor, cell):
+    """As `Family.shown_share`, of a vision tower that takes what this processor makes."""
+    if isinstance(processor, Qwen2VLImageProcessor):
+        return 1.0
+    side = 336 if isinstance(processor, (CLIPImageProcessor, LlavaImageProcessor)) else 224
+    vision = types.SimpleNamespace(image_size=side, patch_size=cell)
+    return FAMILY_OF_TYPE["llava"].shown_share(types.SimpleNamespace(vision_config=vision))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize(
     ("processor", "cell"),
-    [(CLIP_336, 14), (PADDED_336, 14), (SIGLIP_224, 14), (QWEN, 28)],
-    ids=["clip", "pad", "siglip", "qwen2-vl"],
+    [
+        (CLIP_336, 14),
+        (PADDED_336, 14),
+        (SIGLIP_224, 14),
+        (QWEN, 28),
+        (CLIP_336, 27),
+        (SIGLIP_224, 28 + 9),
+    ],
+    ids=["clip", "pad", "siglip", "qwen2-vl", "clip with a margin", "siglip with a margin"],
 )
 def test_painted_boxes_are_found_where_they_are_mapped(processor, cell, size):
     width, height = size
-    window = window_of(processor, size)
+    window = window_of(processor, size).shown(shown_share(processor, cell))
     for u0, v0, u1, v1 in BOXES:
         box = [int(u0 * width), int(v0 * height), int(u1 * width), int(v1 * height)]
         region = region_of({"boxes": [box], "size": size}, size)

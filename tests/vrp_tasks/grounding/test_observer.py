@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import functional
 
 from metrics.grounding import mass_inside, peak_weighted_iou, pointing_game
 from tests.vrp_tasks.random_models import FAMILIES, QUESTIONS, batch_of, random_architecture
 from vrp_tasks.capture import CaptureSettings, probed_generate
-from vrp_tasks.capture.attention import capturing_attention, editing
+from vrp_tasks.capture.attention import Attended, capturing_attention, editing
 from vrp_tasks.capture.observer import Subjects
 from vrp_tasks.families import family_of
 from vrp_tasks.grounding.attention import Readers, attention_to_image
@@ -211,9 +212,18 @@ def test_plain_causal_attention_needs_no_mask():
     query, key = (torch.randn(2, 6, 4, generator=generator) for _ in range(2))
     image = torch.tensor([False, True, True, False, False, False])
     readers = Readers(torch.tensor([1, 4]), torch.tensor([[0.5, 0.5], [0.0, 1.0]]), image)
-    found = attention_to_image(readers, query, key, None, 0.5)
     causal = torch.ones(6, 8).tril().bool()
-    torch.testing.assert_close(attention_to_image(readers, query, key, causal, 0.5), found)
+    output = functional.scaled_dot_product_attention(query, key, key, is_causal=True, scale=0.5)
+    read = [
+        attention_to_image(
+            readers,
+            Attended(0, query[None], key[None], key[None], mask, 0.5, output[None].transpose(1, 2)),
+        )
+        for mask in (None, causal[None, None])
+    ]
+    (found, worst), (masked, _) = read
+    torch.testing.assert_close(masked, found)
+    assert float(worst) <= 1
     rows = (query @ key.transpose(1, 2) * 0.5).masked_fill(~causal[:, :6], -torch.inf)
     rows = rows.softmax(dim=-1).mean(dim=0)[:, 1:3]
     torch.testing.assert_close(found, torch.stack([(rows[1] + rows[4]) / 2, rows[4]]))

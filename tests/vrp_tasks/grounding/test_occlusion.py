@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from vrp_tasks.capture.forced import generate_and_score
 
 from tests.vrp_tasks.random_models import FAMILIES, batch_of, random_architecture
+from vrp_tasks.capture.forced import generate_and_score
 from vrp_tasks.grounding.geometry import Window
 from vrp_tasks.grounding.occlusion import (
     blanked,

@@ -1,11 +1,16 @@
 """A masked cell changes its own pixels and no other, whatever order a family keeps them in."""
 
+import copy
+import types
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import CLIPImageProcessor, SiglipImageProcessor
 
 from tests.vrp_tasks.random_models import FAMILIES, batch_of, random_architecture
+from vrp_tasks.capture.geometry import check_geometry
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import family_of
 from vrp_tasks.interventions.pixels import replaced_image, replaced_pixels
@@ -98,7 +103,93 @@ def test_bad_cells_are_refused():
 
 
 def test_a_margin_that_no_cell_shows_stays():
-    image = torch.rand(3, 30, 31, generator=torch.Generator().manual_seed(0))
-    changed = replaced_image(image, torch.ones(2, 2, dtype=bool), fill="mean")
-    assert (changed[:, :30, 30:] == image[:, :30, 30:]).all()
-    assert (changed[:, :30, :30] == image.mean(dim=(1, 2), keepdim=True)).all()
+    image = torch.rand(3, 27, 29, generator=torch.Generator().manual_seed(0))
+    changed = replaced_image(image, torch.ones(3, 4, dtype=bool), side=7, fill="mean")
+    assert (changed[:, 21:] == image[:, 21:]).all()
+    assert (changed[:, :, 28:] == image[:, :, 28:]).all()
+    assert (changed[:, :21, :28] == image.mean(dim=(1, 2), keepdim=True)).all()
+
+
+def odd_sized(name):
+    """A model and inputs of a 61 x 97 image; 27 pixels are no multiple of the patches of 7."""
+    architecture = random_architecture(name)
+    picture = np.random.default_rng(1).integers(0, 256, (61, 97, 3), dtype=np.uint8)
+    if name == "qwen2_vl":
+        model, processor = architecture.model, architecture.processor.image_processor
+    else:
+        config = copy.deepcopy(architecture.model.config)
+        config.vision_config.image_size, config.vision_config.patch_size = 27, 7
+        model = type(architecture.model)(config).eval()
+        processor = (
+            CLIPImageProcessor(size={"shortest_edge": 27}, crop_size=27)
+            if name == "llava"
+            else SiglipImageProcessor(size={"height": 27, "width": 27})
+        )
+    inputs = dict(processor(images=[Image.fromarray(picture)], return_tensors="pt"))
+    return model, family_of(model.config), processor, inputs
+
+
+@torch.inference_mode()
+def embedded_patches(model, family, inputs):
+    """What the vision tower makes of each token's own pixels, before anything mixes them."""
+    found = []
+    vision = model.model.visual if hasattr(model.model, "visual") else model.model.vision_tower
+    (module,) = [m for n, m in vision.named_modules() if n.endswith(("patch_embed", "_embedding"))
+                 and "position" not in n]  # fmt: skip
+    handle = module.register_forward_hook(lambda _m, _a, output: found.append(output))
+    try:
+        model.get_image_features(**{name: inputs[name] for name in family.image_inputs})
+    finally:
+        handle.remove()
+    (patches,) = found
+    if patches.ndim == 4:
+        return patches[0].flatten(1).T
+    return patches.reshape(-1, 4 * patches.shape[-1])  # Qwen2-VL merges four neighbours
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("fill", ["mean", "blur"])
+def test_a_masked_cell_is_exactly_what_feeds_its_token(name, fill):
+    model, family, _, inputs = odd_sized(name)
+    config = model.config
+    grid = family.image_grid(config, inputs, 0)
+    clean = embedded_patches(model, family, inputs)
+    assert len(clean) == grid[0] * grid[1]
+    for cell in np.ndindex(*grid):
+        cells = torch.zeros(grid, dtype=torch.bool)
+        cells[cell] = True
+        edited = replaced_pixels(config, family, inputs, [cells], fill=fill)
+        changed = (embedded_patches(model, family, edited) != clean).any(dim=1)
+        assert changed.nonzero().flatten().tolist() == [cell[0] * grid[1] + cell[1]]
+    everything = torch.ones(grid, dtype=torch.bool)
+    gone = replaced_pixels(config, family, inputs, [everything])  # all of what any token reads
+    mean = family.images(config, inputs)[0].float().mean(dim=(1, 2), keepdim=True)
+    plain = [mean.expand_as(image) for image in family.images(config, inputs)]
+    flat = {**inputs, "pixel_values": family.pixel_values(config, inputs, plain)}
+    torch.testing.assert_close(
+        embedded_patches(model, family, gone), embedded_patches(model, family, flat)
+    )
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_pixel_feeds_the_token_of_its_cell_or_none(name):
+    model, family, _, inputs = odd_sized(name)
+    (image,) = family.images(model.config, inputs)
+    _, columns = family.image_grid(model.config, inputs, 0)
+    clean, side = embedded_patches(model, family, inputs), family.cell_side(model.config)
+    shown = round(image.shape[1] * family.shown_share(model.config))
+    assert shown == (image.shape[1] if name == "qwen2_vl" else 21)
+    for y, x in ((0, 0), (6, 7), (7, 6), (13, 20), (20, 14), (20, 20), (21, 3), (3, 26), (26, 26)):
+        one = image.clone()
+        one[:, y, x] += 1.0
+        edited = {**inputs, "pixel_values": family.pixel_values(model.config, inputs, [one])}
+        changed = (embedded_patches(model, family, edited) != clean).any(dim=1)
+        own = [y // side * columns + x // side] if name == "qwen2_vl" or max(y, x) < 21 else []
+        assert changed.nonzero().flatten().tolist() == own
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_geometry_test_passes_where_patches_leave_a_margin(name):
+    model, family, image_processor, _ = odd_sized(name)
+    processor = types.SimpleNamespace(image_processor=image_processor)
+    assert check_geometry(model, family, processor) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -30,8 +30,11 @@ class StockAdapter:
         """What has to be set so that it prepares every document on inputs of its own."""
         return nullcontext()
 
-    def stands_apart(self, visuals: Any) -> bool:
-        """Whether it cannot prepare a document that shows this, so that `answer_apart` does."""
+    def stands_apart(self, visuals: Callable[[], Any]) -> bool:
+        """Whether it cannot prepare a document that shows this, so that `answer_apart` does.
+
+        Looking at a document decodes its images: those that take any do not.
+        """
         return False
 
     def answer_apart(self, lm: Any, request: Any, handler: GenerateHandler) -> str:

@@ -6,7 +6,7 @@ fails too or takes the inputs of the document before. Here such a document has i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,9 +40,9 @@ class LlavaHfChat(_Uncut):
 class LlavaHfSimple(_Uncut):
     """A text context."""
 
-    def stands_apart(self, visuals: Any) -> bool:
+    def stands_apart(self, visuals: Callable[[], Any]) -> bool:
         """Documents without an image."""
-        return not visuals
+        return not visuals()
 
     def answer_apart(self, lm: Any, request: Any, handler: GenerateHandler) -> str:
         """As the stock adapter would answer, with inputs that hold the text alone."""
