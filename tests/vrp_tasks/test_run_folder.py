@@ -100,7 +100,10 @@ def test_a_finished_run_another_fingerprint_or_a_run_still_going_is_left_alone(t
             {"model": "m", "settings": {"k": 10, "model_arguments": {"max_pixels": 7}}},
             "settings.model_arguments (not recorded and {'max_pixels': 7})",
         ),
-        ({"model": "x" * 99, "settings": {"k": 9}}, "model; settings.k (10 and 9)"),
+        (
+            {"model": "x" * 99, "settings": {"k": 9}},
+            "model; more (not recorded and 1); settings.k (10 and 9)",
+        ),
     ],
 )
 def test_what_keeps_a_run_from_going_on_is_named(tmp_path, other, said):
