@@ -5,8 +5,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from vrp_tasks.signals import capture_payload
 
+from tests.vrp_tasks.observed import record_of
 from tests.vrp_tasks.random_models import FAMILIES, batch_of, random_architecture
 from vrp_tasks.capture import CaptureSettings, probed_generate
 from vrp_tasks.capture.answers import AnswerEnd, AnswerRule
@@ -183,7 +183,7 @@ def test_every_statistic_ends_where_the_answer_ends(family):
     for index, (item, tokens) in enumerate(zip(captured, answers, strict=True)):
         n = plain_length(tokens[:N_TOKENS], stops, spelled)
         check(item, expected(family, output, index, n))
-        assert capture_payload(item)["n_answer_tokens"] == n
+        assert record_of(item).n_answer_tokens == n
     assert [len(item.tokens) for item in captured[:2]] == [3, 4]
     assert len(captured[2].tokens) > 4
     assert [len(item.tokens) for item in uncut] == [N_TOKENS] * 3
@@ -206,13 +206,13 @@ def test_an_answer_that_begins_with_a_stop_string_has_no_statistics(family):
     output, _, answers = stops_for(family)
     _, captured = capture(family, [f"<{answers[0][0]}>"])
     check(captured[0], expected(family, output, 0, 0))
-    payload = capture_payload(captured[0])
-    undefined = {name for name, value in payload["signals"].items() if value is None}
+    record = record_of(captured[0])
+    undefined = {name for name, value in record.signals.items() if value is None}
     assert undefined >= {
         "token_confidence", "min_token_confidence", "logit_entropy", "first_token_entropy",
         "first_token_probability", "first_token_margin", "answer_margin", "answer_margin_mean",
     }  # fmt: skip
-    assert {payload["missing"][name] for name in undefined} == {"the answer is empty"}
+    assert {record.missing[name] for name in undefined} == {"the answer is empty"}
 
 
 def test_samples_are_cut_as_the_answer_is():

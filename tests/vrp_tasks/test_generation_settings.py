@@ -11,12 +11,12 @@ from transformers import (
     LogitsProcessorList,
     RepetitionPenaltyLogitsProcessor,
 )
-from vrp_tasks.grounding.forced import generate_and_score
 
 from tests.vrp_tasks.random_models import FAMILIES, batch_of, random_architecture
 from vrp_tasks.capture import CaptureSettings, probed_generate
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.capture.decode_state import DecodeState
+from vrp_tasks.capture.forced import generate_and_score
 from vrp_tasks.capture.generation_settings import check_generation_config, processors_of
 from vrp_tasks.capture.processors import RowProcessors
 from vrp_tasks.capture.sampling import draw

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.vrp_tasks.observed import record_of
 from tests.vrp_tasks.random_models import FAMILIES, QUESTIONS, batch_of, random_architecture
 from vrp_tasks.capture import CaptureSettings, probed_generate
 from vrp_tasks.capture.attention import capturing_attention
@@ -18,7 +19,6 @@ from vrp_tasks.families import family_of
 from vrp_tasks.grounding.observer import KEY, PromptMaps
 from vrp_tasks.interventions.ablation import ablated_units
 from vrp_tasks.interventions.branches import branch_answers, branched_generate
-from vrp_tasks.signals import capture_payload
 
 OPTIONS = {"do_sample": False, "max_new_tokens": 4}
 
@@ -115,10 +115,10 @@ def test_a_model_quantised_throughout_has_margins_and_says_what_it_lacks(family)
         assert item.missing["attribution"] == UNREADABLE
         missing = item.extra[KEY].missing
         assert missing["activation.answer"] == missing["activation.prompt"] == UNREADABLE
-        payload = capture_payload(item)
-        undefined = {name for name, value in payload["signals"].items() if value is None}
+        record = record_of(item)
+        undefined = {name for name, value in record.signals.items() if value is None}
         assert undefined == {"spatial_entropy_top_heads", "cluster_count_top_heads"}
-        assert {payload["missing"][name] for name in undefined} == {UNREADABLE}
+        assert {record.missing[name] for name in undefined} == {UNREADABLE}
 
 
 def test_interventions_on_a_quantised_decoder():

@@ -1,0 +1,21 @@
+"""From a captured generation to its record, as a run makes it, for tests of single captures."""
+
+from metrics.record.channels import Samples
+from metrics.record.observation import Absent, Observation
+from metrics.records import SampleRecord
+from vrp_tasks.capture.channels import channels_of
+
+
+def record_of(captured, *, samples=None, answer="", correct=1):
+    """The record of one answer; samples are compared as they are."""
+    channels, absent = channels_of(captured)
+    if samples is None:
+        absent[Samples.name] = Absent("no answers were asked for (k=0)", "not offered")
+    else:
+        channels[Samples.name] = Samples.of(list(samples), list(samples), answer)
+    observation = Observation(
+        task="t", split="test", doc_id="0", group="g", kind="all", prompt="?", answer=answer,
+        target=None, score=float(correct), correct=correct, normal_answer=answer,
+        channels=channels, absent=absent,
+    )  # fmt: skip
+    return SampleRecord.of(observation, shard=None, row=None)
