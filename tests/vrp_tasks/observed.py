@@ -1,6 +1,6 @@
 """From a captured generation to its record, as a run makes it, for tests of single captures."""
 
-from metrics.record.channels import Samples
+from metrics.record.channels import STATES, ProbeOpinion, Samples
 from metrics.record.observation import Absent, Observation
 from metrics.records import SampleRecord
 from vrp_tasks.capture.channels import channels_of
@@ -9,6 +9,7 @@ from vrp_tasks.capture.channels import channels_of
 def record_of(captured, *, samples=None, answer="", correct=1):
     """The record of one answer; samples are compared as they are."""
     channels, absent = channels_of(captured)
+    absent |= {c.name: Absent("not asked for", "not offered") for c in (*STATES, ProbeOpinion)}
     if samples is None:
         absent[Samples.name] = Absent("no answers were asked for (k=0)", "not offered")
     else:
