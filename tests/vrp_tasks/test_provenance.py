@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import CLIPImageProcessor, SiglipImageProcessor
 
-from vrp_tasks.run.provenance import center_crop, stock_arguments
+from vrp_tasks.access.identity import center_crop, stock_arguments
 
 
 @pytest.mark.parametrize(

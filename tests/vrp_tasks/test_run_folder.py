@@ -14,7 +14,8 @@ from metrics.record.channels import BlankState, ImageMaps, PromptState
 from metrics.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
 from tests.vrp_tasks.run_folders import MANIFEST, at, channels, create, record
 from vrp_tasks.errors import SetupError
-from vrp_tasks.run.folder import RunFolder, check_writable, sha256_of
+from vrp_tasks.hashing import sha256_of
+from vrp_tasks.run.folder import RunFolder, check_writable
 
 
 def test_what_is_written_is_what_is_read(tmp_path):

@@ -14,8 +14,8 @@ from PIL import Image
 
 from metrics.record.channels import CHANNELS, Channel
 from metrics.record.observation import Absent
+from vrp_tasks.access.identity import stock_arguments
 from vrp_tasks.errors import CaptureError
-from vrp_tasks.run.provenance import stock_arguments
 from vrp_tasks.seam.requests import clone_request
 from vrp_tasks.settings.run_settings import RunSettings
 

@@ -9,8 +9,8 @@ from loguru import logger
 from metrics.record.channels import CHANNELS, Samples
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access, Asked, Seen, model_name
+from vrp_tasks.access.identity import last_parts
 from vrp_tasks.errors import CaptureError
-from vrp_tasks.run.provenance import last_parts
 from vrp_tasks.seam.requests import clone_request
 
 _NOT_OFFERED = "access to text alone does not offer it"

@@ -17,6 +17,7 @@ from PIL import Image
 from metrics.record.channels import Channel, ProbeOpinion
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access, Asked, Seen, model_name
+from vrp_tasks.access.identity import center_crop, checkpoint_identity, last_parts
 from vrp_tasks.access.serving import GenerateHandler, serve
 from vrp_tasks.access.stock_adapters import stock_adapter_of
 from vrp_tasks.attach.documents import LOOKED_AT, first_visuals
@@ -35,7 +36,6 @@ from vrp_tasks.capture.geometry import check_geometry
 from vrp_tasks.capture.observer import Subjects
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.families import FAMILIES, Family, family_of
-from vrp_tasks.run.provenance import center_crop, checkpoint_identity, last_parts
 from vrp_tasks.seam.progress import silent
 from vrp_tasks.settings.probe_file import check_probe
 from vrp_tasks.settings.run_settings import RunSettings

@@ -16,10 +16,11 @@ from metrics.records import GROUNDING_FILE, INTERVENTIONS_FILE, OCCLUSION, Sampl
 from vrp_tasks.access.base import Seen
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.companion import Companion
-from vrp_tasks.grounding.geometry import Window, region_on_grid, window_of
+from vrp_tasks.families.window import UnmappedError, Window, window_of
+from vrp_tasks.grounding.geometry import region_on_grid
 from vrp_tasks.grounding.observer import KEY, PromptMaps
 from vrp_tasks.grounding.occlusion import elsewhere_pixels, occluded_request, region_pixels
-from vrp_tasks.grounding.regions import Region, UnmappedError, region_of
+from vrp_tasks.grounding.regions import Region, region_of
 from vrp_tasks.grounding.rows import grounding_rows, lost_rows
 from vrp_tasks.grounding.settings import GroundingSettings, question_in, regions_of
 from vrp_tasks.place import place_of

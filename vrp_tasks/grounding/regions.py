@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from vrp_tasks.families.window import UnmappedError
+
 _SLACK = 1.0  # pixels by which a box may reach over the edge: annotations are rounded
-
-
-class UnmappedError(Exception):
-    """A region that cannot be used; the message is the reason."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ place by a rename. `finish` turns the parts into ``records.parquet`` and writes 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -35,6 +34,7 @@ from metrics.records import (
     SampleRecord,
 )
 from vrp_tasks.errors import SetupError
+from vrp_tasks.hashing import sha256_of
 from vrp_tasks.run.fingerprint import differences
 from vrp_tasks.run.shard_file import ShardFile
 
@@ -232,12 +232,6 @@ def check_writable(folder: Path) -> None:
             f"cannot write to the output folder {folder}: {error.strerror or error}. "
             "Choose another --output_path."
         ) from error
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 _ARROW_TYPES = {

@@ -26,6 +26,7 @@ from metrics.records import IMAGES_FILE, SampleRecord
 from metrics.signals import ANY, BOUNDS, BY_NAME, SIGNALS
 from metrics.validity import check_signal
 from vrp_tasks.access.base import Access, Seen
+from vrp_tasks.access.identity import last_parts
 from vrp_tasks.attach.judgement import Judgement, judging
 from vrp_tasks.attach.plan import TaskPlan
 from vrp_tasks.attach.results import results_of, unlabelled
@@ -37,7 +38,7 @@ from vrp_tasks.place import Place, at_place, place_of
 from vrp_tasks.run.earlier import EarlierRuns
 from vrp_tasks.run.fingerprint import task_fingerprint
 from vrp_tasks.run.folder import RunFolder
-from vrp_tasks.run.provenance import last_parts, package_versions, peak_memory
+from vrp_tasks.run.provenance import package_versions, peak_memory
 from vrp_tasks.run.second_pass import (
     PROBE_STATE,
     cluster_grid,

@@ -19,8 +19,9 @@ import vrp_tasks
 from tests.vrp_tasks.random_models import FAMILIES, random_architecture
 from vrp_tasks.families import FAMILIES as FAMILY_OF_TYPE
 from vrp_tasks.families import family_of
-from vrp_tasks.grounding.geometry import region_on_grid, window_of
-from vrp_tasks.grounding.regions import UnmappedError, region_of
+from vrp_tasks.families.window import UnmappedError, window_of
+from vrp_tasks.grounding.geometry import region_on_grid
+from vrp_tasks.grounding.regions import region_of
 
 CHECKPOINTS = Path(vrp_tasks.__file__).parent / "tiny" / "checkpoints"
 CLIP_336 = CLIPImageProcessor(

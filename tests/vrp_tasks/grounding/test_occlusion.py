@@ -7,14 +7,14 @@ from PIL import Image
 
 from tests.vrp_tasks.random_models import FAMILIES, batch_of, random_architecture
 from vrp_tasks.capture.forced import generate_and_score
-from vrp_tasks.grounding.geometry import Window
+from vrp_tasks.families.window import UnmappedError, Window
 from vrp_tasks.grounding.occlusion import (
     blanked,
     elsewhere_pixels,
     occluded_request,
     region_pixels,
 )
-from vrp_tasks.grounding.regions import UnmappedError, region_of
+from vrp_tasks.grounding.regions import region_of
 
 WHOLE = Window(0, 0, 40, 30)
 GREEDY = {"do_sample": False, "max_new_tokens": 5}

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from vrp_tasks.grounding.regions import UnmappedError, region_of
+from vrp_tasks.families.window import UnmappedError
+from vrp_tasks.grounding.regions import region_of
 
 
 def boxes(*given, size=(12, 8)):
