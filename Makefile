@@ -26,7 +26,7 @@ help: ## List the targets
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[probe,dev]'
 	@touch $@
 
 install: $(INSTALLED) ## Make .venv and install the pinned dependencies and this project (editable)

@@ -7,14 +7,11 @@ the model again once the clean pass over the task is done.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from metrics.records import SampleRecord
 from vrp_tasks.access.base import Access, Asked, Seen
 from vrp_tasks.attach.settings import function_at, given_keys
-
-if TYPE_CHECKING:
-    from vrp_tasks.run.session import Session
 
 # key of metadata.vrp -> companion
 COMPANIONS: dict[str, str] = {
@@ -43,7 +40,7 @@ class Companion:
     def __init__(
         self,
         access: Access,
-        session: Session,
+        session: Any,
         task: str,
         options: Any,
         asked: Callable[[list[Any]], Asked],
@@ -85,7 +82,7 @@ def companions_among(keys: Mapping[str, Any]) -> dict[str, type[Companion]]:
 
 
 def companions_for(
-    access: Access, session: Session, task: str, asked: Callable[[list[Any]], Asked]
+    access: Access, session: Any, task: str, asked: Callable[[list[Any]], Asked]
 ) -> list[Companion]:
     """The companions that a task's metadata ask for."""
     keys = given_keys(session.tasks[task].config.metadata["vrp"])

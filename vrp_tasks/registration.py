@@ -14,8 +14,11 @@ every plugin when one entry point fails.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import inspect
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -77,6 +80,22 @@ def _patch_evaluator(module: ModuleType) -> None:
 
 
 def _around() -> Around:
-    from vrp_tasks.run.evaluation import run_evaluation  # imports torch
-
+    try:
+        from vrp_tasks.run.evaluation import run_evaluation  # imports torch
+    except ImportError as error:
+        return functools.partial(_without_extra, error)
     return run_evaluation
+
+
+def _without_extra(
+    error: ImportError, _module: ModuleType, stock: Callable, args: tuple, kwargs: dict
+) -> Any:
+    """Say what to install if tasks of ours are asked for; all others run."""
+    asked = inspect.signature(stock).bind(*args, **kwargs).arguments
+    ours = [t for t in asked.get("tasks") or [] if isinstance(t, str) and t.startswith("vrp_")]
+    if ours:
+        raise SystemExit(
+            f"vrp-tasks: {ours[0]} looks into models, and {error.name or error} is not installed. "
+            "Install what that takes: pip install 'vrp-tasks[probe]'."
+        )
+    return stock(*args, **kwargs)
