@@ -40,7 +40,7 @@ def consistency_of(
             kept.correct, s_sc[present], kept.groups, level=LEVEL
         )
     return ConsistencyCard(
-        at_k=auroc_by_k(samples.correct, shares, weights=samples.weights, level=LEVEL),
+        at_k=auroc_by_k(samples.correct, shares, groups=samples.groups, level=LEVEL),
         precision_at_full=precision,
         n_full=n_full,
         n_differ=int((np.abs(counted - s_sc) > 1e-6).sum()),

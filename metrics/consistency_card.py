@@ -14,11 +14,9 @@ from metrics._checks import (
     binary_labels,
     codes,
     finite_array,
-    refuse,
     same_length,
 )
 from metrics._estimate import Estimate
-from metrics._resampling import Weights
 from metrics.bootstrap import auroc_estimate
 from metrics.proportions import proportion_estimate
 from metrics.self_consistency import majority_share_at_k
@@ -65,7 +63,7 @@ def majority_shares_by_k(samples: Sequence[Sequence[str]]) -> FloatArray:
 
 
 def auroc_by_k(
-    y_true: ArrayLike, shares: FloatArray, *, weights: Weights, level: float = 0.95
+    y_true: ArrayLike, shares: FloatArray, *, groups: Labels, level: float = 0.95
 ) -> tuple[tuple[int, Estimate], ...]:
     r"""AUROC of S_SC@k for every k, with intervals.
 
@@ -79,8 +77,8 @@ def auroc_by_k(
         1 where the answer is correct.
     shares : float array, shape (n_samples, K - 1)
         From `majority_shares_by_k`; questions with NaN are left out.
-    weights : uint16 array, shape (n_resamples, n_samples)
-        From `cluster_weights`.
+    groups : sequence, length n_samples
+        Image of each sample.
     level : float in (0, 1), default 0.95
         Coverage of the intervals.
 
@@ -100,22 +98,17 @@ def auroc_by_k(
 
     Examples
     --------
-    >>> from metrics.bootstrap import cluster_weights
     >>> shares = majority_shares_by_k([["a", "a", "a"], ["a", "a", "b"], ["a", "b", "c"]] * 5)
-    >>> weights = cluster_weights(range(15), n_resamples=200, rng=np.random.default_rng(0))
-    >>> [(k, a.value) for k, a in auroc_by_k([1, 1, 0] * 5, shares, weights=weights)]
+    >>> [(k, a.value) for k, a in auroc_by_k([1, 1, 0] * 5, shares, groups=range(15))]
     [(2, 1.0), (3, 1.0)]
     """
     correct = binary_labels("auroc_by_k", "y_true", y_true)
     same_length("auroc_by_k", "shares", shares, correct.size)
-    if weights.ndim != 2 or weights.shape[1] != correct.size:
-        raise refuse(
-            "auroc_by_k", "weights", f"(n_resamples, {correct.size})", f"shape {weights.shape}"
-        )  # fmt: skip
+    group = codes("auroc_by_k", "groups", groups, correct.size)
     present = np.flatnonzero(~np.isnan(shares).any(axis=1))
-    y, kept = correct[present], weights.T[present].T
+    y, kept = correct[present], group[present]
     return tuple(
-        (k, auroc_estimate(y, column, weights=kept, level=level))
+        (k, auroc_estimate(y, column, groups=kept, level=level))
         for k, column in enumerate(shares[present].T, start=2)
     )
 

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from metrics.bootstrap import auroc_estimate, cluster_weights
+from metrics.bootstrap import auroc_estimate
 from metrics.consistency_card import (
     auroc_by_k,
     majority_shares_by_k,
@@ -37,24 +37,24 @@ def test_questions_with_fewer_samples_are_missing():
 def test_every_k_has_the_auroc_of_its_share():
     rng = np.random.default_rng(1)
     answers, y = _answers(rng), rng.random(60) < 0.6
-    weights = cluster_weights(np.arange(60) // 2, n_resamples=80, rng=rng)
+    groups = np.arange(60) // 2
     shares = majority_shares_by_k(answers)
-    found = auroc_by_k(y, shares, weights=weights)
+    found = auroc_by_k(y, shares, groups=groups)
     assert [k for k, _ in found] == [2, 3, 4, 5]
     for k, estimate in found:
-        assert estimate == auroc_estimate(y, shares[:, k - 2], weights=weights)
+        assert estimate == auroc_estimate(y, shares[:, k - 2], groups=groups)
     assert found[-1][1].value == auroc_estimate(
-        y, [majority_share(a) for a in answers], weights=weights
+        y, [majority_share(a) for a in answers], groups=groups
     ).value  # fmt: skip
 
 
 def test_missing_shares_are_left_out():
     rng = np.random.default_rng(2)
     answers, y = _answers(rng), rng.random(60) < 0.6
-    weights = cluster_weights(range(60), n_resamples=80, rng=rng)
+    groups = range(60)
     shares = majority_shares_by_k([*answers[:50], *([] for _ in range(10))])
-    kept = auroc_by_k(y[:50], shares[:50], weights=weights[:, :50])
-    assert auroc_by_k(y, shares, weights=weights) == kept
+    kept = auroc_by_k(y[:50], shares[:50], groups=groups[:50])
+    assert auroc_by_k(y, shares, groups=groups) == kept
 
 
 def test_precision_at_full_agreement_by_hand():
@@ -74,10 +74,9 @@ def test_no_full_agreement_is_undefined():
 
 
 def test_refusals():
-    weights = cluster_weights(range(3), n_resamples=20, rng=np.random.default_rng(0))
     with pytest.raises(ValueError, match="`shares` must be of length 3"):
-        auroc_by_k([1, 0, 1], np.ones((2, 2)), weights=weights)
-    with pytest.raises(ValueError, match=r"`weights` must be \(n_resamples, 2\)"):
-        auroc_by_k([1, 0], np.ones((2, 2)), weights=weights)
+        auroc_by_k([1, 0, 1], np.ones((2, 2)), groups="abc")
+    with pytest.raises(ValueError, match="`groups` must be of length 2"):
+        auroc_by_k([1, 0], np.ones((2, 2)), groups="abc")
     with pytest.raises(ValueError, match="`shares` must be of length 2"):
         precision_at_full_agreement([1, 0], [1.0], "ab")
