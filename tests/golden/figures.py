@@ -17,7 +17,7 @@ MARK = "±"  # begins the list that an estimate becomes
 UNSAID = ("reason", "n_dropped", "note")  # words of an estimate; the reason stays where it has none
 WORDS = ("label", "family", "access", "looks")  # of a signal's declaration; pictures
 SIGNAL, LAYERS = "signal.", "layers."
-N_WHOLE = 3  # records kept as they are
+N_WHOLE = 2  # records kept as they are
 LONGEST = 12  # longer lists of numbers are kept by their sums
 
 

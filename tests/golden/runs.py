@@ -15,6 +15,7 @@ FAMILIES = {
     "paligemma": ("paligemma", "vrp-tiny-paligemma"),
     "qwen2_vl": ("qwen2_vl", "vrp-tiny-qwen2-vl"),
 }
+OF_A_SWEEP = {"n", "n_correct", "answers", "sweep", "tables", "arrays", "robustness", "grounding"}
 SWEEPS = "vrp_shapes_robustness,vrp_shapes_grounding"
 
 
@@ -34,10 +35,14 @@ def figures_of_family(
     for name in sorted(board):
         recorded = figures.of_run(runs[name])
         for task, said in board[name].items():
-            if task != "vrp_shapes":  # of few questions: the sweep and the maps are what counts
-                said = {part: said[part] for part in ("robustness", "grounding") if part in said}
-            tasks[task] = {**recorded[task], **said}
+            both = {**recorded[task], **said}
+            # a sweep asks questions of vrp_shapes again: what it adds to them is what counts
+            tasks[task] = both if task == "vrp_shapes" else _kept(both)
     return tasks
+
+
+def _kept(found: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in found.items() if name in OF_A_SWEEP}
 
 
 def board_of(folder: Path, resamples: int) -> dict[str, dict[str, dict[str, object]]]:
