@@ -13,10 +13,11 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from leaderboard.aggregate import TaskResult
@@ -80,10 +81,22 @@ def code_version() -> str:
     """Hash of everything beside the run that a figure depends on."""
     digest = hashlib.sha256()
     for package in PACKAGES:
-        for path in sorted(files(package).iterdir(), key=lambda path: path.name):
-            if path.name.endswith(".py"):
-                digest.update(f"{package}/{path.name}\n".encode())
-                digest.update(path.read_bytes())
+        for name, path in sorted(_sources(files(package), package)):
+            content = path.read_bytes()
+            digest.update(f"{name} {len(content)}\n".encode())
+            digest.update(content)
     for library in LIBRARIES:
         digest.update(f"{library} {version(library)}\n".encode())
     return digest.hexdigest()
+
+
+def _sources(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
+    """Name and file of all code and data in a package, at any depth; no compiled files."""
+    for entry in folder.iterdir():
+        if entry.name == "__pycache__" or entry.name.endswith(".pyc"):
+            continue
+        own = f"{name}/{entry.name}"
+        if entry.is_dir():
+            yield from _sources(entry, own)
+        else:
+            yield own, entry

@@ -3,8 +3,9 @@ from dataclasses import replace
 
 import pytest
 
+from leaderboard import cache as cache_module
 from leaderboard import workers
-from leaderboard.cache import FOLDER, Cache
+from leaderboard.cache import FOLDER, PACKAGES, Cache, code_version
 from leaderboard.cli import main
 from leaderboard.read import Problem
 from leaderboard.workers import evaluate_paths
@@ -155,3 +156,62 @@ def test_the_cache_can_be_switched_off(tmp_path, capsys):
     assert not (tmp_path / FOLDER).exists()
     main(["build", str(tmp_path), "--resamples", "50"])
     assert len(list((tmp_path / FOLDER).iterdir())) == 1
+
+
+@pytest.fixture
+def packages(tmp_path, monkeypatch):
+    """Stand-ins for the hashed packages, with a room inside a room."""
+    for package in PACKAGES:
+        inner = tmp_path / package / "room" / "inner"
+        inner.mkdir(parents=True)
+        for folder in (inner, inner.parent, inner.parent.parent):
+            (folder / "__init__.py").write_text("")
+        (inner / "figures.py").write_text("FACTOR = 1\n")
+        (inner / "limits.toml").write_text("least = 30\n")
+    monkeypatch.setattr(cache_module, "files", lambda package: tmp_path / package)
+    return tmp_path
+
+
+def version_now():
+    code_version.cache_clear()
+    try:
+        return code_version()
+    finally:
+        code_version.cache_clear()
+
+
+def test_the_same_code_has_the_same_version(packages):
+    before = version_now()
+    compiled = packages / "metrics" / "room" / "__pycache__"
+    compiled.mkdir()
+    (compiled / "figures.cpython-311.pyc").write_bytes(b"compiled")
+    assert version_now() == before
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda inner: (inner / "figures.py").write_text("FACTOR = 2\n"),
+        lambda inner: (inner / "limits.toml").write_text("least = 20\n"),
+        lambda inner: (inner / "more.py").write_text(""),
+        lambda inner: (inner / "figures.py").unlink(),
+        lambda inner: (inner / "figures.py").rename(inner.parent / "figures.py"),
+        lambda inner: (inner.parent / "__init__.py").write_text("FACTOR = 1\n"),
+    ],
+    ids=["code", "data", "another file", "a file less", "a file moved", "the room's own file"],
+)
+def test_code_and_data_of_sub_folders_are_in_the_version(packages, package, change):
+    before = version_now()
+    change(packages / package / "room" / "inner")
+    assert version_now() != before
+
+
+def test_the_version_sees_the_real_packages():
+    found = {
+        name
+        for package in PACKAGES
+        for name, _ in cache_module._sources(cache_module.files(package), package)
+    }
+    assert {"metrics/__init__.py", "leaderboard/templates/tolerances.toml"} <= found
+    assert not [name for name in found if "__pycache__" in name]

@@ -19,13 +19,16 @@ FAMILIES = ("llava", "paligemma", "qwen2_vl")
 
 
 @cache
-def random_architecture(family: str) -> Architecture:
-    """Untrained weights, perturbed so that heads and layers differ."""
+def random_architecture(family: str, spread: float = 0.05) -> Architecture:
+    """Untrained weights, perturbed so that heads and layers differ.
+
+    A ``spread`` of 0.2 makes answers of different tokens, one as likely as in a trained model.
+    """
     architecture = build_architecture(family, seed=0)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in architecture.model.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * spread)
     architecture.processor.tokenizer.padding_side = "left"
     architecture.model.eval()
     return architecture
