@@ -53,7 +53,7 @@ def board_of(folder: Path, resamples: int) -> dict[str, dict[str, dict[str, obje
 
 def _evaluate(family: str, folder: Path, tasks: str, limit: int, arguments: str) -> None:
     model, checkpoint = FAMILIES[family]
-    where = ROOT / "vrp_tasks" / "checkpoints" / checkpoint
+    where = ROOT / "vrp_tasks" / "tiny" / "checkpoints" / checkpoint
     before = set(folder.glob("*/*_vrp/manifest.json"))
     _run(
         "lmms_eval", "--model", model,

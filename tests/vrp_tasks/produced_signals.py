@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 
 from metrics.fitted_probe import FittedProbe
+from metrics.record.channels import ProbeOpinion, Samples
+from metrics.record.observation import Observation
+from metrics.records import SampleRecord
 from tests.vrp_tasks.plain_signals import Probe
 from vrp_tasks.capture import Captured
-from vrp_tasks.scoring import reliability_results
-from vrp_tasks.signals import capture_payload
+from vrp_tasks.capture.channels import channels_of
 
 
 def produced(
     captured: Captured, *, answer: str, samples: list[str], probe: Probe, normalize=str.strip
 ) -> tuple[dict[str, float | None], dict[str, str]]:
     """All captured signals, and the reasons of those that are missing."""
-    payload = {**capture_payload(captured), "samples": samples, "shard": None, "row": None}
+    channels, absent = channels_of(captured)
     states = captured.hidden["last_prompt"][None]
-    loaded = fitted(probe, n_layers_stored=states.shape[1]).probability(states)[0]
-    payload["signals"]["loaded_probe"] = float(loaded)
-    record = reliability_results(
-        [answer, json.dumps(payload)],
-        task="t",
-        score=lambda _: 1.0,
-        normalize=normalize,
-        doc_id="0",
-        group="image",
-        kind="all",
-        target=None,
-    )["accuracy"]
-    return record["signals"], record["missing"]
+    loaded = fitted(probe, n_layers_stored=states.shape[1]).probability(states)
+    normal = normalize(answer)
+    channels[ProbeOpinion.name] = ProbeOpinion(loaded)
+    channels[Samples.name] = Samples.of(samples, [normalize(s) for s in samples], normal)
+    observation = Observation(
+        task="t", split="test", doc_id="0", group="image", kind="all", prompt="?", answer=answer,
+        target=None, score=1.0, correct=1, normal_answer=normal, channels=channels, absent=absent,
+    )  # fmt: skip
+    record = SampleRecord.of(observation, shard=None, row=None)
+    return record.signals, record.missing
 
 
 def fitted(probe: Probe, *, n_layers_stored: int) -> FittedProbe:
