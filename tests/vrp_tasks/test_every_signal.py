@@ -126,6 +126,9 @@ def captured_of(seen: Seen) -> Captured:
             "truth_margin": array(margins(seen, seen.truth)),
             "top_heads_map": array(top_heads_map(seen)),
             "sinks": np.array(seen.sinks),
+            "update_norm": np.ones(len(seen.sinks)),
+            "margin_from_attention": np.zeros(len(seen.sinks)),
+            "margin_from_mlp": np.zeros(len(seen.sinks)),
         },
     )
 

@@ -48,7 +48,7 @@ def probe_of(d_model):
 def prompt_alone(family, index):
     """One prompt of `batch_of`, without the padding that its batch needs."""
     from PIL import Image
-    from vrp_tasks.world import draw_scene
+    from vrp_tasks.tiny.world import draw_scene
 
     architecture = lively(family)
     image = Image.fromarray(draw_scene(index).image)
