@@ -79,7 +79,7 @@ class Grounding(Companion):
         lost: list[dict[str, Any]] = []
         for request, payload in zip(requests, payloads, strict=True):
             if payload["doc_id"] not in scored:
-                reason = payload["missing"].get("capture", _LOST)
+                reason = payload.get("missing", {}).get("capture", _LOST)
                 lost += lost_rows(self._identity(request, payload), reason)
         self.session.folder.add_rows(GROUNDING_FILE, lost)
         if self.settings.occlusion:
