@@ -10,7 +10,7 @@ from torch import nn
 
 from metrics.attention import spatial_entropy
 from tests.vrp_tasks.random_models import FAMILIES, QUESTIONS, batch_of, random_architecture
-from vrp_tasks.capture import CaptureSettings, probed_generate
+from vrp_tasks.capture import CaptureSettings, attention, probed_generate
 from vrp_tasks.capture.attention import attention_row, capturing_attention, listening, misfit
 from vrp_tasks.capture.observer import Subjects
 from vrp_tasks.families import family_of
@@ -217,3 +217,23 @@ def test_row_times_values_fits_what_sdpa_made_and_nothing_else(dtype, size):
     masked = attention_row(query[:, :, 0], key, hidden[None, None], 0.25)
     assert float(misfit(masked, *asked, output, 0.25).min()) > 3
     assert misfit(row, *asked, output * torch.nan, 0.25).isnan().all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_layer_that_attends_otherwise_than_its_rows_say_has_no_map(family, monkeypatch):
+    """As with a soft cap on the scores, which neither shows in a sum nor in an entropy."""
+    stock = attention.sdpa_attention_forward
+
+    def colder(module, query, key, value, mask, *, scaling=None, **options):
+        changed = scaling * 0.5 if module.layer_idx == 2 else scaling
+        return stock(module, query, key, value, mask, scaling=changed, **options)
+
+    monkeypatch.setattr(attention, "sdpa_attention_forward", colder)
+    whole = [functools.partial(PromptMaps, words_of=str)]
+    _, _, items, _ = captured(family, torch.bfloat16, 0.0, observers=whole)
+    for item in items:
+        assert item.maps is None
+        assert item.image_mass is None
+        said = "the attention row of layer 2 times V is not what the layer used"
+        assert item.missing["attention"].startswith(said)
+        assert item.extra[KEY].missing["attention.prompt"].startswith(said)

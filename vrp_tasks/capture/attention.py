@@ -17,6 +17,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 NAME = "vrp_sdpa"
+_LEAST_EPS = torch.finfo(torch.float16).eps
+_TF32_EPS = 2.0**-10
 
 
 @dataclass(frozen=True)
@@ -189,8 +191,9 @@ def misfit(
         {(2 \epsilon + 8 \epsilon_{32} s \lVert q_h \rVert \max_t \lVert k_t \rVert)
         \sum_t a_{ht} \lVert v_t \rVert}
 
-    The kernels round the weights and the output to the model's dtype (:math:`\epsilon` of it) and
-    make the scores in float32.
+    The kernels round the weights and the output to the model's dtype (:math:`\epsilon` is its, that
+    of float16 at least, since kernels for float32 differ in how they sum), and make the scores in
+    float32 (:math:`\epsilon_{32}`, scaled by *s*).
 
     Parameters
     ----------
@@ -219,6 +222,13 @@ def misfit(
     longest = key.float().norm(dim=-1).amax(dim=-1).repeat_interleave(n_heads // n_kv, dim=1)
     scores = scaling * query.float().norm(dim=-1) * longest
     kind = torch.finfo(output.dtype)
-    allowed = 2 * kind.eps + 8 * torch.finfo(torch.float32).eps * scores
+    allowed = 2 * max(kind.eps, _LEAST_EPS) + 8 * _eps_of_scores(output.dtype) * scores
     smallest = max(kind.smallest_normal * kind.eps * output.shape[-1] ** 0.5, 1e-30)
     return (apart.norm(dim=-1) / (allowed * scale + smallest)).amax(dim=1)
+
+
+def _eps_of_scores(dtype: torch.dtype) -> float:
+    """Relative rounding of a score; TensorFloat-32 holds half-precision states exactly."""
+    if dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest":
+        return _TF32_EPS
+    return torch.finfo(torch.float32).eps
