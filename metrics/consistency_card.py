@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from metrics._answer_counts import answer_counts
 from metrics._checks import (
     FloatArray,
     Labels,
@@ -28,7 +28,7 @@ def majority_shares_by_k(samples: Sequence[Sequence[str]]) -> FloatArray:
     .. math:: (S_{SC}@2, \dots, S_{SC}@K)_i
 
     as `majority_share_at_k`. A question that does not have K samples, the largest number of any,
-    has NaN. Higher means more likely correct. Range: each in :math:`[1/k, 1]`.
+    or only empty ones, has NaN. Higher means more likely correct. Range: each in :math:`[1/k, 1]`.
 
     Parameters
     ----------
@@ -53,9 +53,9 @@ def majority_shares_by_k(samples: Sequence[Sequence[str]]) -> FloatArray:
     shares = np.full((len(samples), max(most - 1, 0)), np.nan)
     known: dict[tuple[int, ...], FloatArray] = {}
     for row, answers in zip(shares, samples, strict=True):
-        if len(answers) == most > 1:
+        if len(answers) == most > 1 and any(answers):
             # only how often each answer occurs matters, and few patterns do
-            counts = tuple(sorted(Counter(answers).values()))
+            counts = tuple(sorted(answer_counts("majority_shares_by_k", answers).values()))
             if counts not in known:
                 known[counts] = majority_share_at_k(answers)
             row[:] = known[counts]

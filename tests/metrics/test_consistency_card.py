@@ -30,6 +30,9 @@ def test_shares_are_the_mean_over_all_subsets():
 def test_questions_with_fewer_samples_are_missing():
     shares = majority_shares_by_k([["a", "a", "b"], ["a", "b"], []])
     assert np.isnan(shares).tolist() == [[False] * 2, [True] * 2, [True] * 2]
+    silent = majority_shares_by_k([["", "", ""], ["", "a", "a"], ["a", "a", "b"]])
+    assert np.isnan(silent).tolist() == [[True] * 2, [False] * 2, [False] * 2]
+    assert silent[1].tolist() == silent[2].tolist()
     assert majority_shares_by_k([["a"], ["b"]]).shape == (2, 0)
     assert majority_shares_by_k([]).shape == (0, 0)
 
