@@ -19,6 +19,8 @@ from leaderboard.sweep_columns import (
 )
 from metrics.bootstrap import Estimate, cluster_weights, mean_estimate
 from metrics.dose_response import DoseResponse, Flips, answer_flips
+from metrics.paired_differences import paired_mean_difference
+from metrics.paired_proportions import paired_proportion_difference
 from metrics.record_card import rng_for
 from metrics.records import INTERVENTIONS_FILE, OCCLUSION
 from metrics.robustness import (
@@ -45,6 +47,8 @@ class Curve:
     ----------
     key
         What it is of.
+    n, n_groups, n_errors
+        Samples that all curves of the family have, their images, and the wrong answers among them.
     start
         Accuracy without intervention, of the same samples.
     doses
@@ -52,7 +56,7 @@ class Curve:
     accuracy, agreement, logprob, flips
         One per dose. ``logprob`` is the mean change of the clean answer's log-probability.
     drops
-        Accuracy less the clean one, one per dose.
+        Accuracy less the clean one, one per dose; a score interval where answers are 0 or 1.
     gaps
         Accuracy less that of the random control; empty for the control itself, or without one.
     area, critical
@@ -62,6 +66,9 @@ class Curve:
     """
 
     key: CurveKey
+    n: int
+    n_groups: int
+    n_errors: int
     start: Estimate
     doses: tuple[float, ...]
     accuracy: tuple[Estimate, ...]
@@ -138,18 +145,17 @@ def summarise(run: Run, task: str, n_resamples: int) -> Robustness | None:
     }.values()
     docs, first = np.unique(columns["doc_id"].astype(str), return_index=True)
     clean, groups = columns["clean_correct"][first], columns["group"][first]
-    n_groups = len(set(groups.tolist()))
     weights = cluster_weights(groups.tolist(), n_resamples=n_resamples, rng=rng_for(task))
     return Robustness(
         n=len(docs),
-        n_groups=n_groups,
+        n_groups=len(set(groups.tolist())),
         n_errors=int((clean == 0).sum()),
         clean=mean_estimate(clean, weights=weights),
         curves=tuple(curves.values()),
         verdicts=tuple(
             (
                 f"{SITES[key.intervention]} units of layer {key.layer}",
-                _verdict(curves, key, refused, n_groups),
+                _verdict(curves, key, refused),
             )
             for key in places
         ),
@@ -167,12 +173,13 @@ def _evaluated(
     if not docs:
         return {}
     group = dict(zip(columns["doc_id"], columns["group"], strict=True))
-    weights = cluster_weights(
-        [group[doc] for doc in docs], n_resamples=n_resamples, rng=rng_for(task)
-    )
+    images = [group[doc] for doc in docs]
+    weights = cluster_weights(images, n_resamples=n_resamples, rng=rng_for(task))
     responses = {key: response_of(rows, docs) for key, rows in own.items()}
     control = responses.get(family[0].control)
-    return {key: _curve(key, own[key], docs, responses[key], control, weights) for key in family}
+    return {
+        key: _curve(key, own[key], docs, responses[key], control, images, weights) for key in family
+    }
 
 
 def _curve(
@@ -181,14 +188,13 @@ def _curve(
     docs: list[str],
     response: DoseResponse,
     control: DoseResponse | None,
+    images: list[str],
     weights: _Weights,
 ) -> Curve:
     gaps, area_gap = [], None
     if key.choice != RANDOM and control is not None and len(control.doses) == len(response.doses):
         gaps = control_gap(response, control, weights=weights)
-        area_gap = robustness_area_difference(response, control, weights=weights).estimate
-    untouched = np.repeat(response.clean[:, None], len(response.doses), axis=1)
-    clean = DoseResponse(response.doses, untouched, response.clean)
+        area_gap = robustness_area_difference(response, control, groups=images).estimate
     agreement = response_of(rows, docs, "agrees")
     scored = {**rows, "change": rows["logprob"] - rows["clean_logprob"]}
     scored = {name: values[np.isfinite(scored["change"])] for name, values in scored.items()}
@@ -197,13 +203,16 @@ def _curve(
     )
     return Curve(
         key=key,
+        n=len(docs),
+        n_groups=len(set(images)),
+        n_errors=int((response.clean == 0).sum()),
         start=mean_estimate(response.clean, weights=weights),
         doses=tuple(response.doses.tolist()),
         accuracy=_means(response, weights),
         agreement=_means(agreement, weights),
         logprob=() if change is None else _means(change, weights),
         flips=tuple(answer_flips(response, weights=weights)),
-        drops=tuple(control_gap(response, clean, weights=weights)),
+        drops=tuple(_drop(after, response.clean, images) for after in response.correct.T),
         gaps=tuple(gaps),
         area=robustness_area(response, weights=weights),
         critical=dose_at_drop(response, weights=weights),
@@ -215,8 +224,15 @@ def _means(response: DoseResponse, weights: _Weights) -> tuple[Estimate, ...]:
     return tuple(mean_estimate(column, weights=weights) for column in response.correct.T)
 
 
+def _drop(after: np.ndarray, clean: np.ndarray, images: list[str]) -> Estimate:
+    """Accuracy less the clean one; outcomes that are means over seeds are no proportions."""
+    if np.isin(after, (0, 1)).all():
+        return paired_proportion_difference(after, clean, groups=images).estimate
+    return paired_mean_difference(after, clean, groups=images).estimate
+
+
 def _verdict(
-    curves: dict[CurveKey, Curve], place: CurveKey, refused: dict[str, str], n_groups: int
+    curves: dict[CurveKey, Curve], place: CurveKey, refused: dict[str, str]
 ) -> RankingVerdict:
     """Read at a tenth of the units, the first fill of the sweep."""
     why = refused.get(f"{RANKED} {SITES[place.intervention]} units of layer {place.layer}")
@@ -229,4 +245,10 @@ def _verdict(
     if curve is None or not curve.gaps or not small:
         return RankingVerdict("cannot tell", "no ranked and random dose of a tenth of the units")
     at = small[-1]
-    return ranking_verdict(curve.drops[at], curve.gaps[at], n_groups=n_groups)
+    return ranking_verdict(
+        curve.drops[at],
+        curve.gaps[at],
+        n_groups=curve.n_groups,
+        n_correct=curve.n - curve.n_errors,
+        n_errors=curve.n_errors,
+    )

@@ -102,12 +102,13 @@ def test_area_change_between_two_releases(tmp_path):
     worse = read_run(
         write_swept_run(tmp_path / "worse", lambda i, c, d: 0.6 if c == "random" else 1.0)
     )
-    assert area_change(old, same, "shapes", n_resamples=FAST).estimate.value == 0
-    change = area_change(old, worse, "shapes", n_resamples=FAST)
-    assert change.estimate.high < -0.1
-    assert change.p_value < 1e-6
+    assert area_change(old, same, "shapes", margin=0.05).value == 0
+    change = area_change(old, worse, "shapes", margin=0.05)
+    assert change.difference.estimate.high < -0.1
+    assert change.difference.p_value < 1e-6
+    assert (change.n, change.n_groups) == (400, 100)
     plain = read_run(write_run(tmp_path / "plain"))
-    assert area_change(old, plain, "shapes", n_resamples=FAST) is None
+    assert area_change(old, plain, "shapes", margin=0.05) is None
 
 
 @pytest.fixture(scope="module")

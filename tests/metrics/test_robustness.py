@@ -117,15 +117,40 @@ def test_gap_is_the_paired_difference():
 def test_area_difference_is_one_area_less_the_other():
     first, second = curve([0.9, 0.8, 0.7]), curve([0.9, 0.7, 0.4], clean=0.97)
     weights = weights_of(range(400))
-    found = robustness_area_difference(first, second, weights=weights)
+    found = robustness_area_difference(first, second, groups=range(400))
     one, two = (robustness_area(c, weights=weights) for c in (first, second))
     assert found.estimate.value == pytest.approx(one.value - two.value)
     assert found.estimate.low > 0
     assert found.p_value < 1e-6
-    same = robustness_area_difference(first, first, weights=weights)
-    assert (same.estimate.value, same.p_value) == (0.0, None)
+    replicates = area_replicates(first, weights) - area_replicates(second, weights)
+    assert found.estimate.stderr == pytest.approx(replicates.std(ddof=1), rel=0.12)
+    same = robustness_area_difference(first, first, groups=range(400))
+    assert (same.estimate.value, same.estimate.stderr, same.p_value) == (0.0, 0.0, None)
     nothing = DoseResponse(DOSES, np.zeros((400, 3)), np.zeros(400))
-    assert robustness_area_difference(first, nothing, weights=weights).estimate.value is None
+    assert robustness_area_difference(first, nothing, groups=range(400)).estimate.value is None
+
+
+def area_replicates(response, weights):
+    accuracies = response.accuracies(weights)
+    steps = np.diff(np.append(0, DOSES))[:, None]
+    return (steps * (accuracies[1:] + accuracies[:-1]) / 2).sum(axis=0) / accuracies[0] / DOSES[-1]
+
+
+def test_the_areas_difference_has_the_standard_error_of_a_tilted_weight():
+    first, second = curve([0.9, 0.8, 0.7], n=40), curve([0.9, 0.6, 0.4], n=40, clean=0.9)
+    groups, step = np.repeat(np.arange(10), 4), 1e-5
+
+    def difference(weight):
+        one, two = (area_replicates(c, weight[None, :])[0] for c in (first, second))
+        return one - two
+
+    slopes = [
+        (difference(1 + step * (groups == g)) - difference(1 - step * (groups == g))) / (2 * step)
+        for g in range(10)
+    ]
+    found = robustness_area_difference(first, second, groups=groups)
+    assert found.estimate.stderr == pytest.approx(np.sqrt(10 / 9 * np.square(slopes).sum()))
+    assert found.degrees == 9
 
 
 def test_bad_arguments():
@@ -141,4 +166,4 @@ def test_bad_arguments():
     with pytest.raises(ValueError, match="`weights` must be of length 400"):
         robustness_area(curve([1, 1, 1]), weights=weights[:, :7])
     with pytest.raises(ValueError, match="`second` must be"):
-        robustness_area_difference(curve([1, 1, 1]), curve([1, 1, 1], n=7), weights=weights)
+        robustness_area_difference(curve([1, 1, 1]), curve([1, 1, 1], n=7), groups=range(400))
