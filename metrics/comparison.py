@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import false_discovery_control, norm
+from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 
 from metrics._checks import FloatArray, between, finite_array, refuse
@@ -85,8 +86,8 @@ def smallest_detectable_difference(
     between(function, "power", power, alpha, 1 - 1e-12)  # no difference at all has power alpha
     if not margin >= 0:
         raise refuse(function, "margin", ">= 0", margin)
-    law = norm if degrees is None else student(degrees)
-    return margin + float(law.ppf(1 - alpha / 2) + law.ppf(power)) * stderr
+    quantiles = student.ppf([1 - alpha / 2, power], math.inf if degrees is None else degrees)
+    return margin + float(quantiles.sum()) * stderr
 
 
 def holm(p_values: ArrayLike) -> FloatArray:

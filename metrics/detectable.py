@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scipy.optimize import brentq
-from scipy.stats import norm
 from scipy.stats import t as student
 
 from metrics._checks import BoolArray, FloatArray, IntArray, Labels, between, refuse
@@ -95,8 +94,8 @@ def detectable_ranking_difference(
     stderr = difference.estimate.stderr
     if not stderr or difference.smallest_detectable is None:
         return None
-    law = norm if difference.degrees is None else student(difference.degrees)
-    quantiles = float(law.ppf(1 - alpha / 2) + law.ppf(power))
+    degrees = math.inf if difference.degrees is None else difference.degrees
+    quantiles = float(student.ppf([1 - alpha / 2, power], degrees).sum())
     strata = strata_of(function, kinds, group.size)
     own, other = (_Ranking.of(*side, strata) for side in sides)
     accuracy = own.correct.mean()

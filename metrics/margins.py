@@ -87,9 +87,8 @@ def beyond_margin(
         return _nothing_differs(difference, estimate.value, margin, n_groups, reach, level)
     value, stderr, excess = estimate.value, estimate.stderr, abs(estimate.value) - margin
     degrees = _degrees(difference, n_groups)
-    law = student(degrees)
-    half = float(law.ppf((1 + level) / 2)) * stderr
-    p_value = 1.0 if excess <= 0 else float(2 * law.sf(excess / stderr))
+    half = float(student.ppf((1 + level) / 2, degrees)) * stderr
+    p_value = 1.0 if excess <= 0 else float(2 * student.sf(excess / stderr, degrees))
     detectable = smallest_detectable_difference(
         stderr, alpha=1 - level, degrees=degrees, margin=margin
     )

@@ -87,7 +87,8 @@ def paired_proportion_difference(
     Difference
         Undefined with a reason for no samples or one image. The standard error is the binomial one
         at :math:`m`; where that is 0, the one of a normal interval of this width.
-        ``smallest_detectable`` is `detectable_proportion_difference`. No p-value where nothing varied and the margin is 0.
+        ``smallest_detectable`` is `detectable_proportion_difference`. No p-value where nothing
+        varied and the margin is 0.
 
     Raises
     ------
