@@ -64,9 +64,9 @@ def difference_of_influences(
     )
 
 
-def _support(influence: FloatArray, group: IntArray) -> float:
+def _support(influence: FloatArray, group: IntArray) -> float | None:
     squares = np.bincount(np.unique(group, return_inverse=True)[1], weights=influence) ** 2
-    return float(squares.sum() ** 2 / (squares**2).sum()) if squares.any() else math.inf
+    return float(squares.sum() ** 2 / (squares**2).sum()) if squares.any() else None
 
 
 def difference_of_replicates(

@@ -76,7 +76,7 @@ def paired_proportion_difference(
         Rows of both belong to the same samples.
     groups : sequence, length n_samples
         Image of each sample.
-    margin : float in [0, 1), default 0.0
+    margin : float in [0, 1], default 0.0
         The p-value is of a true difference within it: twice the score test at its nearer end, 1
         for a difference within the margin.
     level : float in (0, 1), default 0.95
@@ -153,7 +153,7 @@ def detectable_proportion_difference(
         Rows of both belong to the same samples.
     groups : sequence, length n_samples
         Image of each sample.
-    margin : float in [0, 1), default 0.0
+    margin : float in [0, 1], default 0.0
         What the change has to exceed.
     power : float in (alpha, 1), default 0.8
         Chance of finding it.
@@ -189,8 +189,8 @@ def detectable_proportion_difference(
 
 
 def _legal_margin(function: str, margin: float) -> None:
-    if not 0 <= margin < 1:
-        raise refuse(function, "margin", "in [0, 1)", margin)
+    if not 0 <= margin <= 1:
+        raise refuse(function, "margin", "in [0, 1]", margin)
 
 
 def _table(function: str, first: ArrayLike, second: ArrayLike, groups: Labels) -> _Discordant | str:

@@ -90,6 +90,11 @@ def test_a_normal_test_gets_the_degrees_of_the_images():
     assert found.estimate.high == pytest.approx(0.1 + student.ppf(0.975, 19) * 0.04)
 
 
+def test_a_margin_of_everything_is_never_exceeded():
+    plain = paired_mean_difference(np.ones(40), np.arange(40) % 2, groups=range(40))
+    assert beyond_margin(plain, margin=1.0, n_groups=40).p_value == 1
+
+
 def test_undefined_stays_undefined_and_bad_arguments_are_named():
     nothing = Difference(Estimate.undefined("no samples"), None, None)
     assert beyond_margin(nothing, margin=0.1, n_groups=20) == nothing

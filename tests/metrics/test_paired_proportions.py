@@ -171,7 +171,10 @@ def test_undefined_and_malformed():
     for call, message in (
         (lambda: paired_proportion_difference([0.5], [1], groups=[0]), "`first` must be 0 or 1"),
         (lambda: paired_proportion_difference([1, 0], [1], groups=[0, 1]), "`second` must be of"),
-        (lambda: paired_proportion_difference([1], [1], groups=[0], margin=1), "`margin` must be"),
+        (
+            lambda: paired_proportion_difference([1], [1], groups=[0], margin=1.1),
+            "`margin` must be",
+        ),
         (lambda: paired_proportion_difference([1], [1], groups=[0], level=1), "`level` must be"),
         (
             lambda: detectable_proportion_difference([1], [1], groups=[0], power=0.01),
