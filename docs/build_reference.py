@@ -38,7 +38,13 @@ CHAPTERS = {
     "Answering only when sure": ("risk_coverage", "selective", "selective_card"),
     "Probabilities and fusion": ("calibration", "calibration_card", "cross_fitting"),
     "Proportions": ("proportions",),
-    "Comparing runs": ("comparison", "paired_differences"),
+    "Comparing runs": (
+        "comparison",
+        "paired_differences",
+        "paired_proportions",
+        "margins",
+        "detectable",
+    ),
     "Robustness": ("dose_response", "robustness", "unit_ranking"),
     "Grounding": ("grounding", "grounding_maps"),
 }

@@ -25,7 +25,7 @@ from leaderboard.codec import CodecError, decode, encode
 
 FOLDER = ".leaderboard-cache"
 PACKAGES = ("leaderboard", "metrics")
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "statsmodels", "pyarrow", "pillow")
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "pyarrow", "pillow")
 SUFFIX = ".json"
 
 

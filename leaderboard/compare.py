@@ -62,8 +62,8 @@ def compare_runs(
 ) -> Comparison:
     """Compare two runs on the samples that both answered.
 
-    Both models are resampled together over images, so the interval is that of the difference. All
-    gates of all tasks are adjusted together.
+    Intervals are those of the difference, over images. All gates of all tasks are adjusted
+    together.
 
     Parameters
     ----------

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from leaderboard.ranking import LEAST
 from leaderboard.read import Run
 from leaderboard.robustness_gate import area_change
 from leaderboard.tolerances import ACCURACY, ROBUSTNESS, Tolerances, signal_of
-from leaderboard.verdicts import Change
+from leaderboard.verdicts import Change, reason_against
+from metrics._limits import too_few_images
 from metrics.bootstrap import Estimate, cluster_weights
 from metrics.calibration import expected_calibration_error
 from metrics.comparison import Difference
 from metrics.cross_fitting import calibrated_probabilities
+from metrics.detectable import detectable_ranking_difference
 from metrics.discrimination import auroc, within_kind_auroc
 from metrics.errors import UndefinedMetricError
+from metrics.margins import beyond_margin
 from metrics.paired_differences import (
     paired_augrc_difference,
     paired_auroc_difference,
     paired_calibration_error_difference,
-    paired_mean_difference,
+)
+from metrics.paired_proportions import (
+    detectable_proportion_difference,
+    paired_proportion_difference,
 )
 from metrics.record_card import rng_for
 from metrics.records import SampleRecord
 from metrics.selective import augrc
 
+Fit = Mapping[str, float | None]
 Pairs = Sequence[tuple[SampleRecord, SampleRecord]]
 NO_SWEEP = "the runs did not sweep the same interventions on common samples"
 NO_SIGNAL = "no sample has the signal in both runs"
@@ -35,14 +41,34 @@ NO_SIGNAL = "no sample has the signal in both runs"
 
 @dataclass(frozen=True)
 class _Sides:
-    """Labels, scores, groups and kinds of the samples that both runs have; old is row 0."""
+    """Labels, scores, groups and kinds of the samples that both runs have; old is row 0.
 
+    ``fits`` are the manifests' entries of the signal, empty for one that is not fitted.
+    """
+
+    gate: str
+    margin: float
     correct: np.ndarray
     scores: np.ndarray
     groups: list[str]
     kinds: list[str]
     weights: np.ndarray
     task: str
+    fits: tuple[Fit, Fit]
+
+    @property
+    def is_mixed(self) -> bool:
+        return len(set(self.kinds)) > 1
+
+    @property
+    def n_groups(self) -> int:
+        return len(set(self.groups))
+
+    @property
+    def fit_stderr(self) -> np.ndarray:
+        """What fitting adds to the standard error of each run's AUROC."""
+        key = "stderr_within_kind" if self.is_mixed else "stderr"
+        return np.array([fit.get(key) or 0.0 for fit in self.fits])
 
     @property
     def old(self) -> tuple[np.ndarray, np.ndarray]:
@@ -70,22 +96,34 @@ def changes_of(task: str, old: Run, new: Run, pairs: Pairs, tolerances: Toleranc
     Returns
     -------
     list of Change
-        All on the same resamples over images.
+        In the order of the tolerances.
     """
     groups = [record.group for record, _ in pairs]
     weights = cluster_weights(groups, n_resamples=tolerances.n_resamples, rng=rng_for(task))
     found = []
-    for gate in tolerances.margins:
+    for gate, margin in tolerances.margins.items():
         if gate == ROBUSTNESS:
-            change = area_change(old, new, task)
-            nothing = Difference(Estimate.undefined(NO_SWEEP), None, None)
-            found.append(Change(gate, None, None, len(pairs), change or nothing))
+            change = area_change(old, new, task, margin=margin)
+            found.append(change or _nothing(gate, NO_SWEEP))
         else:
-            found.append(_change(gate, _sides(gate, task, pairs, weights)))
+            key = f"{task}:{signal_of(gate)}"
+            fits = old.manifest.fits.get(key, {}), new.manifest.fits.get(key, {})
+            found.append(_change(_sides(gate, margin, task, pairs, weights, fits)))
     return found
 
 
-def _sides(gate: str, task: str, pairs: Pairs, weights: np.ndarray) -> _Sides:
+def _nothing(gate: str, reason: str, n: int = 0, n_groups: int = 0) -> Change:
+    return Change(gate, None, None, n, n_groups, Difference(Estimate.undefined(reason), None, None))
+
+
+def _sides(
+    gate: str,
+    margin: float,
+    task: str,
+    pairs: Pairs,
+    weights: np.ndarray,
+    fits: tuple[Fit, Fit],
+) -> _Sides:
     name = signal_of(gate)
     correct = np.array([[a.correct, b.correct] for a, b in pairs], dtype=float).T
     scores = np.zeros(correct.shape)
@@ -93,39 +131,35 @@ def _sides(gate: str, task: str, pairs: Pairs, weights: np.ndarray) -> _Sides:
         scores = np.array([[r.signals.get(name) for r in pair] for pair in pairs], dtype=float).T
     rows = np.flatnonzero(np.isfinite(scores).all(axis=0)).tolist()
     return _Sides(
+        gate,
+        margin,
         correct[:, rows],
         scores[:, rows],
         [pairs[i][0].group for i in rows],
         [pairs[i][0].kind for i in rows],
         weights.T[rows].T,
         task,
+        fits,
     )
 
 
-def _change(gate: str, sides: _Sides) -> Change:
-    n = len(sides.groups)
+def _change(sides: _Sides) -> Change:
+    gate, n, n_groups = sides.gate, len(sides.groups), sides.n_groups
     if not n:
-        return Change(gate, None, None, 0, Difference(Estimate.undefined(NO_SIGNAL), None, None))
+        return _nothing(gate, NO_SIGNAL)
     try:
         old, new, difference = _GATES[gate.partition(".")[0]](sides)
     except UndefinedMetricError as undefined:
-        nothing = Difference(Estimate.undefined(str(undefined)), None, None)
-        return Change(gate, None, None, n, nothing)
-    few = _too_few(sides.correct) if gate != "accuracy" else None
+        return _nothing(gate, str(undefined), n, n_groups)
+    few = reason_against(gate, list(sides.correct), n_groups)
+    if few is None and difference.degrees is not None:  # images that are compared at all
+        few = too_few_images(int(difference.degrees) + 1)
     if few is not None:
         difference = Difference(Estimate.undefined(few), None, None)
-    return Change(gate, old, new, n, difference)
-
-
-def _too_few(correct: np.ndarray) -> str | None:
-    """Why there is no verdict, if either run has fewer than 30 right or wrong answers."""
-    counts = [
-        (int(k), name)
-        for row in correct
-        for k, name in ((row.sum(), "right"), ((1 - row).sum(), "wrong"))
-    ]
-    least, name = min(counts)
-    return f"{least} {name} answers only: no verdict below {LEAST}" if least < LEAST else None
+        return Change(gate, old, new, n, n_groups, difference)
+    if gate != ACCURACY:
+        difference = beyond_margin(difference, margin=sides.margin, n_groups=n_groups)
+    return Change(gate, old, new, n, n_groups, difference, _detectable(sides, difference))
 
 
 Found = tuple[float | None, float | None, Difference]
@@ -133,13 +167,41 @@ Found = tuple[float | None, float | None, Difference]
 
 def _accuracy(sides: _Sides) -> Found:
     old, new = sides.correct
-    difference = paired_mean_difference(new, old, groups=sides.groups)
+    difference = paired_proportion_difference(new, old, groups=sides.groups, margin=sides.margin)
     return float(old.mean()), float(new.mean()), difference
 
 
+def _detectable(sides: _Sides, found: Difference) -> Callable[[float], float | None] | None:
+    """What is found at a level, for gates whose standard error depends on the change."""
+    kind = sides.gate.partition(".")[0]
+    if kind == ACCURACY:
+        old, new = sides.correct
+        return lambda alpha: detectable_proportion_difference(
+            new, old, groups=sides.groups, margin=sides.margin, alpha=alpha
+        )
+    if kind not in ("auroc", "augrc"):
+        return None
+    return lambda alpha: detectable_ranking_difference(
+        found,
+        sides.new,
+        sides.old,
+        groups=sides.groups,
+        kinds=sides.kinds if kind == "auroc" and sides.is_mixed else None,
+        figure="auroc" if kind == "auroc" else "augrc",
+        margin=sides.margin,
+        alpha=alpha,
+    )
+
+
 def _auroc(sides: _Sides) -> Found:
-    kinds = sides.kinds if len(set(sides.kinds)) > 1 else None
-    difference = paired_auroc_difference(sides.new, sides.old, groups=sides.groups, kinds=kinds)
+    kinds = sides.kinds if sides.is_mixed else None
+    difference = paired_auroc_difference(
+        sides.new,
+        sides.old,
+        groups=sides.groups,
+        kinds=kinds,
+        fit_variance=float(np.square(sides.fit_stderr).sum()),
+    )
 
     def figure(y: np.ndarray, s: np.ndarray) -> float:
         return auroc(y, s) if kinds is None else within_kind_auroc(y, s, kinds)
@@ -148,7 +210,14 @@ def _auroc(sides: _Sides) -> Found:
 
 
 def _augrc(sides: _Sides) -> Found:
-    difference = paired_augrc_difference(sides.new, sides.old, groups=sides.groups)
+    accuracy = sides.correct.mean(axis=1)
+    fit_stderr = accuracy * (1 - accuracy) * sides.fit_stderr
+    difference = paired_augrc_difference(
+        sides.new,
+        sides.old,
+        groups=sides.groups,
+        fit_variance=float(np.square(fit_stderr).sum()),
+    )
     return _or_none(augrc, *sides.old), _or_none(augrc, *sides.new), difference
 
 

@@ -11,13 +11,17 @@ from leaderboard.tables import Block, Table
 from leaderboard.text import clean
 from leaderboard.tolerances import is_lower_better
 from leaderboard.verdicts import Gate
+from metrics._limits import LEAST_GROUPS, LEAST_PER_CLASS
 
 ORDER = ("regressed", "cannot tell", "unchanged within margin", "improved")
 READING = (
-    "Difference: new less old on the same samples, 95 % interval by bootstrap over images, both "
-    "runs resampled together. regressed / improved: beyond the margin and, Holm-adjusted over all "
-    "gates, different from zero; AUGRC and ECE get better by falling. unchanged within margin: "
-    "the interval lies inside it. Detectable: the smallest true difference found with 80 % power."
+    "Difference: new less old on the same samples, 95 % interval over images. regressed / "
+    "improved: a true change within the margin is refuted, Holm-adjusted over all gates (for one "
+    "gate: the interval lies beyond the margin); AUGRC and ECE get better by falling. unchanged "
+    "within margin: the interval lies inside it. Detectable: the smallest true change that is "
+    "called regressed with 80 % power. "
+    f"No verdict below {LEAST_GROUPS} images, nor, but for accuracy, below {LEAST_PER_CLASS} right "
+    "or wrong answers."
 )
 
 
@@ -42,6 +46,7 @@ def gates_table(comparison: Comparison, task: TaskComparison) -> Table:
         "detectable",
         "p (Holm)",
         "n",
+        "images",
         "verdict",
     )
     rows = tuple(_row(gate) for gate in task.gates)
@@ -99,7 +104,7 @@ def comparison_as_junit(comparison: Comparison) -> str:
 
 def _row(gate: Gate) -> tuple[Cell, ...]:
     change = gate.change
-    notes = () if change.reason is None else (clean(change.reason),)
+    notes = () if change.note is None else (clean(change.note),)
     return (
         text_cell(change.gate),
         _number(change.old),
@@ -109,6 +114,7 @@ def _row(gate: Gate) -> tuple[Cell, ...]:
         _number(gate.detectable),
         _number(gate.p_value),
         Cell((str(change.n),), float(change.n)),
+        Cell((str(change.n_groups),), float(change.n_groups)),
         Cell((gate.verdict,), state="warning" if gate.verdict == "regressed" else "value"),
     )
 
@@ -125,9 +131,11 @@ def _interval(gate: Gate) -> str:
 
 
 def _sentence(gate: Gate) -> str:
-    if gate.change.reason is not None:
-        return clean(f"{gate.verdict}: {gate.change.reason}")
-    return f"{gate.verdict}: {_interval(gate)}, margin {gate.margin:.3f}"
+    change = gate.change
+    counts = f"{change.n} answers, {change.n_groups} images"
+    if change.reason is not None:
+        return clean(f"{gate.verdict}: {change.reason} ({counts})")
+    return f"{gate.verdict}: {_interval(gate)}, margin {gate.margin:.3f} ({counts})"
 
 
 def _gate_as_json(task: str, gate: Gate) -> dict[str, object]:
@@ -138,6 +146,7 @@ def _gate_as_json(task: str, gate: Gate) -> dict[str, object]:
         "verdict": gate.verdict,
         "lower_is_better": is_lower_better(change.gate),
         "n": change.n,
+        "n_groups": change.n_groups,
         "old": change.old,
         "new": change.new,
         "difference": found.value,
@@ -148,4 +157,5 @@ def _gate_as_json(task: str, gate: Gate) -> dict[str, object]:
         "detectable": gate.detectable,
         "p_value": gate.p_value,
         "reason": found.reason,
+        "note": found.note,
     }

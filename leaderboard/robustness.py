@@ -19,6 +19,8 @@ from leaderboard.sweep_columns import (
 )
 from metrics.bootstrap import Estimate, mean_estimate
 from metrics.dose_response import DoseResponse, Flips, answer_flips
+from metrics.paired_differences import paired_mean_difference
+from metrics.paired_proportions import paired_proportion_difference
 from metrics.proportions import proportion_estimate
 from metrics.records import INTERVENTIONS_FILE, OCCLUSION
 from metrics.robustness import (
@@ -43,6 +45,8 @@ class Curve:
     ----------
     key
         What it is of.
+    n, n_groups, n_errors
+        Samples that all curves of the family have, their images, and the wrong answers among them.
     start
         Accuracy without intervention, of the same samples.
     doses
@@ -50,7 +54,7 @@ class Curve:
     accuracy, agreement, logprob, flips
         One per dose. ``logprob`` is the mean change of the clean answer's log-probability.
     drops
-        Accuracy less the clean one, one per dose.
+        Accuracy less the clean one, one per dose; a score interval where answers are 0 or 1.
     gaps
         Accuracy less that of the random control; empty for the control itself, or without one.
     area, critical
@@ -60,6 +64,9 @@ class Curve:
     """
 
     key: CurveKey
+    n: int
+    n_groups: int
+    n_errors: int
     start: Estimate
     doses: tuple[float, ...]
     accuracy: tuple[Estimate, ...]
@@ -134,17 +141,16 @@ def summarise(run: Run, task: str) -> Robustness | None:
     }.values()
     docs, first = np.unique(columns["doc_id"].astype(str), return_index=True)
     clean, groups = columns["clean_correct"][first], columns["group"][first]
-    n_groups = len(set(groups.tolist()))
     return Robustness(
         n=len(docs),
-        n_groups=n_groups,
+        n_groups=len(set(groups.tolist())),
         n_errors=int((clean == 0).sum()),
         clean=proportion_estimate(clean, groups),
         curves=tuple(curves.values()),
         verdicts=tuple(
             (
                 f"{SITES[key.intervention]} units of layer {key.layer}",
-                _verdict(curves, key, refused, n_groups),
+                _verdict(curves, key, refused),
             )
             for key in places
         ),
@@ -178,8 +184,6 @@ def _curve(
     if key.choice != RANDOM and control is not None and len(control.doses) == len(response.doses):
         gaps = control_gap(response, control, groups=groups)
         area_gap = robustness_area_difference(response, control, groups=groups).estimate
-    untouched = np.repeat(response.clean[:, None], len(response.doses), axis=1)
-    clean = DoseResponse(response.doses, untouched, response.clean)
     agreement = response_of(rows, docs, "agrees")
     scored = {**rows, "change": rows["logprob"] - rows["clean_logprob"]}
     scored = {name: values[np.isfinite(scored["change"])] for name, values in scored.items()}
@@ -188,6 +192,9 @@ def _curve(
     )
     return Curve(
         key=key,
+        n=len(docs),
+        n_groups=len(set(groups)),
+        n_errors=int((response.clean == 0).sum()),
         start=proportion_estimate(response.clean, groups),
         doses=tuple(response.doses.tolist()),
         accuracy=_shares(response, groups),
@@ -196,7 +203,7 @@ def _curve(
         if change is None
         else tuple(mean_estimate(column, groups=groups) for column in change.correct.T),
         flips=tuple(answer_flips(response, groups=groups)),
-        drops=tuple(control_gap(response, clean, groups=groups)),
+        drops=tuple(_drop(after, response.clean, groups) for after in response.correct.T),
         gaps=tuple(gaps),
         area=robustness_area(response, groups=groups),
         critical=dose_at_drop(response, groups=groups),
@@ -208,8 +215,15 @@ def _shares(response: DoseResponse, groups: list[str]) -> tuple[Estimate, ...]:
     return tuple(proportion_estimate(column, groups) for column in response.correct.T)
 
 
+def _drop(after: np.ndarray, clean: np.ndarray, images: list[str]) -> Estimate:
+    """Accuracy less the clean one; outcomes that are means over seeds are no proportions."""
+    if np.isin(after, (0, 1)).all():
+        return paired_proportion_difference(after, clean, groups=images).estimate
+    return paired_mean_difference(after, clean, groups=images).estimate
+
+
 def _verdict(
-    curves: dict[CurveKey, Curve], place: CurveKey, refused: dict[str, str], n_groups: int
+    curves: dict[CurveKey, Curve], place: CurveKey, refused: dict[str, str]
 ) -> RankingVerdict:
     """Read at a tenth of the units, the first fill of the sweep."""
     why = refused.get(f"{RANKED} {SITES[place.intervention]} units of layer {place.layer}")
@@ -222,4 +236,10 @@ def _verdict(
     if curve is None or not curve.gaps or not small:
         return RankingVerdict("cannot tell", "no ranked and random dose of a tenth of the units")
     at = small[-1]
-    return ranking_verdict(curve.drops[at], curve.gaps[at], n_groups=n_groups)
+    return ranking_verdict(
+        curve.drops[at],
+        curve.gaps[at],
+        n_groups=curve.n_groups,
+        n_correct=curve.n - curve.n_errors,
+        n_errors=curve.n_errors,
+    )

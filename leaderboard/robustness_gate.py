@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from leaderboard.read import Run
 from leaderboard.sweep_columns import (
     RANDOM,
@@ -12,12 +15,19 @@ from leaderboard.sweep_columns import (
     response_of,
     rows_of,
 )
+from leaderboard.tolerances import ROBUSTNESS
+from leaderboard.verdicts import Change, reason_against
+from metrics.bootstrap import Estimate
 from metrics.comparison import Difference
+from metrics.dose_response import DoseResponse
+from metrics.margins import beyond_margin
 from metrics.records import INTERVENTIONS_FILE
 from metrics.robustness import robustness_area_difference
 
+NO_START = "no answer is right without intervention"
 
-def area_change(old: Run, new: Run, task: str) -> Difference | None:
+
+def area_change(old: Run, new: Run, task: str, *, margin: float) -> Change | None:
     """Robustness area of the new run less that of the old, paired by sample; for a release gate.
 
     The area is of random ablation of residual dimensions (a share of them, set to zero, at the
@@ -30,11 +40,14 @@ def area_change(old: Run, new: Run, task: str) -> Difference | None:
         Complete runs.
     task : str
         In both.
+    margin : float
+        What the test is beyond.
 
     Returns
     -------
-    Difference or None
-        None unless both runs swept the same doses of it on some common samples.
+    Change or None
+        With the samples and images that were swept; None unless both runs swept the same doses of
+        it on some common samples.
     """
     both = [labelled(run.columns_of(INTERVENTIONS_FILE, task=task)) for run in (old, new)]
     for intervention in ("ablate_residual", "mask_attention"):
@@ -42,15 +55,46 @@ def area_change(old: Run, new: Run, task: str) -> Difference | None:
         if not all(len(columns["doc_id"]) for columns in found):
             continue
         doses = [sorted(set(columns["dose"].tolist())) for columns in found]
-        common = [
-            doc for doc in complete_samples(found[0]) if doc in set(complete_samples(found[1]))
-        ]
+        complete = set(complete_samples(found[1]))
+        common = [doc for doc in complete_samples(found[0]) if doc in complete]
         if doses[0] != doses[1] or not common:
             continue
         group = dict(zip(found[0]["doc_id"], found[0]["group"], strict=True))
-        before, after = (response_of(columns, common) for columns in found)
-        return robustness_area_difference(after, before, groups=[group[doc] for doc in common])
+        curves = [response_of(columns, common) for columns in found]
+        images = [group[doc] for doc in common]
+        return change_of_curves(curves[0], curves[1], images, margin=margin)
     return None
+
+
+def change_of_curves(
+    old: DoseResponse, new: DoseResponse, images: Sequence[str], *, margin: float
+) -> Change:
+    """Area of the new curve less that of the old.
+
+    Parameters
+    ----------
+    old, new : DoseResponse
+        Of the same samples and doses.
+    images : sequence, length n_samples
+        Image of each sample.
+    margin : float
+        What the test is beyond.
+
+    Returns
+    -------
+    Change
+    """
+    n_groups = len(set(images))
+    before, after = (None if math.isnan(a) else a for a in (old.area(), new.area()))
+    few = reason_against(ROBUSTNESS, [old.clean, new.clean], n_groups)
+    if few is not None or before is None or after is None:
+        difference = Difference(Estimate.undefined(few or NO_START), None, None)
+        return Change(ROBUSTNESS, before, after, len(images), n_groups, difference)
+    difference = robustness_area_difference(new, old, groups=images)
+    # an answer that changes altogether moves both means of the ratio by 1 / n
+    reach = max((1 + before) / old.clean.mean(), (1 + after) / new.clean.mean())
+    tested = beyond_margin(difference, margin=margin, n_groups=n_groups, reach=float(reach))
+    return Change(ROBUSTNESS, before, after, len(images), n_groups, tested)
 
 
 def _headline(columns: Columns, intervention: str) -> Columns:

@@ -10,6 +10,7 @@ from leaderboard.cells import Cell, estimate_cell, format_estimate, text_cell, u
 from leaderboard.robustness import Curve, Robustness
 from leaderboard.sweep_columns import CurveKey
 from leaderboard.tables import Block, Table, task_title
+from metrics._limits import LEAST_GROUPS, LEAST_PER_CLASS
 from metrics.robustness import CriticalDose
 from metrics.unit_ranking import RankingVerdict
 
@@ -34,7 +35,8 @@ AREA = (
 VERDICT = (
     "bottleneck: without the tenth of the units that a probe ranks highest, accuracy is more than "
     "5 points below that without a random tenth; distributed: it falls by less than 5 points. Both "
-    "are read from the end of the 95 % interval; else the data cannot tell. Units are ranked on "
+    f"are read from the end of the 95 % interval, and never below {LEAST_GROUPS} images or "
+    f"{LEAST_PER_CLASS} right or wrong answers; else the data cannot tell. Units are ranked on "
     "other images than they are ablated on."
 )
 DOSES = (
@@ -99,11 +101,21 @@ def _summary(pairs: _Pairs, task: str, n_resamples: int) -> Table:
     )
     rows = tuple((text_cell(name, limit=200), *map(_curve_cell, found)) for name, found in curves)
     blocks.append(Block("curves", rows))
-    notes = (AREA.format(n_resamples=n_resamples), VERDICT)
+    notes = (AREA.format(n_resamples=n_resamples), VERDICT, *_few_images(pairs))
     columns = ("intervention", *_names(pairs))
     return Table(
         f"robustness-{task}", task_title("Robustness", task), columns, tuple(blocks), notes
     )
+
+
+def _few_images(pairs: _Pairs) -> list[str]:
+    """Runs whose intervals must not be taken at their width."""
+    return [
+        f"{text_cell(run.label).lines[0]}: {r.n_groups} images only, and below {LEAST_GROUPS} "
+        "intervals are too short."
+        for run, r in pairs
+        if r.n_groups < LEAST_GROUPS
+    ]
 
 
 def _doses(pairs: _Pairs, task: str) -> Table:

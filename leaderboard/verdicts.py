@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from leaderboard.tolerances import Tolerances, is_lower_better
+import numpy as np
+
+from leaderboard.tolerances import ACCURACY, Tolerances, is_lower_better
 from metrics import comparison
+from metrics._limits import too_few_answers, too_few_images
 from metrics.comparison import Difference, smallest_detectable_difference
 
 Verdict = Literal["regressed", "improved", "unchanged within margin", "cannot tell"]
@@ -15,16 +18,21 @@ Verdict = Literal["regressed", "improved", "unchanged within margin", "cannot te
 
 @dataclass(frozen=True)
 class Change:
-    """One gate's figure in both runs, and new less old on the same ``n`` samples.
+    """One gate's figure in both runs, and new less old on the same samples.
 
-    ``old`` and ``new`` are None where the figure does not exist in that run.
+    ``n`` answers of ``n_groups`` images were compared. ``old`` and ``new`` are None where the
+    figure does not exist in that run. The difference's p-value is of a true change within the
+    margin. ``detectable`` gives the smallest change that is found at a level, for gates whose
+    standard error would be another one then.
     """
 
     gate: str
     old: float | None
     new: float | None
     n: int
+    n_groups: int
     difference: Difference
+    detectable: Callable[[float], float | None] | None = None
 
     @property
     def value(self) -> float | None:
@@ -36,13 +44,19 @@ class Change:
         """Why there is no difference, or None."""
         return self.difference.estimate.reason
 
+    @property
+    def note(self) -> str | None:
+        """Why there is no difference, or what its interval is made of."""
+        return self.reason or self.difference.estimate.note
+
 
 @dataclass(frozen=True)
 class Gate:
     """One gate's outcome.
 
-    ``p_value`` is Holm-adjusted. ``detectable`` is the smallest true difference seen with 80 %
-    power at the level that the number of gates leaves to each.
+    ``p_value`` is Holm-adjusted, of a true change within the margin. ``detectable`` is the smallest
+    true change that is called "regressed" with 80 % power, at the level that the number of gates
+    leaves to each.
     """
 
     change: Change
@@ -52,12 +66,36 @@ class Gate:
     detectable: float | None
 
 
+def reason_against(gate: str, labels: Sequence[np.ndarray], n_groups: int) -> str | None:
+    """Why no verdict is read: too few images, or (but for accuracy) right or wrong answers.
+
+    Parameters
+    ----------
+    gate : str
+        Its name.
+    labels : sequence of 0/1 arrays
+        Correctness in each run.
+    n_groups : int
+        Images.
+
+    Returns
+    -------
+    str or None
+    """
+    few = too_few_images(n_groups)
+    if few is not None or gate == ACCURACY:
+        return few
+    counts = [(int((row == 1).sum()), int((row == 0).sum())) for row in labels]
+    return too_few_answers(min(right for right, _ in counts), min(wrong for _, wrong in counts))
+
+
 def judge(changes: Sequence[Change], tolerances: Tolerances) -> list[Gate]:
     """Give each gate its verdict.
 
-    *regressed* (*improved*): worse (better) by a two-sided normal test on the bootstrap standard
-    error of the difference, Holm-adjusted over all gates, **and** by more than the margin.
-    *unchanged within margin*: the 95 % interval lies inside the margin. Else *cannot tell*.
+    *regressed* (*improved*): worse (better) by more than the margin, tested: the p-value of a true
+    change within the margin, Holm-adjusted over all gates, is at most alpha. For a single gate and
+    alpha 0.05 that is a 95 % interval which lies beyond the margin. *unchanged within margin*: the
+    95 % interval lies inside the margin. Else *cannot tell*.
 
     Parameters
     ----------
@@ -94,17 +132,24 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 def _gate(change: Change, p_value: float | None, tolerances: Tolerances, n_gates: int) -> Gate:
     estimate, margin = change.difference.estimate, tolerances.margins[change.gate]
-    detectable = None
-    if estimate.stderr and n_gates:
-        detectable = smallest_detectable_difference(
-            estimate.stderr, alpha=tolerances.alpha / n_gates
-        )
+    detectable = _detectable(change, margin, tolerances.alpha / n_gates) if n_gates else None
     verdict: Verdict = "cannot tell"
     if estimate.value is None or estimate.low is None or estimate.high is None:
-        return Gate(change, margin, verdict, p_value, detectable)
+        return Gate(change, margin, verdict, p_value, None)
     if p_value is not None and p_value <= tolerances.alpha and abs(estimate.value) > margin:
         is_worse = (estimate.value > 0) == is_lower_better(change.gate)
         verdict = "regressed" if is_worse else "improved"
     elif -margin <= estimate.low and estimate.high <= margin:
         verdict = "unchanged within margin"
     return Gate(change, margin, verdict, p_value, detectable)
+
+
+def _detectable(change: Change, margin: float, alpha: float) -> float | None:
+    if change.detectable is not None:
+        return change.detectable(alpha)
+    stderr, difference = change.difference.estimate.stderr, change.difference
+    if not stderr or difference.smallest_detectable is None:
+        return None
+    return smallest_detectable_difference(
+        stderr, alpha=alpha, degrees=difference.degrees, margin=margin
+    )

@@ -1,6 +1,6 @@
 """Reliability metrics: arrays in, numbers out; undefined is undefined.
 
-Needs NumPy, SciPy, scikit-learn and statsmodels only. No files, no torch, no plots.
+Needs NumPy, SciPy and scikit-learn only. No files, no torch, no plots.
 """
 
 from metrics.answers import normalize_answer, parse_yes_no
@@ -50,6 +50,7 @@ from metrics.consistency_card import (
 from metrics.controls import category_only_scores, question_only_scores
 from metrics.correlation import fisher_interval, point_biserial, point_biserial_estimate
 from metrics.cross_fitting import FusedScores, calibrated_probabilities, fused_scores
+from metrics.detectable import detectable_ranking_difference
 from metrics.discrimination import auroc, error_average_precision, within_kind_auroc
 from metrics.dose_response import DoseResponse, Flips, answer_flips, dose_response
 from metrics.errors import RecordError, UndefinedMetricError
@@ -75,11 +76,16 @@ from metrics.grounding_maps import (
     rank_gaussian_filter,
 )
 from metrics.logit_lens import MarginSummary, answer_margin, margin_summary, mlp_share
+from metrics.margins import beyond_margin
 from metrics.paired_differences import (
     paired_augrc_difference,
     paired_auroc_difference,
     paired_calibration_error_difference,
     paired_mean_difference,
+)
+from metrics.paired_proportions import (
+    detectable_proportion_difference,
+    paired_proportion_difference,
 )
 from metrics.probe_controls import (
     LeakageReport,
@@ -173,6 +179,7 @@ __all__ = [
     "auroc_estimate",
     "auroc_replicates",
     "benjamini_hochberg",
+    "beyond_margin",
     "boundary_filtered_map",
     "brier_loss",
     "brier_skill_score",
@@ -188,6 +195,8 @@ __all__ = [
     "context_free_activation",
     "control_gap",
     "cross_fit_probe",
+    "detectable_proportion_difference",
+    "detectable_ranking_difference",
     "discrete_semantic_entropy",
     "dose_at_drop",
     "dose_response",
@@ -227,6 +236,7 @@ __all__ = [
     "paired_auroc_difference",
     "paired_calibration_error_difference",
     "paired_mean_difference",
+    "paired_proportion_difference",
     "pairwise_agreement",
     "paper_protocol",
     "parse_yes_no",

@@ -2,3 +2,18 @@
 
 LEAST_PER_CLASS = 30  # right, and wrong, answers: below it a figure is shown, but no verdict read
 LEAST_GROUPS = 20  # images: below it cluster-robust intervals are too short in simulations
+
+
+def too_few_images(n_groups: int) -> str | None:
+    """Return why no verdict is read from so few images, or None."""
+    if n_groups >= LEAST_GROUPS:
+        return None
+    return f"{n_groups} image{'' if n_groups == 1 else 's'} only: no verdict below {LEAST_GROUPS}"
+
+
+def too_few_answers(n_correct: int, n_errors: int) -> str | None:
+    """Return why no verdict is read from so few right or wrong answers, or None."""
+    least, name = min((n_correct, "right"), (n_errors, "wrong"))
+    if least >= LEAST_PER_CLASS:
+        return None
+    return f"{least} {name} answers only: no verdict below {LEAST_PER_CLASS}"

@@ -17,9 +17,10 @@ from metrics._checks import (
     binary_labels,
     codes,
     finite_array,
+    refuse,
     same_length,
 )
-from metrics._clustered import auroc_influence, clustered_stderr, t_interval, t_p_value
+from metrics._clustered import clustered_stderr, t_interval, t_p_value
 from metrics._estimate import Estimate, estimate_from_replicates
 from metrics._resampling import Weights
 from metrics.comparison import Difference, smallest_detectable_difference
@@ -44,6 +45,8 @@ def difference_of_influences(
     is no test, whatever the value.
     """
     between("paired difference", "level", level, 0, 1 - 1e-12)
+    if not (math.isfinite(fit_variance) and fit_variance >= 0):
+        raise refuse("paired difference", "fit_variance", ">= 0", fit_variance)
     degrees = np.unique(group).size - 1
     if degrees < 1:
         return Difference(Estimate.undefined("one group only: no interval"), None, None)
@@ -57,7 +60,13 @@ def difference_of_influences(
         t_p_value(value, stderr, degrees),
         smallest_detectable_difference(stderr, alpha=1 - level, degrees=degrees),
         degrees,
+        _support(influence, group),
     )
+
+
+def _support(influence: FloatArray, group: IntArray) -> float | None:
+    squares = np.bincount(np.unique(group, return_inverse=True)[1], weights=influence) ** 2
+    return float(squares.sum() ** 2 / (squares**2).sum()) if squares.any() else None
 
 
 def difference_of_replicates(
@@ -98,12 +107,11 @@ def in_a_pair(correct: BoolArray, strata: IntArray) -> BoolArray:
     return found
 
 
-def augrc_influence(correct: BoolArray, score: FloatArray) -> FloatArray:
-    """Return the influence of each sample on AUGRC, by the delta method."""
-    area, influence = auroc_influence(correct, score, np.zeros(score.size, np.int64))
+def augrc_influence(correct: BoolArray, area: float, of_area: FloatArray) -> FloatArray:
+    """Return the influence of each sample on AUGRC from that on AUROC, by the delta method."""
     accuracy = correct.mean()
     per_accuracy = (1 - area) * (1 - 2 * accuracy) - (1 - accuracy)
     found: FloatArray = (
-        -accuracy * (1 - accuracy) * influence + per_accuracy * (correct - accuracy) / correct.size
+        -accuracy * (1 - accuracy) * of_area + per_accuracy * (correct - accuracy) / correct.size
     )
     return found

@@ -50,6 +50,12 @@ class DoseResponse:
         accuracy: FloatArray = self.columns().mean(axis=0)
         return accuracy
 
+    def area(self) -> float:
+        """Value of `robustness_area`; NaN if no answer is right without intervention."""
+        accuracy, largest = self.accuracy(), float(self.doses[-1])
+        whole = np.trapezoid(accuracy, np.append(0.0, self.doses))
+        return float(whole / (accuracy[0] * largest)) if accuracy[0] > 0 else float("nan")
+
 
 @dataclass(frozen=True)
 class Flips:

@@ -6,8 +6,6 @@ drawn. DeLong's own test does not apply: two models bring their own labels.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -154,8 +152,6 @@ def paired_auroc_difference(
     function = "paired_auroc_difference"
     sides, group = checked_pairs(function, first, second, groups)
     strata = strata_of(function, kinds, group.size)
-    if not (math.isfinite(fit_variance) and fit_variance >= 0):
-        raise refuse(function, "fit_variance", ">= 0", fit_variance)
     try:
         values = [auroc(*s) if kinds is None else within_kind_auroc(*s, kinds) for s in sides]
     except UndefinedMetricError as undefined:
@@ -172,7 +168,12 @@ def paired_auroc_difference(
 
 
 def paired_augrc_difference(
-    first: Pair, second: Pair, *, groups: Labels, level: float = 0.95
+    first: Pair,
+    second: Pair,
+    *,
+    groups: Labels,
+    level: float = 0.95,
+    fit_variance: float = 0.0,
 ) -> Difference:
     r"""AUGRC of one minus AUGRC of the other, on the same samples.
 
@@ -191,12 +192,13 @@ def paired_augrc_difference(
         Image of each sample.
     level : float in (0, 1), default 0.95
         Coverage of the interval.
+    fit_variance : float, default 0.0
+        As in `paired_auroc_difference`; an AUROC's times :math:`a^2 (1 - a)^2` for each side.
 
     Returns
     -------
     Difference
-        Undefined with a reason if either AUROC is, or for one image; without a p-value where the
-        standard error is 0.
+        Undefined or without a p-value as in `paired_auroc_difference`.
 
     Raises
     ------
@@ -220,8 +222,11 @@ def paired_augrc_difference(
         values = [augrc(*side) for side in sides]
     except UndefinedMetricError as undefined:
         return Difference(Estimate.undefined(str(undefined)), None, None)
-    one, two = (augrc_influence(*side) for side in sides)
-    return difference_of_influences(values[0] - values[1], one - two, group, level=level)
+    whole = strata_of("paired_augrc_difference", None, group.size)
+    one, two = (augrc_influence(side[0], *auroc_influence(*side, whole)) for side in sides)
+    return difference_of_influences(
+        values[0] - values[1], one - two, group, level=level, fit_variance=fit_variance
+    )
 
 
 def paired_calibration_error_difference(

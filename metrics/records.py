@@ -268,6 +268,10 @@ class RunManifest:
     transfer
         Probes fitted on one task and scored on another: ``tasks`` (names) and ``auroc``, a matrix
         [fitted on][scored on] of numbers or null; the diagonal is out-of-fold. Empty for one task.
+    fits
+        ``task:signal`` -> what fitting the scores adds to the signal's uncertainty: ``stderr`` of
+        its AUROC between repeats of the whole cross-fit, ``stderr_within_kind`` of the within-kind
+        one, ``repeats``, and the permutation ``p``. Empty for signals that are not fitted.
     sweeps
         Task -> how its interventions were chosen and what was refused, with reasons.
     cost
@@ -287,6 +291,7 @@ class RunManifest:
     not_offered: dict[str, str] = field(default_factory=dict)
     probe: dict[str, dict[str, Any]] = field(default_factory=dict)
     transfer: dict[str, Any] = field(default_factory=dict)
+    fits: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     sweeps: dict[str, dict[str, Any]] = field(default_factory=dict)
     cost: dict[str, Any] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)

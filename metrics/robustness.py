@@ -218,13 +218,16 @@ def _gap(own: FloatArray, group: IntArray, level: float) -> Estimate:
 
 
 def robustness_area_difference(
-    first: DoseResponse, second: DoseResponse, *, groups: Labels
+    first: DoseResponse, second: DoseResponse, *, groups: Labels, level: float = 0.95
 ) -> Difference:
     r"""Robustness area of one curve less that of the other, on the same samples.
 
-    .. math:: D = A_1 - A_2
+    .. math:: D = A_1 - A_2, \qquad \psi_i = \frac{u_i - A \, c_i}{n \, a(0)}
 
-    No direction: positive favours the first. Range: unbounded, about :math:`[-1, 1]`.
+    with :math:`u_i` the mean of sample i's outcomes over the doses (trapezoids) and :math:`c_i` its
+    outcome without intervention: the influence on a ratio of means. Student's t on the sums of
+    :math:`\psi^1 - \psi^2` over images, G - 1 degrees of freedom. No direction: positive favours
+    the first. Range: unbounded, about :math:`[-1, 1]`.
 
     Parameters
     ----------
@@ -233,11 +236,14 @@ def robustness_area_difference(
         and control.
     groups : sequence, length n_samples
         Image of each sample.
+    level : float in (0, 1), default 0.95
+        Coverage of the interval.
 
     Returns
     -------
     Difference
-        Undefined if either area is.
+        Undefined if either area is, or for one image. Without a p-value where the standard error
+        is 0.
 
     Raises
     ------
@@ -246,7 +252,7 @@ def robustness_area_difference(
 
     References
     ----------
-    Method §7 (ours).
+    Method §7 (ours); Cochran (1977), Sampling Techniques, §6.4, variance of a ratio.
 
     Examples
     --------
@@ -265,7 +271,7 @@ def robustness_area_difference(
     one, two = _area(first), _area(second)
     if one is None or two is None:
         return Difference(Estimate.undefined(NO_START), None, None)
-    return difference_of_influences(one[0] - two[0], one[1] - two[1], group, level=0.95)
+    return difference_of_influences(one[0] - two[0], one[1] - two[1], group, level=level)
 
 
 def _area(response: DoseResponse) -> tuple[float, FloatArray] | None:

@@ -20,6 +20,7 @@ from metrics._checks import (
 )
 from metrics._estimate import Estimate
 from metrics._folds import grouped_folds
+from metrics._limits import too_few_answers, too_few_images
 from metrics._linear_probe import Basis, logistic_path
 from metrics.errors import UndefinedMetricError
 from metrics.probes import MIN_PER_CLASS
@@ -152,7 +153,13 @@ def probe_weights(
 
 
 def ranking_verdict(
-    drop: Estimate, gap: Estimate, *, n_groups: int, margin: float = 0.05
+    drop: Estimate,
+    gap: Estimate,
+    *,
+    n_groups: int,
+    n_correct: int,
+    n_errors: int,
+    margin: float = 0.05,
 ) -> RankingVerdict:
     r"""Whether the units ranked highest decide the answer, read from two intervals.
 
@@ -161,7 +168,8 @@ def ranking_verdict(
     with :math:`g` the accuracy without the ranked units less that without as many random ones,
     :math:`d` the accuracy without the ranked units less the clean one, :math:`m` the margin. If
     neither holds, the data cannot tell. Where no answer changed, resamples cannot vary and
-    :math:`d_{low} = -3 / n_{groups}` (rule of three). No direction. Range: the three words.
+    :math:`d_{low} = -3 / n_{groups}` (rule of three). No verdict below 20 images, where intervals
+    are too short, nor below 30 right or wrong answers. No direction. Range: the three words.
 
     Parameters
     ----------
@@ -171,6 +179,8 @@ def ranking_verdict(
         :math:`g` at the same dose, from `control_gap`.
     n_groups : int
         Number of images.
+    n_correct, n_errors : int
+        Right and wrong answers without intervention.
     margin : float in (0, 1], default 0.05
         The smallest change of accuracy that matters.
 
@@ -193,15 +203,17 @@ def ranking_verdict(
     --------
     >>> ranking_verdict(
     ...     Estimate(-0.30, -0.36, -0.24, 0.03, None), Estimate(-0.28, -0.35, -0.21, 0.03, None),
-    ...     n_groups=100,
+    ...     n_groups=100, n_correct=300, n_errors=100,
     ... ).word
     'bottleneck'
     """
     between("ranking_verdict", "margin", margin, 0, 1)
-    at_least("ranking_verdict", "n_groups", n_groups, 1)
-    for estimate in (drop, gap):
-        if estimate.reason is not None:
-            return RankingVerdict("cannot tell", estimate.reason)
+    for name, count in (("n_groups", n_groups), ("n_correct", n_correct), ("n_errors", n_errors)):
+        at_least("ranking_verdict", name, count, 1 if name == "n_groups" else 0)
+    few = too_few_images(n_groups) or too_few_answers(n_correct, n_errors)
+    for reason in (drop.reason, gap.reason, few):
+        if reason is not None:
+            return RankingVerdict("cannot tell", reason)
     points = 100 * margin
     shown = f"{_points(drop)} against clean, {_points(gap)} against random units"
     if gap.high is not None and gap.high < -margin:
@@ -209,7 +221,7 @@ def ranking_verdict(
     low = drop.low if drop.stderr else -3 / n_groups
     if low is not None and low > -margin:
         return RankingVerdict("distributed", f"{shown}: less than {points:g} points lost")
-    if not drop.stderr:
+    if drop.value == 0 and (not drop.stderr or drop.note):
         shown += f", no answer changed in {n_groups} images"
     why = f"{shown}: neither clearly above nor below {points:g} points"
     return RankingVerdict("cannot tell", why)

@@ -57,11 +57,19 @@ def rows_of(records, plan: Plan, *, seed=0, layer=5, choices=("ranked", "random"
 
 
 def write_swept_run(
-    folder: Path, plan: Plan, *, n=400, refused=None, name="tiny-llava", drop=(), **options
+    folder: Path,
+    plan: Plan,
+    *,
+    n=400,
+    swept=None,
+    refused=None,
+    name="tiny-llava",
+    drop=(),
+    **options,
 ):
-    """A run of ``n`` samples with a sweep; ``drop`` names rows that were not written."""
+    """A run of ``n`` samples, a sweep of the first ``swept``; ``drop`` names rows not written."""
     records = make_records(n)
-    rows = rows_of(records, plan, **options)
+    rows = rows_of(records[:swept], plan, **options)
     rows = [row for index, row in enumerate(rows) if index not in drop]
     write_run(
         folder,

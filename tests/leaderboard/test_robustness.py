@@ -78,6 +78,32 @@ def test_few_samples_or_no_ranking_cannot_tell(tmp_path):
     assert (refused.verdicts[0][1].word, refused.verdicts[0][1].reason) == ("cannot tell", reason)
 
 
+@pytest.mark.parametrize(
+    ("swept", "reason"),
+    [
+        (64, "16 images only: no verdict below 20"),
+        (78, "29 wrong answers only: no verdict below 30"),
+    ],
+)
+def test_a_plateau_on_few_images_or_errors_is_no_verdict(tmp_path, swept, reason):
+    for plan in (plateau, bottleneck):
+        found = summary(write_swept_run(tmp_path / plan.__name__, plan, swept=swept))
+        assert (found.verdicts[0][1].word, found.verdicts[0][1].reason) == ("cannot tell", reason)
+    board = build_board(read_runs([tmp_path]), n_resamples=FAST)
+    said = "16 images only, and below 20 intervals are too short" in to_markdown(
+        tables(board, "shapes")[0]
+    )
+    assert said == (swept == 64)
+
+
+def test_a_sweep_that_changed_nothing_shows_it_on_images_enough(tmp_path):
+    words = {}
+    for n in (160, 400):  # 40 and 100 images: 3 / 40 is more than five points
+        words[n] = summary(write_swept_run(tmp_path / str(n), lambda *a: 1.0, n=n)).verdicts[0][1]
+    assert (words[160].word, words[400].word) == ("cannot tell", "distributed")
+    assert "no answer changed in 40 images" in words[160].reason
+
+
 def test_a_sample_without_all_doses_is_left_out_of_its_curves_only(tmp_path):
     # the first sample's first row: ablate_residual, ranked, 0.1
     found = summary(write_swept_run(tmp_path / "run", bottleneck, drop={0}))
@@ -102,12 +128,13 @@ def test_area_change_between_two_releases(tmp_path):
     worse = read_run(
         write_swept_run(tmp_path / "worse", lambda i, c, d: 0.6 if c == "random" else 1.0)
     )
-    assert area_change(old, same, "shapes").estimate.value == 0
-    change = area_change(old, worse, "shapes")
-    assert change.estimate.high < -0.1
-    assert change.p_value < 1e-6
+    assert area_change(old, same, "shapes", margin=0.05).value == 0
+    change = area_change(old, worse, "shapes", margin=0.05)
+    assert change.difference.estimate.high < -0.1
+    assert change.difference.p_value < 1e-6
+    assert (change.n, change.n_groups) == (400, 100)
     plain = read_run(write_run(tmp_path / "plain"))
-    assert area_change(old, plain, "shapes") is None
+    assert area_change(old, plain, "shapes", margin=0.05) is None
 
 
 @pytest.fixture(scope="module")

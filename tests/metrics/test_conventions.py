@@ -30,6 +30,7 @@ HIGHER_IS_BETTER = {
 }  # fmt: skip
 LOWER_IS_BETTER = {
     "augrc", "aurc", "brier_loss", "e_aurc", "expected_calibration_error",
+    "detectable_proportion_difference", "detectable_ranking_difference",
     "smallest_detectable_difference",
     "cluster_count", "cluster_count_grid", "connected_component_count",
     "discrete_semantic_entropy", "entropy_by_layer",
@@ -45,7 +46,8 @@ NO_DIRECTION = {
     "leakage_report", "margin_summary", "mlp_share", "shuffled_label_aurocs",
     "benjamini_hochberg", "fisher_interval", "holm", "reliability_bins",
     "paired_augrc_difference", "paired_auroc_difference", "paired_calibration_error_difference",
-    "mean_replicates", "paired_mean_difference", "rank_intervals",
+    "beyond_margin", "mean_replicates", "paired_mean_difference", "paired_proportion_difference",
+    "rank_intervals",
     "risk_coverage_curve",
     "cluster_weights", "entropy_evolution", "majority_answer", "mean_estimate", "wilson_interval",
 }  # fmt: skip

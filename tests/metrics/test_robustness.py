@@ -153,3 +153,24 @@ def test_bad_arguments():
         robustness_area(curve([1, 1, 1]), groups=groups[:7])
     with pytest.raises(ValueError, match="`second` must be"):
         robustness_area_difference(curve([1, 1, 1]), curve([1, 1, 1], n=7), groups=groups)
+
+
+def test_the_areas_difference_has_the_standard_error_of_a_tilted_weight():
+    first, second = curve([0.9, 0.8, 0.7], n=40), curve([0.9, 0.6, 0.4], n=40, clean=0.9)
+    groups, step = np.repeat(np.arange(10), 4), 1e-5
+
+    def area(response, weight):
+        accuracy = np.append(weight @ response.clean, weight @ response.correct) / weight.sum()
+        steps = np.diff(np.append(0, DOSES))
+        return (steps * (accuracy[1:] + accuracy[:-1]) / 2).sum() / accuracy[0] / DOSES[-1]
+
+    def difference(weight):
+        return area(first, weight) - area(second, weight)
+
+    slopes = [
+        (difference(1 + step * (groups == g)) - difference(1 - step * (groups == g))) / (2 * step)
+        for g in range(10)
+    ]
+    found = robustness_area_difference(first, second, groups=groups)
+    assert found.estimate.stderr == pytest.approx(np.sqrt(10 / 9 * np.square(slopes).sum()))
+    assert found.degrees == 9

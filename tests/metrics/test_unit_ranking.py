@@ -86,7 +86,7 @@ def test_images_stay_whole_and_strata_in_proportion():
 )
 def test_verdicts(drop, gap, word):
     estimates = [Estimate(v, low, high, 0.01, None) for v, low, high in (drop, gap)]
-    found = ranking_verdict(*estimates, n_groups=100)
+    found = ranking_verdict(*estimates, n_groups=100, n_correct=300, n_errors=100)
     assert found.word == word
     assert f"{100 * drop[0]:+.1f}" in found.reason
 
@@ -94,19 +94,37 @@ def test_verdicts(drop, gap, word):
 def test_an_undefined_estimate_cannot_tell():
     fine = Estimate(0.0, -0.01, 0.01, 0.005, None)
     found = ranking_verdict(
-        Estimate.undefined("12 wrong answers to rank units on"), fine, n_groups=100
-    )
+        Estimate.undefined("12 wrong answers to rank units on"), fine,
+        n_groups=100, n_correct=300, n_errors=100,
+    )  # fmt: skip
     assert (found.word, found.reason) == ("cannot tell", "12 wrong answers to rank units on")
     with pytest.raises(ValueError, match="`margin` must be in"):
-        ranking_verdict(
-            Estimate(0, 0, 0, 1, None), Estimate(0, 0, 0, 1, None), n_groups=9, margin=2
-        )
+        ranking_verdict(fine, fine, n_groups=9, n_correct=9, n_errors=9, margin=2)
 
 
 def test_no_change_in_few_images_proves_little():
     """Resamples of equal samples have no width; of 30 images a tenth could still change."""
     same = Estimate(0.0, 0.0, 0.0, 0.0, None)
-    few = ranking_verdict(same, same, n_groups=30)
+    few = ranking_verdict(same, same, n_groups=30, n_correct=60, n_errors=60)
     assert few.word == "cannot tell"
     assert "no answer changed in 30 images" in few.reason
-    assert ranking_verdict(same, same, n_groups=61).word == "distributed"
+    many = ranking_verdict(same, same, n_groups=61, n_correct=60, n_errors=60)
+    assert many.word == "distributed"
+
+
+@pytest.mark.parametrize(
+    ("counts", "reason"),
+    [
+        ((31, 214, 26), "26 wrong answers only: no verdict below 30"),
+        ((31, 29, 200), "29 right answers only: no verdict below 30"),
+        ((16, 85, 40), "16 images only: no verdict below 20"),
+    ],
+)
+@pytest.mark.parametrize("value", [0.0, -0.5])
+def test_too_little_is_no_verdict_however_narrow_the_interval(counts, reason, value):
+    sure = Estimate(value, value - 0.01, value + 0.01, 0.005, None)
+    n_groups, n_correct, n_errors = counts
+    found = ranking_verdict(sure, sure, n_groups=n_groups, n_correct=n_correct, n_errors=n_errors)
+    assert (found.word, found.reason) == ("cannot tell", reason)
+    enough = ranking_verdict(sure, sure, n_groups=20, n_correct=30, n_errors=30)
+    assert enough.word == ("bottleneck" if value else "distributed")

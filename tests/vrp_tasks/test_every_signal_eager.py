@@ -48,6 +48,7 @@ def probe_of(d_model):
 def prompt_alone(family, index):
     """One prompt of `batch_of`, without the padding that its batch needs."""
     from PIL import Image
+
     from vrp_tasks.tiny.world import draw_scene
 
     architecture = lively(family)

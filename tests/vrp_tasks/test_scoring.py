@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from vrp_tasks.scoring import reliability_results
 
 from metrics.answers import normalize_answer
-from vrp_tasks.scoring import reliability_results
 
 CONSISTENCY = (
     "self_consistency", "answer_agreement", "pairwise_agreement", "distinct_answers",
