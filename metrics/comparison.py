@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +84,10 @@ def smallest_detectable_difference(
     between(function, "power", power, alpha, 1 - 1e-12)  # no difference at all has power alpha
     if not margin >= 0:
         raise refuse(function, "margin", ">= 0", margin)
+    if math.inf in (stderr, margin):
+        raise refuse(function, "stderr, margin", "finite", f"{stderr}, {margin}")
+    if degrees is not None and not degrees > 0:
+        raise refuse(function, "degrees", "> 0", degrees)
     law = norm if degrees is None else student(degrees)
     return margin + float(law.ppf(1 - alpha / 2) + law.ppf(power)) * stderr
 
