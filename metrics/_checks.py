@@ -53,6 +53,29 @@ def unit_exponent(values: FloatArray) -> int:
     return int(np.frexp(np.abs(values).max(initial=0.0))[1])
 
 
+def finite_differences(
+    function: str, argument: str, first: FloatArray, second: FloatArray
+) -> FloatArray:
+    """Return first − second; refuse values so far apart that this has no float."""
+    with np.errstate(over="ignore"):
+        found: FloatArray = first - second
+    if not np.isfinite(found).all():
+        far = f"{max(first.max(), second.max()):g} beside {min(first.min(), second.min()):g}"
+        raise refuse(function, argument, "near enough to subtract", far)
+    return found
+
+
+def safe_mean(values: FloatArray) -> float:
+    """Return the mean, also of values whose sum has no float."""
+    return float(np.ldexp(unit_scaled(values).mean(), unit_exponent(values)))
+
+
+def share_of_one(function: str, argument: str, value: float, *, slack: float = 0.0) -> None:
+    """Refuse a number outside [0, 1 + slack], and NaN."""
+    if not 0 <= value <= 1 + slack:
+        raise refuse(function, argument, "in [0, 1]", f"{value:g}")
+
+
 def binary_labels(function: str, argument: str, values: ArrayLike) -> BoolArray:
     """Return 0/1 labels as booleans."""
     array = finite_array(function, argument, values)

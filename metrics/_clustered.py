@@ -20,14 +20,22 @@ from scipy.special import expit, logit
 from scipy.stats import rankdata
 from scipy.stats import t as student
 
-from metrics._checks import BoolArray, FloatArray, IntArray, level_inside
+from metrics._checks import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    level_inside,
+    unit_exponent,
+    unit_scaled,
+)
 
 Scale = Literal["identity", "log", "logit", "fisher"]
+LARGEST = 700.0  # whose exponential is a number
 _Map = Callable[[float], float]
 # there, back, and the derivative there: "fisher" is artanh, for correlations
 _SCALES: dict[Scale, tuple[_Map, _Map, _Map]] = {
     "identity": (lambda v: v, lambda x: x, lambda v: 1.0),
-    "log": (math.log, math.exp, lambda v: 1 / v),
+    "log": (math.log, lambda x: math.exp(min(x, LARGEST)), lambda v: 1 / v),
     "logit": (lambda v: float(logit(v)), lambda x: float(expit(x)), lambda v: 1 / (v * (1 - v))),
     "fisher": (math.atanh, math.tanh, lambda v: 1 / (1 - v * v)),
 }
@@ -42,7 +50,9 @@ def clustered_stderr(influence: FloatArray, group: IntArray) -> float:
     sums = _sums(influence, group)
     if sums.size < 2:
         return math.nan
-    return math.sqrt(sums.size / (sums.size - 1) * float((sums**2).sum()))
+    exponent = unit_exponent(sums)  # squares of huge or tiny sums have no float
+    squares = float((np.ldexp(sums, -exponent) ** 2).sum())
+    return float(np.ldexp(math.sqrt(sums.size / (sums.size - 1) * squares), exponent))
 
 
 def clustered_degrees(influence: FloatArray, group: IntArray, *, least_images: int) -> float:
@@ -56,7 +66,7 @@ def clustered_degrees(influence: FloatArray, group: IntArray, *, least_images: i
     images that hold the rarer class. So few images that carry the figure make it wider, although
     there are many others.
     """
-    sums = _sums(influence, group)
+    sums = unit_scaled(_sums(influence, group))
     n, squares = sums.size, float((sums**2).sum())
     kurtosis = n * float(((sums / math.sqrt(squares)) ** 4).sum()) if squares else 1.0
     by_kurtosis = min(n - 1.0, 2 * n / (kurtosis - 1)) if kurtosis > 1 else n - 1.0

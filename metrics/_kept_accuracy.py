@@ -12,6 +12,7 @@ from metrics._checks import BoolArray, FloatArray, IntArray
 from metrics._clustered import clustered_stderr
 from metrics._estimate import Estimate, joined
 from metrics._shares import share_from_influence
+from metrics._thresholds import threshold_of
 from metrics.proportions import proportion_estimate
 
 NEAR, LEAST_NEAR = 0.1, 10  # share, and least number, of the samples nearest to a threshold
@@ -33,7 +34,7 @@ def kept_accuracy(
     Where scores are tied in levels, the threshold is one of them for certain, or one of two.
     """
     accuracy = float(correct[kept].mean())
-    threshold = score[score >= np.quantile(score, 1 - coverage)].min()
+    threshold = score[score >= threshold_of(score, coverage)].min()
     if (score == threshold).mean() >= LEVEL_SHARE:
         own = _kept(correct, group, kept, level)
         others = [

@@ -12,6 +12,7 @@ from metrics._checks import BoolArray, FloatArray, IntArray
 from metrics._folds import training_folds
 
 UNPENALISED = 1e6
+FARTHEST = 1e9  # standard deviations; what lies beyond may have no float
 
 
 def probabilities_by_fold(
@@ -47,9 +48,13 @@ def fused_by_fold(
 
 
 def _standardised(x: FloatArray, reference: FloatArray) -> FloatArray:
-    spread = reference.std(axis=0)
-    z: FloatArray = (x - reference.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    return z
+    # first to about 1, by an exact power of two: squares of 1e300 have no float
+    exponent = -np.frexp(np.abs(reference).max(axis=0))[1]
+    known = np.ldexp(reference, exponent)
+    spread = known.std(axis=0)
+    with np.errstate(over="ignore"):
+        z = (np.ldexp(x, exponent) - known.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return np.clip(z, -FARTHEST, FARTHEST)
 
 
 def _logistic(z: FloatArray, label: BoolArray, c: float) -> LogisticRegression:

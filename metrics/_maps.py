@@ -26,10 +26,11 @@ def weights_of(
 
 def entropies_of(maps: FloatArray, *, normalize: bool, delta: float) -> FloatArray:
     """Return each row's entropy in nats; rows need not sum to 1."""
-    totals = maps.sum(axis=1, keepdims=True)
-    if maps.size == 0 or (totals <= 0).any():
+    peaks = maps.max(axis=1, keepdims=True, initial=0.0)
+    if maps.size == 0 or (peaks <= 0).any():
         raise UndefinedMetricError("the attention map sums to zero")
-    p = maps / totals
+    p = np.ldexp(maps, -np.frexp(peaks)[1])  # sums of huge weights have no float
+    p /= p.sum(axis=1, keepdims=True)
     h: FloatArray = -(p * np.log(np.where(p + delta > 0, p + delta, 1.0))).sum(axis=1)
     if not normalize:
         return h

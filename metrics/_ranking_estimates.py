@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from metrics._checks import BoolArray, FloatArray, IntArray
 from metrics._estimate import Estimate
 from metrics._jackknife import RankingJackknife
@@ -47,7 +49,7 @@ def ranking_estimates(
         areas[0],
         found.estimate(excess, _excess(found.without), "logit"),
         areas[1],
-        _complement(lost, ratio),
+        _complement(lost, prr(correct, -correct.astype(np.float64)), ratio),
     )
 
 
@@ -83,7 +85,8 @@ def _lost(of: RankingReplicates) -> FloatArray:
     return lost
 
 
-def _complement(found: Estimate, value: float) -> Estimate:
+def _complement(found: Estimate, worst: float, value: float) -> Estimate:
+    """Return one less the figure, at least that of the worst ranking of these answers."""
     if found.low is None or found.high is None:
         return found
-    return replace(found, value=value, low=1 - found.high, high=1 - found.low)
+    return replace(found, value=value, low=max(worst, 1 - found.high), high=1 - found.low)

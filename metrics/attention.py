@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy import ndimage
 from sklearn.cluster import DBSCAN
 
-from metrics._checks import FloatArray, finite_array, refuse
+from metrics._checks import FloatArray, finite_array, finite_differences, refuse
 from metrics._maps import entropies_of, top_cells, weights_of
 from metrics.errors import UndefinedMetricError
 
@@ -76,8 +76,8 @@ def spatial_entropy(attention: ArrayLike, *, normalize: bool = False, delta: flo
     >>> round(spatial_entropy([[0.5, 0.5], [0.0, 0.0]]), 4)
     0.6931
     """
-    if delta < 0:
-        raise refuse("spatial_entropy", "delta", ">= 0", delta)
+    if not 0 <= delta < math.inf:
+        raise refuse("spatial_entropy", "delta", "finite and >= 0", delta)
     a = weights_of("spatial_entropy", "attention", attention, (1, 2))
     return float(entropies_of(a.reshape(1, -1), normalize=normalize, delta=delta)[0])
 
@@ -130,7 +130,7 @@ def cluster_count(
     >>> cluster_count(attention)
     2
     """
-    if eps <= 0 or min_samples < 1:
+    if not 0 < eps < math.inf or min_samples < 1:
         raise refuse("cluster_count", "eps, min_samples", "> 0 and >= 1", f"{eps}, {min_samples}")
     cells = np.argwhere(top_cells("cluster_count", attention, share))
     labels = DBSCAN(eps=eps, min_samples=min_samples).fit(cells).labels_
@@ -248,7 +248,7 @@ def entropy_evolution(entropies: ArrayLike, *, min_drop: float = 0.1) -> Entropy
     UndefinedMetricError
         If there are fewer than two layers.
     ValueError
-        If an entropy is not finite.
+        If an entropy or a difference is not finite, or ``min_drop`` is negative.
 
     References
     ----------
@@ -260,10 +260,12 @@ def entropy_evolution(entropies: ArrayLike, *, min_drop: float = 0.1) -> Entropy
     >>> found.lock_layer, found.lock_depth, found.final_diffusion, found.n_resharpenings
     (1, -2.5, 1.0, 1)
     """
+    if not 0 <= min_drop < math.inf:
+        raise refuse("entropy_evolution", "min_drop", "finite and >= 0", min_drop)
     h = finite_array("entropy_evolution", "entropies", entropies)
     if len(h) < 2:
         raise UndefinedMetricError(f"attention evolution needs two layers, got {len(h)}")
-    deltas = np.diff(h)
+    deltas = finite_differences("entropy_evolution", "entropies", h[1:], h[:-1])
     n_first = max(1, math.ceil(len(h) / 3) - 1)
     lock = int(deltas[:n_first].argmin())
     locks = deltas[lock] < 0

@@ -86,6 +86,10 @@ def smallest_detectable_difference(
     between(function, "power", power, alpha, 1 - 1e-12)  # no difference at all has power alpha
     if not margin >= 0:
         raise refuse(function, "margin", ">= 0", margin)
+    if math.inf in (stderr, margin):
+        raise refuse(function, "stderr, margin", "finite", f"{stderr}, {margin}")
+    if degrees is not None and not degrees > 0:
+        raise refuse(function, "degrees", "> 0", degrees)
     quantiles = student.ppf([1 - alpha / 2, power], math.inf if degrees is None else degrees)
     return margin + float(quantiles.sum()) * stderr
 

@@ -14,6 +14,7 @@ from metrics._checks import (
     binary_labels,
     codes,
     finite_array,
+    level_inside,
     same_length,
 )
 from metrics._estimate import Estimate
@@ -154,6 +155,7 @@ def precision_at_full_agreement(
     0.5
     """
     function = "precision_at_full_agreement"
+    level_inside(function, level)
     correct = binary_labels(function, "y_true", y_true)
     share = finite_array(function, "shares", shares)
     same_length(function, "shares", share, correct.size)

@@ -115,7 +115,7 @@ def fisher_interval(r: float, n: int, *, level: float = 0.95) -> tuple[float, fl
     """
     between("fisher_interval", "r", abs(r), -1, 1)
     level_inside("fisher_interval", level)
-    if n < 4 or abs(r) == 1:
+    if not n >= 4 or abs(r) == 1:
         raise UndefinedMetricError(f"no Fisher interval for r = {r:g} at n = {n}")
     half = float(norm.ppf((1 + level) / 2)) / math.sqrt(n - 3)
     return math.tanh(math.atanh(r) - half), math.tanh(math.atanh(r) + half)

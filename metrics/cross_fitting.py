@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -159,6 +160,8 @@ def fused_scores(
     function = "fused_scores"
     if not signals:
         raise refuse(function, "signals", "at least one signal", "none")
+    if not 0 < C < math.inf:
+        raise refuse(function, "C", "finite and > 0", C)
     label = binary_labels(function, "correct", correct)
     columns = [finite_array(function, f"signals[{k}]", v) for k, v in signals.items()]
     for name, column in zip(signals, columns, strict=True):

@@ -37,6 +37,7 @@ class DoseResponse:
         if not doses.size or doses[0] <= 0 or (np.diff(doses) <= 0).any():
             raise refuse("DoseResponse", "doses", "rising and > 0", doses.tolist())
         finite_array("DoseResponse", "correct", self.correct, ndim=2)
+        finite_array("DoseResponse", "clean", self.clean)
         if self.correct.shape != (self.clean.size, doses.size):
             expected = f"shape ({self.clean.size}, {doses.size})"
             raise refuse("DoseResponse", "correct", expected, f"shape {self.correct.shape}")

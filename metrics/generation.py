@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
-from metrics._checks import FloatArray, finite_array, refuse
+from metrics._checks import FloatArray, finite_array, refuse, safe_mean
 from metrics.errors import UndefinedMetricError
 
 # float16 softmax over 150,000 words sums to 1 within about this much
@@ -51,7 +51,7 @@ def mean_logprob(logprobs: ArrayLike) -> float:
     >>> round(mean_logprob([-0.25, -0.75]), 4)
     -0.5
     """
-    return float(_logprobs("mean_logprob", logprobs).mean())
+    return safe_mean(_logprobs("mean_logprob", logprobs))
 
 
 def min_logprob(logprobs: ArrayLike) -> float:
@@ -129,7 +129,7 @@ def mean_entropy(entropies: ArrayLike) -> float:
         raise UndefinedMetricError("no answer tokens")
     if h.min() < -1e-6:
         raise refuse("mean_entropy", "entropies", ">= 0", f"{h.min():g}")
-    return float(h.mean())
+    return safe_mean(h)
 
 
 def top2_margin(probabilities: ArrayLike) -> float:
@@ -215,7 +215,8 @@ def entropy_from_logprobs(logprobs_over_vocabulary: ArrayLike) -> FloatArray:
             "entropy_from_logprobs", "logprobs_over_vocabulary", "(..., n_vocabulary)",
             f"shape {logp.shape}",
         )  # fmt: skip
-    total = np.exp(logsumexp(logp, axis=-1))
+    with np.errstate(over="ignore"):  # an infinite sum is refused below
+        total = np.exp(logsumexp(logp, axis=-1))
     if not np.all(np.abs(total - 1) <= SUM_TOLERANCE):
         raise refuse(
             "entropy_from_logprobs", "logprobs_over_vocabulary", "normalised (sum of exp = 1)",

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics._checks import FloatArray, at_least, between, finite_array, refuse
+from metrics._checks import FloatArray, at_least, between, finite_array, refuse, unit_scaled
 from metrics._maps import weights_of
 from metrics.errors import UndefinedMetricError
 
@@ -258,10 +258,12 @@ def center_prior_map(height: int, width: int, *, sigma: float = 0.25) -> FloatAr
     [[0.226, 0.549, 0.226]]
     """
     at_least("center_prior_map", "height, width", min(height, width), 1)
-    if not sigma > 0:
-        raise refuse("center_prior_map", "sigma", "> 0", sigma)
+    if not 0 < sigma < math.inf:
+        raise refuse("center_prior_map", "sigma", "finite and > 0", sigma)
     y, x = ((np.arange(side) + 0.5) / side - 0.5 for side in (height, width))
-    c: FloatArray = np.exp(-(y[:, None] ** 2 + x[None, :] ** 2) / (2 * sigma**2))
+    square = y[:, None] ** 2 + x[None, :] ** 2
+    with np.errstate(over="ignore"):  # the cells next to the middle stay, however narrow it is
+        c: FloatArray = np.exp(-(((square - square.min()) / sigma) / (2 * sigma)))
     return c / c.sum()
 
 
@@ -276,6 +278,6 @@ def _checked(
         raise refuse(function, "region", "in [0, 1]", f"{r.min():g} … {r.max():g}")
     if not r.sum() > 0:
         raise UndefinedMetricError("the region covers no part of the grid")
-    if not a.sum() > 0:
+    if not a.max() > 0:
         raise UndefinedMetricError("the map sums to zero")
-    return a, r
+    return unit_scaled(a), r

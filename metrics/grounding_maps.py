@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
-from metrics._checks import FloatArray, refuse
+from metrics._checks import FloatArray, refuse, unit_exponent, unit_scaled
 from metrics._maps import weights_of
 from metrics.errors import UndefinedMetricError
 
@@ -57,6 +57,7 @@ def boundary_filtered_map(attention: ArrayLike, boundary: ArrayLike) -> FloatArr
     b = weights_of("boundary_filtered_map", "boundary", boundary, (1,))
     if a.shape != b.shape:
         raise refuse("boundary_filtered_map", "boundary", f"of shape {a.shape}", b.shape)
+    a, b = unit_scaled(a), unit_scaled(b)
     if not (a.sum() > 0 and b.sum() > 0):
         raise UndefinedMetricError("a map that sums to zero cannot be filtered")
     p, q = a / a.sum(), b / b.sum()
@@ -109,7 +110,10 @@ def context_free_activation(
     maps = weights_of(name, "context", context, (2,))
     if maps.shape != (len(w), len(a)):
         raise refuse(name, "context", f"of shape {(len(w), len(a))}", maps.shape)
-    return _remainder(a, w @ maps / w.sum()) if w.sum() > 0 else a
+    if not w.any():
+        return a
+    w = unit_scaled(w)
+    return _remainder(a, w @ unit_scaled(maps) / w.sum())
 
 
 def rank_gaussian_filter(activation: ArrayLike, *, size: int = 3) -> FloatArray:
@@ -150,7 +154,7 @@ def rank_gaussian_filter(activation: ArrayLike, *, size: int = 3) -> FloatArray:
     a = weights_of("rank_gaussian_filter", "activation", activation, (2,))
     if size < 1 or size % 2 == 0:
         raise refuse("rank_gaussian_filter", "size", "odd and positive", size)
-    padded = np.pad(a, size // 2, mode="reflect")
+    padded = np.pad(unit_scaled(a), size // 2, mode="reflect")
     windows = sliding_window_view(padded, (size, size)).reshape(*a.shape, size * size)
     values = np.sort(windows, axis=-1)
     mean, deviation = values.mean(axis=-1), values.std(axis=-1)
@@ -159,11 +163,12 @@ def rank_gaussian_filter(activation: ArrayLike, *, size: int = 3) -> FloatArray:
     distance = np.arange(size * size) - size * size // 2
     kernel = np.exp(-(distance**2) / (2 * sigma[..., None] ** 2))
     smooth = (values * kernel).sum(axis=-1) / kernel.sum(axis=-1)
-    return np.where(varies, smooth, mean)
+    return np.ldexp(np.where(varies, smooth, mean), unit_exponent(a))
 
 
 def _remainder(values: FloatArray, explained: FloatArray) -> FloatArray:
     """Positive part of ``values`` less its least-squares multiple of ``explained``."""
+    unit, explained = unit_scaled(values), unit_scaled(explained)
     square = float((explained**2).sum())
-    alpha = float((values * explained).sum()) / square if square > 0 else 0.0
-    return np.maximum(values - alpha * explained, 0.0)
+    alpha = float((unit * explained).sum()) / square if square > 0 else 0.0
+    return np.ldexp(np.maximum(unit - alpha * explained, 0.0), unit_exponent(values))

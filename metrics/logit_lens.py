@@ -10,7 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics._checks import FloatArray, finite_array, refuse, same_length
+from metrics._checks import (
+    FloatArray,
+    finite_array,
+    finite_differences,
+    refuse,
+    same_length,
+    share_of_one,
+    unit_scaled,
+)
 from metrics.errors import UndefinedMetricError
 
 
@@ -67,8 +75,7 @@ def answer_margin(logits_by_layer: ArrayLike, token: int) -> FloatArray:
     if not 0 <= token < size or size < 2:
         raise refuse("answer_margin", "token", f"in 0 … {size - 1} of at least 2", token)
     others = np.delete(logits, token, axis=1).max(axis=1)
-    margins: FloatArray = logits[:, token] - others
-    return margins
+    return finite_differences("answer_margin", "logits_by_layer", logits[:, token], others)
 
 
 def margin_summary(margins: ArrayLike, *, share: float = 0.1) -> MarginSummary:
@@ -98,7 +105,7 @@ def margin_summary(margins: ArrayLike, *, share: float = 0.1) -> MarginSummary:
     UndefinedMetricError
         If there are fewer than two layers or the margin is constant.
     ValueError
-        If a margin is not finite.
+        If a margin is not finite, or ``share`` is outside [0, 1].
 
     References
     ----------
@@ -111,12 +118,14 @@ def margin_summary(margins: ArrayLike, *, share: float = 0.1) -> MarginSummary:
     MarginSummary(peak_layer=4, peak_margin=9.0, final_margin=7.0, silent_until=2,
                   suppression_layers=(5,))
     """
+    share_of_one("margin_summary", "share", share)
     m = finite_array("margin_summary", "margins", margins)
-    if m.size < 2 or np.ptp(m) == 0:
+    if m.size < 2 or m.min() == m.max():
         raise UndefinedMetricError("the margin is constant or has fewer than two layers")
-    threshold = share * float(np.ptp(m))
-    awake = int(np.argmax(np.abs(m - m[0]) > threshold))
-    falls = np.flatnonzero(np.diff(m) <= -threshold) + 1
+    unit = unit_scaled(m)
+    threshold = share * float(np.ptp(unit))
+    awake = int(np.argmax(np.abs(unit - unit[0]) > threshold))
+    falls = np.flatnonzero(np.diff(unit) <= -threshold) + 1
     peak = int(m.argmax())
     return MarginSummary(
         peak_layer=peak,
@@ -167,7 +176,9 @@ def mlp_share(from_mlp: ArrayLike, from_attention: ArrayLike) -> float:
     mlp = finite_array("mlp_share", "from_mlp", from_mlp)
     attention = finite_array("mlp_share", "from_attention", from_attention)
     same_length("mlp_share", "from_attention", attention, mlp.size)
-    growth = float(mlp.sum() + attention.sum())
+    both = unit_scaled(np.stack([mlp, attention]))
+    from_each = both.sum(axis=1)
+    growth = float(from_each.sum())
     if growth <= 0:
         raise UndefinedMetricError("the margin does not grow through the layers")
-    return float(mlp.sum()) / growth
+    return float(from_each[0]) / growth

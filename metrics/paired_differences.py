@@ -17,7 +17,9 @@ from metrics._checks import (
     binary_labels,
     codes,
     finite_array,
+    finite_differences,
     refuse,
+    safe_mean,
     same_length,
 )
 from metrics._clustered import auroc_influence
@@ -86,9 +88,9 @@ def paired_mean_difference(
     group = codes(function, "groups", groups, u.size)
     if not u.size:
         return Difference(Estimate.undefined("no samples"), None, None)
-    difference = u - v
-    value = float(difference.mean())
-    influence = (difference - value) / u.size
+    difference = finite_differences(function, "first, second", u, v)
+    value = safe_mean(difference)
+    influence = difference / u.size - value / u.size
     return difference_of_influences(value, influence, group, level=level)
 
 

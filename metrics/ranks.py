@@ -8,12 +8,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from metrics._checks import FloatArray, Labels, between, binary_labels, codes, finite_array, refuse
+from metrics._checks import (
+    FloatArray,
+    Labels,
+    between,
+    binary_labels,
+    codes,
+    finite_array,
+    refuse,
+    unit_exponent,
+    unit_scaled,
+)
 from metrics._estimate import MAX_DROPPED
 from metrics._ranking import weighted_stratified_auroc
 from metrics._resampling import Weights, weighted_mean
 from metrics.comparison import holm
 from metrics.errors import UndefinedMetricError
+
+ROUNDING = 1e-12  # a spread below this share of the figures is their rounding
 
 
 @dataclass(frozen=True)
@@ -82,10 +94,14 @@ def rank_intervals(
     if kept.shape[1] < 2 or n_lost > MAX_DROPPED * drawn.shape[1]:
         raise UndefinedMetricError(f"{n_lost} of {drawn.shape[1]} resamples lack a class")
     first, second = np.triu_indices(v.size, 1)
+    exponent = max(unit_exponent(v), unit_exponent(kept))
+    v, kept = np.ldexp(v, -exponent), np.ldexp(kept, -exponent)
     difference = v[first] - v[second]
     spread = (kept[first] - kept[second]).std(axis=1, ddof=1)
-    # without spread there is no test, so no order either
-    z = np.divide(abs(difference), spread, out=np.zeros_like(spread), where=spread > 0)
+    # without spread, or with that of rounding only, there is no test, so no order either
+    largest = np.abs(kept).max(axis=1)
+    told_apart = spread > ROUNDING * np.maximum(largest[first], largest[second])
+    z = np.divide(abs(difference), spread, out=np.zeros_like(spread), where=told_apart)
     told = holm(2 * norm.sf(z)) <= alpha
     is_above = np.zeros((v.size, v.size), bool)
     is_above[first, second] = told & (difference > 0)
@@ -165,6 +181,11 @@ def mean_replicates(values: ArrayLike, *, weights: Weights) -> FloatArray:
     float array, shape (n_resamples,)
         One mean each.
 
+    Raises
+    ------
+    ValueError
+        If a value is not finite, or the weights are of other samples.
+
     References
     ----------
     Method §7.
@@ -176,4 +197,10 @@ def mean_replicates(values: ArrayLike, *, weights: Weights) -> FloatArray:
     >>> mean_replicates([1, 1, 1, 1], weights=weights).tolist()
     [1.0, 1.0, 1.0]
     """
-    return weighted_mean(finite_array("mean_replicates", "values", values), weights.T)
+    v = finite_array("mean_replicates", "values", values)
+    if weights.ndim != 2 or weights.shape[1] != v.size:
+        raise refuse(
+            "mean_replicates", "weights", f"(n_resamples, {v.size})", f"shape {weights.shape}"
+        )  # fmt: skip
+    replicates: FloatArray = np.ldexp(weighted_mean(unit_scaled(v), weights.T), unit_exponent(v))
+    return replicates

@@ -11,7 +11,15 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from metrics._checks import BoolArray, FloatArray, Labels, binary_labels, codes, refuse
+from metrics._checks import (
+    BoolArray,
+    FloatArray,
+    Labels,
+    binary_labels,
+    codes,
+    refuse,
+    share_of_one,
+)
 from metrics._folds import grouped_folds, require_classes, training_folds
 from metrics._maps import top_cells, weights_of
 from metrics.attention import (
@@ -60,7 +68,7 @@ def attention_features(layer_maps: ArrayLike, *, image_mass: float) -> dict[str,
     UndefinedMetricError
         If a layer's map sums to zero, the mean map is constant or there is one layer only.
     ValueError
-        If a weight is negative or not finite.
+        If a weight is negative or not finite, or the image's mass is no share.
 
     References
     ----------
@@ -74,9 +82,11 @@ def attention_features(layer_maps: ArrayLike, *, image_mass: float) -> dict[str,
     >>> len(found), found["image_attention_mass"], found["cluster_count"]
     (11, 0.3, 0.0)
     """
+    share_of_one("attention_features", "image_mass", image_mass, slack=1e-2)  # summed in bfloat16
     maps = weights_of("attention_features", "layer_maps", layer_maps, (3,))
     entropies = entropy_by_layer(maps)
     evolution = entropy_evolution(entropies)
+    maps = np.ldexp(maps, -np.frexp(maps.max(axis=(1, 2), keepdims=True))[1])
     mean = (maps / maps.sum(axis=(1, 2), keepdims=True)).mean(axis=0)
     n_first = max(1, int(np.ceil(len(maps) / 3)) - 1)
     return {

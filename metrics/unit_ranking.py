@@ -136,7 +136,11 @@ def probe_weights(
     """
     function = "probe_weights"
     label = binary_labels(function, "correct", correct)
-    x = np.asarray(states, dtype=np.float32)
+    with np.errstate(over="ignore"):  # beyond float32 is not finite either
+        x = np.asarray(states, dtype=np.float32)
+    n_bad = int(x.size - np.isfinite(x).sum())
+    if n_bad:
+        raise refuse(function, "states", "finite", f"{n_bad} non-finite of {x.size}")
     if x.ndim != 2 or len(x) != label.size:
         raise refuse(function, "states", f"of shape ({label.size}, n_units)", f"shape {x.shape}")
     for name, n in (("right", int(label.sum())), ("wrong", int((~label).sum()))):

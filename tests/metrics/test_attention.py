@@ -142,7 +142,11 @@ def test_no_lock_when_nothing_sharpens():
         (lambda: spatial_entropy([[1.0, np.nan]]), ValueError, "finite, got 1 non-finite of 2"),
         (lambda: spatial_entropy(np.zeros((2, 2))), UndefinedMetricError, "sums to zero"),
         (lambda: spatial_entropy([[1.0]], normalize=True), UndefinedMetricError, "single cell"),
-        (lambda: spatial_entropy([[1.0]], delta=-1), ValueError, "`delta` must be >= 0, got -1"),
+        (
+            lambda: spatial_entropy([[1.0]], delta=-1),
+            ValueError,
+            "`delta` must be finite and >= 0, got -1",
+        ),
         (lambda: cluster_count(np.ones((4, 4))), UndefinedMetricError, "constant"),
         (lambda: connected_component_count(np.ones((4, 4))), UndefinedMetricError, "constant"),
         (lambda: cluster_count(np.eye(4), share=0), ValueError, r"`share` must be in \(0, 1\]"),
