@@ -44,7 +44,6 @@ from metrics.comparison import (
 )
 from metrics.consistency_card import (
     auroc_by_k,
-    majority_shares_by_k,
     precision_at_full_agreement,
 )
 from metrics.controls import category_only_scores, question_only_scores
@@ -211,7 +210,6 @@ __all__ = [
     "majority_answer",
     "majority_share",
     "majority_share_at_k",
-    "majority_shares_by_k",
     "margin_summary",
     "mass_inside",
     "mean_entropy",

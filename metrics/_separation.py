@@ -8,6 +8,8 @@ rule of three. Within strata each stratum's part is bounded in this way.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.stats import norm
 
@@ -26,10 +28,18 @@ def with_separation_bound(
     """Return the estimate, with the bound for its interval if the value is 1 or 0 throughout."""
     if found.value is None or found.value not in (0.0, 1.0) or found.low != found.high:
         return found
-    miss = _largest_miss(correct, strata, _groups(weights), 1 - level)
-    low, high = (1 - miss, 1.0) if found.value == 1 else (0.0, miss)
+    bound = separation_bound(found.value, correct, strata, _groups(weights), level)
+    return replace(bound, n_dropped=found.n_dropped)
+
+
+def separation_bound(
+    value: float, correct: BoolArray, strata: IntArray, group: IntArray, level: float
+) -> Estimate:
+    """Return the estimate of an AUROC that is 1 or 0."""
+    miss = _largest_miss(correct, strata, group, 1 - level)
+    low, high = (1 - miss, 1.0) if value == 1 else (0.0, miss)
     stderr = miss / (2 * float(norm.ppf((1 + level) / 2)))
-    return Estimate(found.value, low, high, stderr, None, found.n_dropped, NOTE)
+    return Estimate(value, low, high, stderr, None, note=NOTE)
 
 
 def _largest_miss(correct: BoolArray, strata: IntArray, group: IntArray, alpha: float) -> float:
