@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -118,13 +118,12 @@ def evaluate_run(run: Run, *, n_resamples: int = DEFAULT_RESAMPLES) -> RunResult
 
 def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
     records = run.of_task(task)
-    prefix = f"{task}:"
-    invalid = {
-        key.removeprefix(prefix): reason
-        for key, reason in run.manifest.invalid.items()
-        if key.startswith(prefix)
-    }
-    card = card_of_records(records, invalid=invalid, n_resamples=n_resamples)
+    card = card_of_records(
+        records,
+        invalid=_of_task(task, run.manifest.invalid),
+        not_asked=_of_task(task, run.manifest.not_asked),
+        n_resamples=n_resamples,
+    )
     return TaskResult(
         task=task,
         kinds=tuple(sorted({record.kind for record in records})),
@@ -135,6 +134,16 @@ def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
         grounding=summarise_grounding(run, task, n_resamples),
         ranking=ranking_of(records, card),
     )
+
+
+def _of_task(task: str, reasons: Mapping[str, str]) -> dict[str, str]:
+    """Signal -> reason, of a mapping that names task and signal."""
+    prefix = f"{task}:"
+    return {
+        key.removeprefix(prefix): reason
+        for key, reason in reasons.items()
+        if key.startswith(prefix)
+    }
 
 
 def _with_unique_labels(results: list[RunResult]) -> list[RunResult]:

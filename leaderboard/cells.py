@@ -10,6 +10,8 @@ from metrics.bootstrap import Estimate
 from metrics.card import Card, SignalResult
 
 UNDEFINED = "–"
+NOT_ASKED = "not asked for"
+GIVEN = "by construction"
 WARNING_MARK = "!"
 MAX_REASON = 80
 
@@ -86,6 +88,9 @@ def signal_cell(result: SignalResult, *, mixed: bool, named: bool = False) -> Ce
     head = (clean(result.label, limit=MAX_NAME),) if named else ()
     if result.invalid is not None:
         return Cell((*head, "INVALID", clean(result.invalid, limit=MAX_REASON)), state="invalid")
+    for words, why in ((NOT_ASKED, result.not_asked), (GIVEN, result.by_construction)):
+        if why is not None:
+            return Cell((*head, words), notes=(clean(why),), state="undefined")
     notes = list(_reason(result.auroc))
     first = format_estimate(result.auroc)
     if result.warning and result.auroc.value is not None:

@@ -12,6 +12,7 @@ from leaderboard.read import Run
 from leaderboard.robustness_gate import area_change
 from leaderboard.tolerances import ACCURACY, ROBUSTNESS, Tolerances, signal_of
 from leaderboard.verdicts import Change
+from metrics import not_asked_for
 from metrics.bootstrap import Estimate, cluster_weights
 from metrics.calibration import expected_calibration_error
 from metrics.comparison import Difference
@@ -80,9 +81,23 @@ def changes_of(task: str, old: Run, new: Run, pairs: Pairs, tolerances: Toleranc
             change = area_change(old, new, task, n_resamples=tolerances.n_resamples)
             nothing = Difference(Estimate.undefined(NO_SWEEP), None, None)
             found.append(Change(gate, None, None, len(pairs), change or nothing))
+        elif (reason := not_asked_reason(gate, task, old, new)) is not None:
+            nothing = Difference(Estimate.undefined(reason), None, None)
+            found.append(Change(gate, None, None, 0, nothing, not_asked=True))
         else:
             found.append(_change(gate, _sides(gate, task, pairs, weights)))
     return found
+
+
+def not_asked_reason(gate: str, task: str, old: Run, new: Run) -> str | None:
+    """Which setting of which run left a gate's signal out, or None."""
+    name = signal_of(gate)
+    found = []
+    for side, run in (("old", old), ("new", new)):
+        held = any(record.signals.get(name or "") is not None for record in run.of_task(task))
+        reason = None if name is None or held else not_asked_for(name, run.manifest.settings)
+        found += [] if reason is None else [f"{reason} in the {side} run"]
+    return "; ".join(found) or None
 
 
 def _sides(gate: str, task: str, pairs: Pairs, weights: np.ndarray) -> _Sides:

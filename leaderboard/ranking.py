@@ -183,6 +183,8 @@ def _why_unranked(signal: SignalResult, n: int, *, mixed: bool) -> str | None:
     figure = signal.within_kind_auroc if mixed else signal.auroc
     if signal.invalid is not None:
         return f"INVALID: {signal.invalid}"
+    if signal.not_asked is not None:
+        return f"not asked for: {signal.not_asked}"
     if figure.value is None or signal.warning is not None:
         return signal.warning or figure.reason or "no figure"
     if signal.n_missing > MAX_MISSING * n:

@@ -12,12 +12,14 @@ from leaderboard.text import clean
 from leaderboard.tolerances import is_lower_better
 from leaderboard.verdicts import Gate
 
-ORDER = ("regressed", "cannot tell", "unchanged within margin", "improved")
+ORDER = ("regressed", "cannot tell", "unchanged within margin", "improved", "not asked for")
+SKIPPED = ("cannot tell", "not asked for")
 READING = (
     "Difference: new less old on the same samples, 95 % interval by bootstrap over images, both "
     "runs resampled together. regressed / improved: beyond the margin and, Holm-adjusted over all "
     "gates, different from zero; AUGRC and ECE get better by falling. unchanged within margin: "
-    "the interval lies inside it. Detectable: the smallest true difference found with 80 % power."
+    "the interval lies inside it. Detectable: the smallest true difference found with 80 % power. "
+    "not asked for: a setting of a run left the signal out."
 )
 
 
@@ -76,14 +78,14 @@ def comparison_as_json(comparison: Comparison) -> str:
 
 
 def comparison_as_junit(comparison: Comparison) -> str:
-    """One test case per gate: a regression fails, "cannot tell" is skipped."""
+    """One test case per gate: a regression fails, what has no verdict is skipped."""
     verdicts = [gate.verdict for _, gate in comparison.gates]
     suite = ElementTree.Element(
         "testsuite",
         name="vrp-leaderboard compare",
         tests=str(len(verdicts)),
         failures=str(verdicts.count("regressed")),
-        skipped=str(verdicts.count("cannot tell")),
+        skipped=str(sum(verdict in SKIPPED for verdict in verdicts)),
     )
     for task, gate in comparison.gates:
         case = ElementTree.SubElement(
@@ -92,7 +94,7 @@ def comparison_as_junit(comparison: Comparison) -> str:
         message = _sentence(gate)
         if gate.verdict == "regressed":
             ElementTree.SubElement(case, "failure", message=message)
-        elif gate.verdict == "cannot tell":
+        elif gate.verdict in SKIPPED:
             ElementTree.SubElement(case, "skipped", message=message)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -164,8 +164,8 @@ def check_manifest(manifest: RunManifest) -> None:
         If a field is missing or of another type; names the field.
     """
     for name in (
-        "model", "tasks", "settings", "versions", "invalid", "probe", "transfer", "sweeps", "cost",
-        "files",
+        "model", "tasks", "settings", "versions", "invalid", "not_asked", "probe", "transfer",
+        "sweeps", "cost", "files",
     ):  # fmt: skip
         _require(getattr(manifest, name), name, dict, "an object")
     _require(manifest.command, "command", list, "a list")
@@ -173,8 +173,8 @@ def check_manifest(manifest: RunManifest) -> None:
     for field in ("tasks", "files", "probe"):
         for key, entry in getattr(manifest, field).items():
             _require(entry, f"{field}.{key}", dict, "an object")
-    for key, reason in manifest.invalid.items():
-        _require(reason, f"invalid.{key}", str, "text")
+    for field, reasons in (("invalid", manifest.invalid), ("not_asked", manifest.not_asked)):
+        _require_texts(reasons, field)
     optional = {f"tasks.{task}.threshold": e.get("threshold") for task, e in manifest.tasks.items()}
     for key in ("seconds", "n_samples", "peak_memory_bytes"):
         optional[f"cost.{key}"] = manifest.cost.get(key)
@@ -184,6 +184,11 @@ def check_manifest(manifest: RunManifest) -> None:
     if manifest.settings.get("k") is not None:
         _require(manifest.settings["k"], "settings.k", int, "an integer")
     _check_probes(manifest)
+
+
+def _require_texts(reasons: dict[str, Any], field: str) -> None:
+    for key, reason in reasons.items():
+        _require(reason, f"{field}.{key}", str, "text")
 
 
 def _check_probes(manifest: RunManifest) -> None:

@@ -156,7 +156,7 @@ def _run_row(signal: SignalResult, result: TaskResult) -> tuple[Cell, ...]:
         Cell((str(signal.n_errors),), float(signal.n_errors)),
     )
     plain = signal_cell(replace(signal, n_missing=0), mixed=False)
-    if signal.invalid is not None:
+    if not signal.is_scored:
         empty = Cell(("",), state="undefined")
         return (name, plain, *[empty] * (5 if mixed else 4), *counts)
     augrc = (

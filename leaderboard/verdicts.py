@@ -10,14 +10,17 @@ from leaderboard.tolerances import Tolerances, is_lower_better
 from metrics import comparison
 from metrics.comparison import Difference, smallest_detectable_difference
 
-Verdict = Literal["regressed", "improved", "unchanged within margin", "cannot tell"]
+Verdict = Literal[
+    "regressed", "improved", "unchanged within margin", "cannot tell", "not asked for"
+]
 
 
 @dataclass(frozen=True)
 class Change:
     """One gate's figure in both runs, and new less old on the same ``n`` samples.
 
-    ``old`` and ``new`` are None where the figure does not exist in that run.
+    ``old`` and ``new`` are None where the figure does not exist in that run. ``not_asked`` is set
+    where a setting of a run left the gate's signal out: it is passed over.
     """
 
     gate: str
@@ -25,6 +28,7 @@ class Change:
     new: float | None
     n: int
     difference: Difference
+    not_asked: bool = False
 
     @property
     def value(self) -> float | None:
@@ -57,7 +61,8 @@ def judge(changes: Sequence[Change], tolerances: Tolerances) -> list[Gate]:
 
     *regressed* (*improved*): worse (better) by a two-sided normal test on the bootstrap standard
     error of the difference, Holm-adjusted over all gates, **and** by more than the margin.
-    *unchanged within margin*: the 95 % interval lies inside the margin. Else *cannot tell*.
+    *unchanged within margin*: the 95 % interval lies inside the margin. Else *cannot tell*. *not
+    asked for*: a setting of a run left the signal out.
 
     Parameters
     ----------
@@ -99,7 +104,7 @@ def _gate(change: Change, p_value: float | None, tolerances: Tolerances, n_gates
         detectable = smallest_detectable_difference(
             estimate.stderr, alpha=tolerances.alpha / n_gates
         )
-    verdict: Verdict = "cannot tell"
+    verdict: Verdict = "not asked for" if change.not_asked else "cannot tell"
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return Gate(change, margin, verdict, p_value, detectable)
     if p_value is not None and p_value <= tolerances.alpha and abs(estimate.value) > margin:

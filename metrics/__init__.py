@@ -121,7 +121,7 @@ from metrics.signals import SIGNALS, Signal
 from metrics.stress_tests import attention_feature_scores, attention_features, attention_mlp_scores
 from metrics.transfer import TransferMatrix, transfer_matrix
 from metrics.unit_ranking import RankingVerdict, image_folds, probe_weights, ranking_verdict
-from metrics.validity import check_signal
+from metrics.validity import check_signal, not_asked_for
 
 __all__ = [
     "SIGNALS",
@@ -221,6 +221,7 @@ __all__ = [
     "mlp_share",
     "n_distinct",
     "normalize_answer",
+    "not_asked_for",
     "paired_augrc_difference",
     "paired_auroc_difference",
     "paired_calibration_error_difference",

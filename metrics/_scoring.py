@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,8 +32,10 @@ class SignalResult:
 
     Counts are of the samples that carry both a label and this signal; ``n_missing`` labelled ones
     lack it. ``warning`` is set below 30 of either class: read no verdict from the figures.
-    ``invalid`` says why the signal was not scored at all. ``within_answer_auroc`` counts pairs of
-    the same given answer only; ``selective`` is None unless there are both classes.
+    ``invalid`` says why the signal was not scored at all; ``not_asked`` which setting of the run
+    left it out, so that nothing has failed; ``by_construction`` why its figures would be no
+    estimates. Whatever of them is set, there are no figures. ``within_answer_auroc`` counts pairs
+    of the same given answer only; ``selective`` is None unless there are both classes.
     """
 
     name: str
@@ -51,6 +54,13 @@ class SignalResult:
     within_answer_auroc: Estimate = _NOT_COMPUTED
     point_biserial: Estimate = _NOT_COMPUTED
     selective: Selective | None = None
+    not_asked: str | None = None
+    by_construction: str | None = None
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether figures were computed at all; they may still be undefined."""
+        return self.invalid is None and self.not_asked is None and self.by_construction is None
 
 
 def describe(name: str, *, control: bool = False) -> Description:
@@ -64,15 +74,42 @@ def describe(name: str, *, control: bool = False) -> Description:
 
 
 def score_signal(
-    name: str, score: FloatArray, samples: Samples, reason: str | None, *, control: bool = False
+    name: str,
+    score: FloatArray,
+    samples: Samples,
+    reason: str | None,
+    *,
+    control: bool = False,
+    not_asked: str | None = None,
+    by_construction: str | None = None,
 ) -> SignalResult:
     """Return what one signal is worth, after the validity check."""
     named = describe(name, control=control)
+    if not_asked is not None and np.isnan(score).all():
+        return absent_result(named, not_asked, samples)
     if reason is None and score.size:
         reason = check_signal(score, bounds=BOUNDS.get(name, ANY))
     if reason is not None:
         return invalid_result(named, reason, samples)
+    if by_construction is not None:
+        return _constructed_result(named, by_construction, samples)
     return scored_result(named, score, samples)
+
+
+def restates_label(
+    name: str, score: FloatArray, n_tokens: Sequence[int | None] | None
+) -> str | None:
+    """Return why a signal is the label itself, if it is.
+
+    The first token of a greedy answer has the largest logit. So the margin of the true answer's
+    first token over all others is positive exactly where that token was given.
+    """
+    if name != "truth_margin" or n_tokens is None:
+        return None
+    own = {n for n, present in zip(n_tokens, np.isfinite(score), strict=True) if present}
+    return (
+        "every answer is one token, and the sign says if it is the true one" if own == {1} else None
+    )
 
 
 def scored_result(named: Description, score: FloatArray, all_: Samples) -> SignalResult:
@@ -142,6 +179,18 @@ def invalid_result(named: Description, reason: str, samples: Samples) -> SignalR
     return replace(
         result, n=0, n_groups=0, n_errors=0, n_missing=result.n, warning=None, invalid=reason
     )
+
+
+def _constructed_result(named: Description, reason: str, samples: Samples) -> SignalResult:
+    """Return the result of an oracle that restates the label."""
+    result = undefined_result(named, f"by construction: {reason}", samples)
+    return replace(result, by_construction=reason)
+
+
+def absent_result(named: Description, reason: str, samples: Samples) -> SignalResult:
+    """Return the result of a signal that the run was not asked for."""
+    result = invalid_result(named, f"not asked for: {reason}", samples)
+    return replace(result, invalid=None, not_asked=reason)
 
 
 def undefined_result(named: Description, reason: str, samples: Samples) -> SignalResult:

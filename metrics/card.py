@@ -19,7 +19,13 @@ from metrics._fusion import fuse
 from metrics._parts import CalibratedSignal, ConsistencyCard, Fusion
 from metrics._probabilities import probabilities_of
 from metrics._samples import Samples
-from metrics._scoring import SignalResult, describe, invalid_result, score_signal
+from metrics._scoring import (
+    SignalResult,
+    describe,
+    invalid_result,
+    restates_label,
+    score_signal,
+)
 from metrics._selective import Selective
 from metrics.bootstrap import Estimate
 from metrics.proportions import proportion_estimate
@@ -65,9 +71,11 @@ def evaluate_card(
     controls: Mapping[str, ArrayLike] | None = None,
     answers: Sequence[str] | None = None,
     prompts: Sequence[str] | None = None,
+    n_tokens: Sequence[int | None] | None = None,
     samples: Sequence[Sequence[str]] | None = None,
     probabilities: Mapping[str, ArrayLike] | None = None,
     invalid: Mapping[str, str] | None = None,
+    not_asked: Mapping[str, str] | None = None,
     rng: np.random.Generator,
     n_resamples: int = 2000,
 ) -> Card:
@@ -107,6 +115,9 @@ def evaluate_card(
         after `normalize_answer`.
     prompts : sequence of str, length n_samples, optional
         The questions; adds the control question_only.
+    n_tokens : sequence of int or None, length n_samples, optional
+        Tokens of each scored answer. Where all have one, the sign of the oracle truth_margin says
+        whether that one was the true one: AUROC 1 by construction, so none is given.
     samples : sequence of sequence of str, length n_samples, optional
         The K sampled answers, normalised; adds ``consistency``.
     probabilities : mapping of str to float array, optional
@@ -114,6 +125,8 @@ def evaluate_card(
         invalid, nothing is said.
     invalid : mapping of str to str, optional
         Signal -> why it was rejected; never scored.
+    not_asked : mapping of str to str, optional
+        Signal -> which setting of the run left it out; where it has no value, that is said instead.
     rng : numpy.random.Generator
         Source of resamples and of the controls' folds.
     n_resamples : int, default 2000
@@ -156,11 +169,20 @@ def evaluate_card(
         n_resamples=n_resamples,
     )
     asked = None if prompts is None else _rows("prompts", prompts, labelled)
+    tokens = None if n_tokens is None else _rows("n_tokens", n_tokens, labelled)
     drawn = None if samples is None else _rows("samples", samples, labelled)
     columns = _columns("signals", signals, labelled)
-    rejected = dict(invalid or {})
+    rejected, left_out = dict(invalid or {}), dict(not_asked or {})
     results = [
-        score_signal(name, values, run, rejected.get(name)) for name, values in columns.items()
+        score_signal(
+            name,
+            values,
+            run,
+            rejected.get(name),
+            not_asked=left_out.get(name),
+            by_construction=restates_label(name, values, tokens),
+        )
+        for name, values in columns.items()
     ]
     results += [
         invalid_result(describe(name), reason, run)
@@ -172,12 +194,12 @@ def evaluate_card(
         for name, values in _columns("controls", controls or {}, labelled).items()
     ]
     results += control_results(run, asked, rng)
-    valid = {r.name: columns[r.name] for r in results if r.name in columns and r.invalid is None}
+    valid = {r.name: columns[r.name] for r in results if r.name in columns and r.is_scored}
     fusion = fuse(results, valid, run)
     fused = {name: scores for name, (part, scores) in fusion.items() if part.reason is None}
-    broken = {result.name for result in results if result.invalid is not None}
     stated = _columns("probabilities", probabilities or {}, labelled)
-    stated = {name: column for name, column in stated.items() if name not in broken}
+    unscored = {r.name for r in results if not r.is_scored}
+    stated = {name: column for name, column in stated.items() if name not in unscored}
     n_errors = int((~run.correct).sum())
     return Card(
         n=run.correct.size,

@@ -30,6 +30,7 @@ from metrics.record_tables import (
     TABLES,
     Column,
 )
+from metrics.validity import not_asked_for
 
 __all__ = [
     "ARRAYS",
@@ -207,7 +208,10 @@ class RunManifest:
     command
         The command line, one string per argument.
     invalid
-        Signal -> why the validity gate rejected it for the whole run ("vrp_shapes: constant …").
+        "task:signal" -> why the validity gate rejected it for the whole run ("constant …").
+    not_asked
+        "task:signal" -> which setting of the run left it out: nothing has failed
+        (`metrics.validity.not_asked_for`). Never in ``invalid`` too.
     probe
         Task -> what was found on its hidden states, as `metrics.probe_panel` describes it: choices
         per fold, curves over layers, leakage, shuffled labels, the protocol ``paper``.
@@ -230,6 +234,7 @@ class RunManifest:
     versions: dict[str, str]
     command: list[str]
     invalid: dict[str, str] = field(default_factory=dict)
+    not_asked: dict[str, str] = field(default_factory=dict)
     probe: dict[str, dict[str, Any]] = field(default_factory=dict)
     transfer: dict[str, Any] = field(default_factory=dict)
     sweeps: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -259,4 +264,16 @@ class RunManifest:
         )
         if absent:
             raise RecordError(f"manifest lacks the field(s) {', '.join(absent)}.")
-        return cls(**{name: value for name, value in data.items() if name in known})
+        fields = {name: value for name, value in data.items() if name in known}
+        return cls(**fields if "not_asked" in data else fields | _sorted_out(data))
+
+
+def _sorted_out(data: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a manifest from before ``not_asked``, which held such signals for INVALID."""
+    invalid, settings = data.get("invalid"), data["settings"]
+    if not (isinstance(invalid, dict) and isinstance(settings, dict)):
+        return {}
+    reasons = {key: not_asked_for(key.rpartition(":")[2], settings) for key in invalid}
+    not_asked = {key: reason for key, reason in reasons.items() if reason is not None}
+    kept = {key: reason for key, reason in invalid.items() if key not in not_asked}
+    return {"invalid": kept, "not_asked": not_asked}

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
+
+from metrics.signals import BY_NAME
 
 # a uniform map in float32 gives ln S give or take 1e-7
 RELATIVE_SPREAD = 1e-6
@@ -59,4 +64,48 @@ def check_signal(
         return f"outside its range [{low:g}, {high:g}]: {least:g} … {largest:g}"
     if np.ptp(present) <= RELATIVE_SPREAD * np.abs(present).max():
         return f"constant over the run: {present[0]:g} for all {present.size} samples"
+    return None
+
+
+def not_asked_for(name: str, settings: Mapping[str, Any]) -> str | None:
+    """Say which setting of a run leaves a signal out, or nothing if none does.
+
+    A signal that nobody asked for is neither missing nor INVALID: nothing has failed.
+
+    Parameters
+    ----------
+    name : str
+        Name of a signal.
+    settings : mapping
+        The manifest's: ``k`` = 0 draws no samples; ``hidden_dtype`` = "none" and ``hidden_max`` = 0
+        keep no hidden states, which all probes but ``loaded_probe`` are fitted on; ``blank_image``
+        and ``probe`` bring a signal each. A setting that is not there leaves nothing out.
+
+    Returns
+    -------
+    str or None
+        The setting, fit to be printed after "not asked for:".
+
+    References
+    ----------
+    Method §0 (ours).
+
+    Examples
+    --------
+    >>> not_asked_for("self_consistency", {"k": 0})
+    'k=0 draws no samples'
+    >>> not_asked_for("self_consistency", {"k": 10}) is None
+    True
+    """
+    own = {"loaded_probe": ("probe", None), "probe_blank": ("blank_image", False)}
+    if name in own and own[name][0] in settings and settings[own[name][0]] == own[name][1]:
+        return f"{own[name][0]} was not given"
+    family = BY_NAME[name].family if name in BY_NAME else None
+    if family == "consistency" and settings.get("k") == 0:
+        return "k=0 draws no samples"
+    if name != "loaded_probe" and (family == "probe" or name == "probe_blank"):
+        if settings.get("hidden_dtype") == "none":
+            return "hidden_dtype=none keeps no hidden states"
+        if settings.get("hidden_max") == 0:
+            return "hidden_max=0 keeps no hidden states"
     return None

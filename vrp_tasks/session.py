@@ -22,7 +22,7 @@ from metrics.errors import UndefinedMetricError
 from metrics.record_card import card_of_records, signal_columns
 from metrics.records import IMAGES_FILE, SampleRecord
 from metrics.signals import ANY, BOUNDS, BY_NAME
-from metrics.validity import check_signal
+from metrics.validity import check_signal, not_asked_for
 from vrp_tasks.attach.plan import TaskPlan
 from vrp_tasks.attach.scorer import describe_task, scorer_of
 from vrp_tasks.attach.settings import given_keys
@@ -68,6 +68,7 @@ class Session:
         self.n_generated = 0
         self._records: list[SampleRecord] = []
         self._invalid: dict[str, str] = {}
+        self._not_asked: dict[str, str] = {}
         self._probe: dict[str, dict[str, Any]] = {}
         self.sweeps: dict[str, dict[str, Any]] = {}
         self._images = Thumbnails()
@@ -144,16 +145,21 @@ class Session:
         self._probe[task] = found.summary
         if self._cluster_grid:
             self._probe[task]["cluster_grid"] = cluster_grid(self.folder, labelled)
-        invalid = {}
+        invalid, not_asked = {}, {}
         for name, values in signal_columns(records).items():
+            unasked = not_asked_for(name, self.settings)
+            if unasked is not None and np.isnan(values).all():
+                not_asked[name] = unasked
+                continue
             complaint = self._distrust(name) or check_signal(values, bounds=BOUNDS.get(name, ANY))
             if complaint is not None and np.isnan(values).all():
                 complaint = f"{complaint}: {records[0].missing.get(name, 'no reason given')}"
             if complaint is not None:
                 invalid[name] = complaint
         self._invalid |= {f"{task}:{name}": reason for name, reason in invalid.items()}
+        self._not_asked |= {f"{task}:{name}": reason for name, reason in not_asked.items()}
         self._records += records
-        card = card_of_records(records, invalid=invalid)
+        card = card_of_records(records, invalid=invalid, not_asked=not_asked)
         self.cards[task] = card
         return card
 
@@ -205,6 +211,7 @@ class Session:
             "versions": package_versions(),
             "command": list(sys.argv),
             "invalid": self._invalid,
+            "not_asked": self._not_asked,
             "probe": self._probe,
             "transfer": transfer(
                 self.folder, {task: self._of_task(task) for task in self._own_images()}

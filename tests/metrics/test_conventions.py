@@ -49,7 +49,7 @@ NO_DIRECTION = {
     "risk_coverage_curve",
     "cluster_weights", "entropy_evolution", "majority_answer", "mean_estimate", "wilson_interval",
 }  # fmt: skip
-TOOLS = {"check_signal", "normalize_answer", "parse_yes_no"}
+TOOLS = {"check_signal", "normalize_answer", "not_asked_for", "parse_yes_no"}
 SETS = (HIGHER_IS_BETTER, LOWER_IS_BETTER, NO_DIRECTION, TOOLS)
 
 PUBLIC = {name: getattr(metrics, name) for name in metrics.__all__}

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from metrics.validity import check_signal
+from metrics.validity import check_signal, not_asked_for
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,36 @@ def test_a_uniform_map_in_single_precision_is_caught():
 )
 def test_values_outside_the_declared_range(values, bounds, reason):
     assert check_signal(values, bounds=bounds) == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "reason"),
+    [
+        ("self_consistency", {"k": 0}, "k=0 draws no samples"),
+        ("semantic_entropy", {"k": 0}, "k=0 draws no samples"),
+        ("probe", {"k": 0, "hidden_dtype": "none"}, "hidden_dtype=none keeps no hidden states"),
+        ("probe_l1", {"hidden_max": 0}, "hidden_max=0 keeps no hidden states"),
+        ("probe_blank", {"blank_image": False}, "blank_image was not given"),
+        ("probe_blank", {"blank_image": True, "hidden_dtype": "none"},
+         "hidden_dtype=none keeps no hidden states"),
+        ("loaded_probe", {"probe": None}, "probe was not given"),
+    ],
+)  # fmt: skip
+def test_settings_leave_signals_out(name, settings, reason):
+    assert not_asked_for(name, settings) == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("token_confidence", {"k": 0, "hidden_dtype": "none"}),
+        ("attention_mlp", {"k": 0, "hidden_dtype": "none"}),
+        ("self_consistency", {"k": 2}),
+        ("self_consistency", {}),
+        ("probe", {"hidden_dtype": "float16", "hidden_max": None}),
+        ("loaded_probe", {"probe": "a run", "hidden_dtype": "none"}),
+        ("no such signal", {"k": 0}),
+    ],
+)
+def test_what_was_asked_for_is_not_excused(name, settings):
+    assert not_asked_for(name, settings) is None

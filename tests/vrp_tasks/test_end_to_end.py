@@ -207,12 +207,17 @@ def test_the_response_cache_brings_signals_back(tmp_path):
 
 
 def test_without_samples_consistency_is_undefined(tmp_path):
-    _, (_, _, records) = run_ours("llava_hf", tmp_path, limit=8, arguments="k=0")
+    arguments = "k=0,hidden_dtype=none"
+    _, (_, manifest, records) = run_ours("llava_hf", tmp_path, limit=8, arguments=arguments)
     names = ("self_consistency", "answer_agreement", "pairwise_agreement", "distinct_answers")
     for record in records:
         assert record.samples == []
         assert {record.signals[name] for name in names} == {None}
         assert {record.missing[name] for name in names} == {"no answers were sampled"}
+    left_out = {f"vrp_shapes:{name}" for name in (*names, "probe", "probe_mlp")}
+    assert left_out <= set(manifest["not_asked"])
+    assert not set(manifest["not_asked"]) & set(manifest["invalid"])
+    assert manifest["not_asked"]["vrp_shapes:self_consistency"] == "k=0 draws no samples"
 
 
 def test_a_probe_on_too_few_errors_says_so(tmp_path):
