@@ -148,13 +148,13 @@ Found = tuple[float | None, float | None, Difference]
 
 def _accuracy(sides: _Sides) -> Found:
     old, new = sides.correct
-    difference = paired_mean_difference(new, old, weights=sides.weights)
+    difference = paired_mean_difference(new, old, groups=sides.groups)
     return float(old.mean()), float(new.mean()), difference
 
 
 def _auroc(sides: _Sides) -> Found:
     kinds = sides.kinds if len(set(sides.kinds)) > 1 else None
-    difference = paired_auroc_difference(sides.new, sides.old, weights=sides.weights, kinds=kinds)
+    difference = paired_auroc_difference(sides.new, sides.old, groups=sides.groups, kinds=kinds)
 
     def figure(y: np.ndarray, s: np.ndarray) -> float:
         return auroc(y, s) if kinds is None else within_kind_auroc(y, s, kinds)
@@ -163,7 +163,7 @@ def _auroc(sides: _Sides) -> Found:
 
 
 def _augrc(sides: _Sides) -> Found:
-    difference = paired_augrc_difference(sides.new, sides.old, weights=sides.weights)
+    difference = paired_augrc_difference(sides.new, sides.old, groups=sides.groups)
     return _or_none(augrc, *sides.old), _or_none(augrc, *sides.new), difference
 
 

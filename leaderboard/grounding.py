@@ -183,7 +183,9 @@ class _Sheet:
         kept = np.isfinite(first) & np.isfinite(second)
         if not kept.any():
             return None
-        return paired_mean_difference(first[kept], second[kept], weights=self.weights[:, kept])
+        return paired_mean_difference(
+            first[kept], second[kept], groups=self._kept(self.groups, kept)
+        )
 
     def separation(self, values: np.ndarray, reference: np.ndarray | None) -> Separation:
         """Of correct from wrong; ``reference`` is what the gain is over."""
@@ -191,7 +193,7 @@ class _Sheet:
         labels, weights = self.correct[kept], self.weights[:, kept]
         within = None
         if self.mixed:
-            kinds = self._kinds(kept)
+            kinds = self._kept(self.kinds, kept)
             within = auroc_estimate(labels, values[kept], weights=weights, kinds=kinds)
         return Separation(
             n=int(kept.sum()),
@@ -207,12 +209,13 @@ class _Sheet:
             return None
         y = self.correct[kept]
         return paired_auroc_difference(
-            (y, first[kept]), (y, second[kept]), weights=self.weights[:, kept],
-            kinds=self._kinds(kept) if self.mixed else None,
+            (y, first[kept]), (y, second[kept]), groups=self._kept(self.groups, kept),
+            kinds=self._kept(self.kinds, kept) if self.mixed else None,
         )  # fmt: skip
 
-    def _kinds(self, kept: np.ndarray) -> Sequence[str]:
-        return [kind for kind, there in zip(self.kinds, kept, strict=True) if there]
+    @staticmethod
+    def _kept(labels: Sequence[str], kept: np.ndarray) -> Sequence[str]:
+        return [label for label, there in zip(labels, kept, strict=True) if there]
 
 
 def _map_result(sheet: _Sheet, name: str) -> MapResult:

@@ -88,9 +88,8 @@ def occlusion_of(run: Run, task: str, n_resamples: int) -> Occlusion | None:
     columns = {name: values[kept] for name, values in columns.items()}
     docs = list(dict.fromkeys(columns["doc_id"].tolist()))
     group = dict(zip(columns["doc_id"], columns["group"], strict=True))
-    weights = cluster_weights(
-        [group[doc] for doc in docs], n_resamples=n_resamples, rng=rng_for(task)
-    )
+    images = np.array([group[doc] for doc in docs])
+    weights = cluster_weights(images.tolist(), n_resamples=n_resamples, rng=rng_for(task))
     place = {doc: index for index, doc in enumerate(docs)}
     sheets = {}
     for choice in CHOICES:
@@ -101,8 +100,8 @@ def occlusion_of(run: Run, task: str, n_resamples: int) -> Occlusion | None:
     stated = run.manifest.sweeps.get(task, {}).get("occlusion", {}).get("refused", {})
     return Occlusion(
         places={choice: _blanked(sheet, weights) for choice, sheet in sheets.items()},
-        same=_difference(region["agrees"], elsewhere["agrees"], weights),
-        logprob=_difference(region["logprob"], elsewhere["logprob"], weights),
+        same=_difference(region["agrees"], elsewhere["agrees"], images),
+        logprob=_difference(region["logprob"], elsewhere["logprob"], images),
         refused={str(reason): int(count) for reason, count in stated.items()},
     )
 
@@ -131,8 +130,8 @@ def _blanked(sheet: dict[str, np.ndarray], weights: np.ndarray) -> Blanked:
     return Blanked(int(there.sum()), share, mean("agrees"), mean("accuracy"), mean("logprob"))
 
 
-def _difference(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> Difference | None:
+def _difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray) -> Difference | None:
     kept = np.isfinite(first) & np.isfinite(second)
     if not kept.any():
         return None
-    return paired_mean_difference(first[kept], second[kept], weights=weights[:, kept])
+    return paired_mean_difference(first[kept], second[kept], groups=groups[kept])

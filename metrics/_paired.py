@@ -1,35 +1,109 @@
-"""A paired difference made from its replicates."""
+"""A paired difference with its interval and test, from influences or from replicates."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from metrics._checks import FloatArray
-from metrics._estimate import estimate_from_replicates
+from metrics._checks import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Labels,
+    between,
+    binary_labels,
+    codes,
+    finite_array,
+    same_length,
+)
+from metrics._clustered import auroc_influence, clustered_stderr, t_interval, t_p_value
+from metrics._estimate import Estimate, estimate_from_replicates
 from metrics._resampling import Weights
 from metrics.comparison import Difference, smallest_detectable_difference
 
-# enough resamples to tell any two groups apart
-N_IDENTIFYING = 64
+Pair = tuple[ArrayLike, ArrayLike]  # labels and scores
+
+NO_SPREAD = "no image differs from another in it: no interval, no test"
+ROUNDING = 1e-12  # a spread below this share of the difference is its rounding
+
+
+def difference_of_influences(
+    value: float,
+    influence: FloatArray,
+    group: IntArray,
+    *,
+    level: float,
+    fit_variance: float = 0.0,
+) -> Difference:
+    """Return the difference with a t interval and test over images.
+
+    ``fit_variance`` is what refitting adds to the squared standard error. Without any spread there
+    is no test, whatever the value.
+    """
+    between("paired difference", "level", level, 0, 1 - 1e-12)
+    degrees = np.unique(group).size - 1
+    if degrees < 1:
+        return Difference(Estimate.undefined("one group only: no interval"), None, None)
+    stderr = math.hypot(clustered_stderr(influence, group), math.sqrt(fit_variance))
+    if stderr <= ROUNDING * abs(value):
+        nothing = Estimate(value, value, value, 0.0, None, note=NO_SPREAD)
+        return Difference(nothing, None, None, degrees)
+    low, high = t_interval(value, stderr, degrees, level=level)
+    return Difference(
+        Estimate(value, low, high, stderr, None),
+        t_p_value(value, stderr, degrees),
+        smallest_detectable_difference(stderr, alpha=1 - level, degrees=degrees),
+        degrees,
+    )
 
 
 def difference_of_replicates(
     value: float, replicates: FloatArray, *, weights: Weights, level: float
 ) -> Difference:
-    """Return the difference with its interval and a normal test on its standard error.
-
-    Where every resample gives the same difference and it is not zero, all groups lie on one side:
-    the p-value is then that of the sign test over groups.
-    """
+    """Return the difference with its percentile interval and a normal test."""
     estimate = estimate_from_replicates(value, replicates, weights=weights, level=level)
-    if estimate.stderr is None or (estimate.stderr == 0 and value == 0):
+    if not estimate.stderr:
         return Difference(estimate, None, None)
-    if estimate.stderr == 0:
-        return Difference(estimate, min(1.0, 2.0 ** (1 - _n_groups(weights))), None)
     p = float(2 * norm.sf(abs(value) / estimate.stderr))
     return Difference(estimate, p, smallest_detectable_difference(estimate.stderr))
 
 
-def _n_groups(weights: Weights) -> int:
-    return int(np.unique(weights[:N_IDENTIFYING], axis=1).shape[1])
+def checked_pairs(
+    function: str, first: Pair, second: Pair, groups: Labels
+) -> tuple[list[tuple[BoolArray, FloatArray]], IntArray]:
+    """Return labels and scores of both sides, and each sample's image as a code."""
+    sides: list[tuple[BoolArray, FloatArray]] = []
+    for name, (y_true, y_score) in (("first", first), ("second", second)):
+        correct = binary_labels(function, "y_true", y_true)
+        score = finite_array(function, "y_score", y_score)
+        same_length(function, "y_score", score, correct.size)
+        if sides:
+            same_length(function, name, correct, sides[0][0].size)
+        sides.append((correct, score))
+    return sides, codes(function, "groups", groups, sides[0][0].size)
+
+
+def strata_of(function: str, kinds: Labels | None, n: int) -> IntArray:
+    """Return each sample's kind as a code, one kind for all without kinds."""
+    return np.zeros(n, np.int64) if kinds is None else codes(function, "kinds", kinds, n)
+
+
+def in_a_pair(correct: BoolArray, strata: IntArray) -> BoolArray:
+    """Return which samples have one of the other class in their stratum."""
+    size, right = np.bincount(strata), np.bincount(strata, weights=correct)
+    found: BoolArray = ((right > 0) & (right < size))[strata]
+    return found
+
+
+def augrc_influence(correct: BoolArray, score: FloatArray) -> FloatArray:
+    """Return the influence of each sample on AUGRC, by the delta method."""
+    area, influence = auroc_influence(correct, score, np.zeros(score.size, np.int64))
+    accuracy = correct.mean()
+    per_accuracy = (1 - area) * (1 - 2 * accuracy) - (1 - accuracy)
+    found: FloatArray = (
+        -accuracy * (1 - accuracy) * influence + per_accuracy * (correct - accuracy) / correct.size
+    )
+    return found

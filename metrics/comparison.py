@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
+from scipy.stats import t as student
 from statsmodels.stats.multitest import multipletests
 
 from metrics._checks import FloatArray, between, finite_array, refuse
@@ -16,31 +17,45 @@ from metrics.errors import UndefinedMetricError
 
 @dataclass(frozen=True)
 class Difference:
-    """A paired difference, its two-sided p-value, and the smallest one it could have seen."""
+    """A paired difference, its two-sided p-value, and the smallest one it could have seen.
+
+    ``degrees`` are those of Student's t; None for a normal test.
+    """
 
     estimate: Estimate
     p_value: float | None
     smallest_detectable: float | None
+    degrees: float | None = None
 
 
 def smallest_detectable_difference(
-    stderr: float, *, power: float = 0.8, alpha: float = 0.05
+    stderr: float,
+    *,
+    power: float = 0.8,
+    alpha: float = 0.05,
+    degrees: float | None = None,
+    margin: float = 0.0,
 ) -> float:
-    r"""True difference that a two-sided test would have found with the given power.
+    r"""True difference that the two-sided test beyond a margin would have found with this power.
 
-    .. math:: (z_{1 - \alpha/2} + z_{power}) \cdot SE
+    .. math:: m + (t_{1 - \alpha/2} + t_{power}) \cdot SE
 
-    with :math:`SE` the standard error of the difference. Lower means a finer comparison. Range:
-    :math:`(0, \infty)`.
+    with :math:`m` the margin (0: "is there a difference?"), :math:`SE` the standard error of the
+    difference and normal quantiles without ``degrees``. Lower means a finer comparison. Range:
+    :math:`(m, \infty)`.
 
     Parameters
     ----------
     stderr : float
         Standard error, positive.
-    power : float in (0, 1), default 0.8
+    power : float in (alpha, 1), default 0.8
         Chance of finding it.
     alpha : float in (0, 1), default 0.05
         Level of the test.
+    degrees : float, optional
+        Degrees of freedom of the standard error; normal without.
+    margin : float >= 0, default 0.0
+        What the difference has to exceed.
 
     Returns
     -------
@@ -61,11 +76,15 @@ def smallest_detectable_difference(
     >>> round(smallest_detectable_difference(0.01), 4)
     0.028
     """
+    function = "smallest_detectable_difference"
     if not stderr > 0:
-        raise refuse("smallest_detectable_difference", "stderr", "> 0", stderr)
-    between("smallest_detectable_difference", "power", power, 0, 1 - 1e-12)
-    between("smallest_detectable_difference", "alpha", alpha, 0, 1 - 1e-12)
-    return float((norm.ppf(1 - alpha / 2) + norm.ppf(power)) * stderr)
+        raise refuse(function, "stderr", "> 0", stderr)
+    between(function, "alpha", alpha, 0, 1 - 1e-12)
+    between(function, "power", power, alpha, 1 - 1e-12)  # no difference at all has power alpha
+    if not margin >= 0:
+        raise refuse(function, "margin", ">= 0", margin)
+    law = norm if degrees is None else student(degrees)
+    return margin + float(law.ppf(1 - alpha / 2) + law.ppf(power)) * stderr
 
 
 def holm(p_values: ArrayLike) -> FloatArray:

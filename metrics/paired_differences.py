@@ -1,112 +1,136 @@
-"""One model less another on the same samples, both resampled together by image.
+"""One model less another on the same samples: what is hard for both cancels out.
 
-DeLong's test does not apply: two models bring their own labels.
+Standard errors are those of the summed influence per image (`metrics._clustered`), so nothing is
+drawn. DeLong's own test does not apply: two models bring their own labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from metrics._bins import bin_of_each
-from metrics._checks import BoolArray, FloatArray, Labels, binary_labels, codes, refuse
+from metrics._checks import (
+    BoolArray,
+    FloatArray,
+    Labels,
+    binary_labels,
+    codes,
+    finite_array,
+    refuse,
+    same_length,
+)
+from metrics._clustered import auroc_influence
 from metrics._estimate import Estimate
-from metrics._paired import difference_of_replicates
-from metrics._ranking import ranking_replicates, weighted_auroc, weighted_stratified_auroc
-from metrics._resampling import Weights, blocks, weighted_mean
+from metrics._paired import (
+    Pair,
+    augrc_influence,
+    checked_pairs,
+    difference_of_influences,
+    difference_of_replicates,
+    in_a_pair,
+    strata_of,
+)
+from metrics._resampling import Weights, blocks
 from metrics.calibration import expected_calibration_error
 from metrics.comparison import Difference
 from metrics.discrimination import auroc, within_kind_auroc
 from metrics.errors import UndefinedMetricError
 from metrics.selective import augrc
 
-Pair = tuple[ArrayLike, ArrayLike]
-Replicates = Callable[[BoolArray, FloatArray], FloatArray]
-
 
 def paired_mean_difference(
-    first: ArrayLike, second: ArrayLike, *, weights: Weights, level: float = 0.95
+    first: ArrayLike, second: ArrayLike, *, groups: Labels, level: float = 0.95
 ) -> Difference:
-    r"""Mean of one minus mean of the other, on the same samples and the same resamples.
+    r"""Mean of one minus mean of the other, on the same samples.
 
-    .. math:: D^*_b = \sum_i w_{bi} (u_i - v_i) / \sum_i w_{bi}
+    .. math:: D = \frac{1}{n} \sum_i (u_i - v_i), \qquad \psi_i = (u_i - v_i - D) / n
 
-    Of 0/1 correctness it is the difference of accuracies. No direction: positive favours the first.
-    Range: that of a difference of the values.
+    with Student's t on the sums of :math:`\psi` over images, G - 1 degrees of freedom.
+    No direction: positive favours the first. Range: that of a difference of the values.
 
     Parameters
     ----------
     first, second : float array, shape (n_samples,)
         Rows of both belong to the same samples.
-    weights : uint16 array, shape (n_resamples, n_samples)
-        From `cluster_weights`.
+    groups : sequence, length n_samples
+        Image of each sample.
     level : float in (0, 1), default 0.95
         Coverage of the interval.
 
     Returns
     -------
     Difference
-        Undefined with a reason if the weights hold one group only.
+        Undefined with a reason for no samples or one image. Where all samples differ by the same,
+        the interval has no width, the note says so, and there is no p-value.
 
     Raises
     ------
     ValueError
-        If lengths differ.
+        If a value is not finite or lengths differ.
 
     References
     ----------
-    Method §7 (ours).
+    Method §7; Cameron and Miller (2015), J. Human Resources 50, few clusters.
 
     Examples
     --------
-    >>> from metrics.bootstrap import cluster_weights
-    >>> weights = cluster_weights(range(40), n_resamples=200, rng=np.random.default_rng(0))
     >>> right = np.arange(40) % 4 > 0
-    >>> found = paired_mean_difference(right, np.arange(40) % 2, weights=weights)
+    >>> found = paired_mean_difference(right, np.arange(40) % 2, groups=range(40))
     >>> found.estimate.value, found.estimate.low > 0
     (0.25, True)
     """
-    u, v = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    if not u.shape == v.shape == weights.shape[1:]:
-        got = f"shapes {u.shape}, {v.shape} and {weights.shape}"
-        raise refuse("paired_mean_difference", "first, second, weights", "of one length", got)
-    replicates = weighted_mean(u - v, weights.T)
-    value = float(u.mean() - v.mean())
-    return difference_of_replicates(value, replicates, weights=weights, level=level)
+    function = "paired_mean_difference"
+    u, v = finite_array(function, "first", first), finite_array(function, "second", second)
+    same_length(function, "second", v, u.size)
+    group = codes(function, "groups", groups, u.size)
+    if not u.size:
+        return Difference(Estimate.undefined("no samples"), None, None)
+    difference = u - v
+    value = float(difference.mean())
+    influence = (difference - value) / u.size
+    return difference_of_influences(value, influence, group, level=level)
 
 
 def paired_auroc_difference(
     first: Pair,
     second: Pair,
     *,
-    weights: Weights,
+    groups: Labels,
     kinds: Labels | None = None,
     level: float = 0.95,
+    fit_variance: float = 0.0,
 ) -> Difference:
-    r"""AUROC of one minus AUROC of the other, on the same samples and the same resamples.
+    r"""AUROC of one minus AUROC of the other, on the same samples.
 
-    .. math:: D^*_b = A_1(w_b) - A_2(w_b), \qquad p = 2 \Phi(-|D| / \mathrm{sd}(D^*))
+    .. math:: V = \frac{G}{G - 1} \sum_g \Big(\sum_{i \in g} \psi^1_i - \psi^2_i\Big)^2 + f,
+        \qquad D \pm t_{G-1} \sqrt V
 
-    Two signals of one model share their labels; two models bring their own. No direction: positive
-    favours the first. Range: :math:`[-1, 1]`.
+    with :math:`\psi` the influence of a sample on each AUROC (DeLong's placements), :math:`G` the
+    images with an answer that is compared with another one, and :math:`f` the variance that
+    refitting adds. Two signals of one model share their labels; two models bring their own. No
+    direction: positive favours the first. Range: :math:`[-1, 1]`.
 
     Parameters
     ----------
     first, second : tuple of (y_true, y_score), each shape (n_samples,)
         Rows of both belong to the same samples.
-    weights : uint16 array, shape (n_resamples, n_samples)
-        From `cluster_weights`.
+    groups : sequence, length n_samples
+        Image of each sample.
     kinds : sequence, length n_samples, optional
         If given, only pairs within a kind count (`within_kind_auroc`).
     level : float in (0, 1), default 0.95
         Coverage of the interval.
+    fit_variance : float, default 0.0
+        Variance of the difference that comes from fitting the scores, not from the samples.
 
     Returns
     -------
     Difference
-        Undefined with a reason if either AUROC is.
+        Undefined with a reason if either AUROC is, or for one image. Where both order all answers
+        alike the standard error is 0, the note says so, and there is no p-value.
 
     Raises
     ------
@@ -115,58 +139,64 @@ def paired_auroc_difference(
 
     References
     ----------
-    Method §7 (ours).
+    Obuchowski (1997), Biometrics 53, clustered ROC curves; DeLong et al. (1988), Biometrics 44. Two
+    sets of labels are ours.
 
     Examples
     --------
-    >>> from metrics.bootstrap import cluster_weights
     >>> rng = np.random.default_rng(0)
     >>> y = np.arange(200) % 2
-    >>> weights = cluster_weights(range(200), n_resamples=200, rng=rng)
     >>> good, bad = y + rng.normal(size=200), rng.normal(size=200)
-    >>> found = paired_auroc_difference((y, good), (y, bad), weights=weights)
+    >>> found = paired_auroc_difference((y, good), (y, bad), groups=range(200))
     >>> found.estimate.low > 0, found.p_value < 0.05
     (True, True)
     """
-    if kinds is None:
-        return _difference(
-            "paired_auroc_difference", (first, second), auroc,
-            lambda y, s: weighted_auroc(y, s, weights.T), weights, level,
-        )  # fmt: skip
-    strata = codes("paired_auroc_difference", "kinds", kinds, weights.shape[1])
-    return _difference(
-        "paired_auroc_difference",
-        (first, second),
-        lambda y, s: within_kind_auroc(y, s, kinds),
-        lambda y, s: weighted_stratified_auroc(y, s, strata, weights.T),
-        weights,
-        level,
+    function = "paired_auroc_difference"
+    sides, group = checked_pairs(function, first, second, groups)
+    strata = strata_of(function, kinds, group.size)
+    if not (math.isfinite(fit_variance) and fit_variance >= 0):
+        raise refuse(function, "fit_variance", ">= 0", fit_variance)
+    try:
+        values = [auroc(*s) if kinds is None else within_kind_auroc(*s, kinds) for s in sides]
+    except UndefinedMetricError as undefined:
+        return Difference(Estimate.undefined(str(undefined)), None, None)
+    one, two = (auroc_influence(correct, score, strata)[1] for correct, score in sides)
+    rows = np.logical_or(*(in_a_pair(correct, strata) for correct, _ in sides))
+    return difference_of_influences(
+        values[0] - values[1],
+        (one - two)[rows],
+        group[rows],
+        level=level,
+        fit_variance=fit_variance,
     )
 
 
 def paired_augrc_difference(
-    first: Pair, second: Pair, *, weights: Weights, level: float = 0.95
+    first: Pair, second: Pair, *, groups: Labels, level: float = 0.95
 ) -> Difference:
-    r"""AUGRC of one minus AUGRC of the other, on the same samples and the same resamples.
+    r"""AUGRC of one minus AUGRC of the other, on the same samples.
 
-    .. math:: D^*_b = G_1(w_b) - G_2(w_b), \qquad G = (1 - A) \, a (1 - a) + \tfrac12 (1 - a)^2
+    .. math:: \psi^G_i = -a (1 - a) \psi^A_i
+        + [(1 - A)(1 - 2a) - (1 - a)] \, (y_i - a) / n
 
-    with :math:`A` the AUROC and :math:`a` the accuracy of each resample. No direction: *negative*
-    favours the first, since AUGRC is a risk. Range: :math:`(-1/2, 1/2)`.
+    by the delta method from :math:`G = (1 - A) \, a (1 - a) + \tfrac12 (1 - a)^2`, with :math:`A`
+    the AUROC and :math:`a` the accuracy; interval and test as in `paired_auroc_difference`. No
+    direction: *negative* favours the first, since AUGRC is a risk. Range: :math:`(-1/2, 1/2)`.
 
     Parameters
     ----------
     first, second : tuple of (y_true, y_score), each shape (n_samples,)
         Rows of both belong to the same samples.
-    weights : uint16 array, shape (n_resamples, n_samples)
-        From `cluster_weights`.
+    groups : sequence, length n_samples
+        Image of each sample.
     level : float in (0, 1), default 0.95
         Coverage of the interval.
 
     Returns
     -------
     Difference
-        Undefined with a reason if either AUROC is.
+        Undefined with a reason if either AUROC is, or for one image; without a p-value where the
+        standard error is 0.
 
     Raises
     ------
@@ -179,24 +209,19 @@ def paired_augrc_difference(
 
     Examples
     --------
-    >>> from metrics.bootstrap import cluster_weights
     >>> rng = np.random.default_rng(0)
     >>> y = np.arange(200) % 2
-    >>> weights = cluster_weights(range(200), n_resamples=200, rng=rng)
     >>> good, bad = y + rng.normal(size=200), rng.normal(size=200)
-    >>> paired_augrc_difference((y, good), (y, bad), weights=weights).estimate.high < 0
+    >>> paired_augrc_difference((y, good), (y, bad), groups=range(200)).estimate.high < 0
     True
     """
-
-    def replicates(y: BoolArray, s: FloatArray) -> FloatArray:
-        found = ranking_replicates(y, s, weights.T)
-        wrong = 1 - found.accuracy
-        area: FloatArray = (1 - found.auroc) * found.accuracy * wrong + wrong**2 / 2
-        return area
-
-    return _difference(
-        "paired_augrc_difference", (first, second), augrc, replicates, weights, level
-    )
+    sides, group = checked_pairs("paired_augrc_difference", first, second, groups)
+    try:
+        values = [augrc(*side) for side in sides]
+    except UndefinedMetricError as undefined:
+        return Difference(Estimate.undefined(str(undefined)), None, None)
+    one, two = (augrc_influence(*side) for side in sides)
+    return difference_of_influences(values[0] - values[1], one - two, group, level=level)
 
 
 def paired_calibration_error_difference(
@@ -257,35 +282,14 @@ def paired_calibration_error_difference(
             found[columns] = np.abs(gap @ block).sum(axis=0) / block.sum(axis=0)
         return found
 
-    return _difference(
-        "paired_calibration_error_difference",
-        (first, second),
-        lambda y, p: expected_calibration_error(y, p, n_bins=n_bins),
-        replicates,
-        weights,
-        level,
-    )
-
-
-def _difference(
-    function: str,
-    pairs: tuple[Pair, Pair],
-    statistic: Callable[[BoolArray, FloatArray], float],
-    replicates: Replicates,
-    weights: Weights,
-    level: float,
-) -> Difference:
-    found, values = [], []
-    for y_true, y_score in pairs:
-        correct = binary_labels(function, "y_true", y_true)
-        score = np.asarray(y_score, np.float64)
-        if not correct.shape == score.shape == weights.shape[1:]:
-            got = f"shapes {correct.shape}, {score.shape} and {weights.shape}"
+    function, values, drawn = "paired_calibration_error_difference", [], []
+    for y_true, y_prob in (first, second):
+        y, p = binary_labels(function, "y_true", y_true), np.asarray(y_prob, np.float64)
+        if not y.shape == p.shape == weights.shape[1:]:
+            got = f"shapes {y.shape}, {p.shape} and {weights.shape}"
             raise refuse(function, "first, second, weights", "of one length", got)
-        try:
-            values.append(statistic(correct, score))
-        except UndefinedMetricError as undefined:
-            return Difference(Estimate.undefined(str(undefined)), None, None)
-        found.append(replicates(correct, score))
-    value, drawn = values[0] - values[1], found[0] - found[1]
-    return difference_of_replicates(value, drawn, weights=weights, level=level)
+        values.append(expected_calibration_error(y, p, n_bins=n_bins))
+        drawn.append(replicates(y, p))
+    return difference_of_replicates(
+        values[0] - values[1], drawn[0] - drawn[1], weights=weights, level=level
+    )

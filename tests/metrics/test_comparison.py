@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, norm
+from scipy.stats import t as student
 
 from metrics.comparison import (
     benjamini_hochberg,
@@ -36,6 +37,12 @@ def test_detectable_by_hand():
     assert found == pytest.approx((norm.ppf(0.995) + norm.ppf(0.9)) * 0.02)
 
 
+def test_detectable_beyond_a_margin_with_few_degrees():
+    found = smallest_detectable_difference(0.02, degrees=9, margin=0.05)
+    law = student(9)
+    assert found == pytest.approx(0.05 + (law.ppf(0.975) + law.ppf(0.8)) * 0.02)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "match"),
     [
@@ -43,6 +50,12 @@ def test_detectable_by_hand():
         (lambda: benjamini_hochberg([0.5, 2.0]), ValueError, "got 0.5 … 2"),
         (lambda: smallest_detectable_difference(0), ValueError, "`stderr` must be > 0, got 0"),
         (lambda: smallest_detectable_difference(1, power=1), ValueError, "`power` must be in"),
+        (
+            lambda: smallest_detectable_difference(0.01, power=0.001, alpha=0.999),
+            ValueError,
+            r"`power` must be in \(0.999, 1\]",
+        ),
+        (lambda: smallest_detectable_difference(1, margin=-1), ValueError, "`margin` must be >= 0"),
     ],
 )
 def test_refusals(call, error, match):
