@@ -17,9 +17,9 @@ class CostPoint:
     """A signal, what it costs and what it tells.
 
     ``passes`` counts answers decoded, all on the prefill of the first: 1 for what comes with the
-    answer itself, 1 + K for what needs K samples beside it. ``needs_labels`` marks what is fitted on labelled
-    answers first. ``on_front`` is False where a signal that costs no more of either tells as much
-    or more.
+    answer itself, 1 + K for what needs K samples beside it. ``needs_labels`` marks what is fitted
+    on labelled answers first. ``on_front`` is False where a signal that costs no more of either
+    tells as much or more.
     """
 
     name: str

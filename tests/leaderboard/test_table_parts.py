@@ -167,7 +167,7 @@ def test_cost_is_what_the_run_measured():
     measured, _ = cost_tables(replace(full_board(), runs=(blank,)), "shapes")
     assert rows(measured)[0][2] == "2, one of a blank image"
     bare = replace(full_board(), runs=(replace(run, manifest=replace(run.manifest, cost={})),))
-    assert rows(cost_tables(bare, "shapes")[0])[0][3:] == ["– (1)"] * 3
+    assert rows(cost_tables(bare, "shapes")[0])[0][4:] == ["– (1)"] * 3
 
 
 def test_the_card_of_a_run_holds_every_part_and_so_does_the_whole():
