@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from leaderboard.grounding import Grounding
@@ -14,6 +15,7 @@ from leaderboard.ranking import Ranking, ranking_of
 from leaderboard.read import Problem, Run
 from leaderboard.robustness import Robustness, summarise
 from leaderboard.samples import Showcase, showcase_of
+from leaderboard.screen import Screen, screen_of
 from metrics.card import Card
 from metrics.record_card import card_of_records
 from metrics.records import RunManifest
@@ -48,6 +50,11 @@ class RunResult:
     path: Path
     manifest: RunManifest
     tasks: tuple[TaskResult, ...]
+
+    @cached_property
+    def screen(self) -> Screen:
+        """P-values adjusted over all benchmarks of the run."""
+        return screen_of({result.task: result.card for result in self.tasks})
 
 
 @dataclass(frozen=True)

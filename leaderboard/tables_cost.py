@@ -15,8 +15,8 @@ MEASURED = (
 )
 FRONT = (
     "The best signal of each cost, the cheapest first. Passes: answers decoded, all on the prefill "
-    "of the first. On the front: nothing that costs no more tells as much, by {figure}. Below 30 of "
-    "either class there is no front."
+    "of the first. On the front: nothing that costs no more tells as much, by {figure}. Below 30 "
+    "of either class there is no front."
 )
 NOT_MEASURED = "the run recorded no cost"
 
@@ -34,10 +34,10 @@ def cost_tables(board: Board, task: str) -> list[Table]:
     )
     points = tuple(row for run, result in pairs for row in _front_rows(run, result))
     figure = "AUROC in kind" if mixed else "AUROC"
-    columns = ("model", "passes", "labels", "best signal", figure, "on the front")
+    heads = ("model", "passes", "labels", "best signal", figure, "on the front")
     note = FRONT.format(figure=figure)
     front = Table(
-        f"front-{task}", task_title("AUROC per cost", task), columns, (Block("", points),), (note,)
+        f"front-{task}", task_title("AUROC per cost", task), heads, (Block("", points),), (note,)
     )
     return [measured, *([front] if points else [])]
 

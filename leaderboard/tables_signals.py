@@ -25,7 +25,7 @@ from leaderboard.tables import (
 )
 from leaderboard.tables_ranks import rank_cell
 from metrics.card import SignalResult
-from metrics.signals import BY_NAME
+from metrics.signals import ORDER
 
 ACCESS = (
     "Signals stand in declared order, by family. deployable: needs no label; oracle: needs the "
@@ -105,8 +105,7 @@ def run_table(run: RunResult, result: TaskResult) -> Table:
 
 def declared_order(name: str) -> int:
     """Position in `metrics.signals.SIGNALS`; what is not declared there comes last."""
-    order = list(BY_NAME)
-    return order.index(name) if name in BY_NAME else len(order)
+    return ORDER.get(name, len(ORDER))
 
 
 def _families(results: list[TaskResult]) -> list[tuple[str, str]]:

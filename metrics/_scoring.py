@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from metrics._chance import chance_p_value
 from metrics._checks import BoolArray, FloatArray, IntArray
 from metrics._estimate import Estimate, estimate_from_replicates
+from metrics._limits import LEAST_PER_CLASS
 from metrics._ranking import ranking_replicates
 from metrics._samples import Samples
 from metrics._selective import Selective, selective_from
@@ -20,7 +22,6 @@ from metrics.errors import UndefinedMetricError
 from metrics.signals import ANY, BOUNDS, BY_NAME, Access
 from metrics.validity import check_signal
 
-LEAST_PER_CLASS = 30
 LEVEL = 0.95
 Description = tuple[str, str, str, Access]
 _NOT_COMPUTED = Estimate.undefined("not computed")
@@ -36,6 +37,8 @@ class SignalResult:
     left it out, so that nothing has failed; ``by_construction`` why its figures would be no
     estimates. Whatever of them is set, there are no figures. ``within_answer_auroc`` counts pairs
     of the same given answer only; ``selective`` is None unless there are both classes.
+    ``p_value`` is that of AUROC 1/2, within kinds where they are mixed, unadjusted; None where
+    there is no verdict. ``copy_of`` names an earlier signal that ranks all samples alike.
     """
 
     name: str
@@ -56,6 +59,8 @@ class SignalResult:
     selective: Selective | None = None
     not_asked: str | None = None
     by_construction: str | None = None
+    p_value: float | None = None
+    copy_of: str | None = None
 
     @property
     def is_scored(self) -> bool:
@@ -97,19 +102,21 @@ def score_signal(
 
 
 def restates_label(
-    name: str, score: FloatArray, n_tokens: Sequence[int | None] | None
+    name: str, score: FloatArray, correct: BoolArray, n_tokens: Sequence[int | None] | None
 ) -> str | None:
     """Return why a signal is the label itself, if it is.
 
     The first token of a greedy answer has the largest logit. So the margin of the true answer's
     first token over all others is positive exactly where that token was given.
     """
-    if name != "truth_margin" or n_tokens is None:
+    if name != "truth_margin" or n_tokens is None or not np.isfinite(score).any():
         return None
-    own = {n for n, present in zip(n_tokens, np.isfinite(score), strict=True) if present}
-    return (
-        "every answer is one token, and the sign says if it is the true one" if own == {1} else None
-    )
+    present = np.isfinite(score)
+    if {n for n, own in zip(n_tokens, present, strict=True) if own} == {1}:
+        return "every answer is one token, and the sign says if it is the true one"
+    if ((score > 0) == correct)[present].all():
+        return "the first token decides, and the sign says if it is the true one"
+    return None
 
 
 def scored_result(named: Description, score: FloatArray, all_: Samples) -> SignalResult:
@@ -119,20 +126,22 @@ def scored_result(named: Description, score: FloatArray, all_: Samples) -> Signa
     correct, score, weights = samples.correct, score[present], samples.weights
     n_errors = int((~correct).sum())
     auroc_, precision, selective = _ranked(correct, score, samples)
+    warning = _warning(correct.size - n_errors, n_errors)
     return SignalResult(
         *named,
         auroc=auroc_,
-        within_kind_auroc=_within(samples.kinds, "one question kind only", score, samples),
+        within_kind_auroc=within_kinds(score, samples),
         error_average_precision=precision,
         n=correct.size,
         n_groups=samples.n_groups,
         n_errors=n_errors,
         n_missing=int((~present).sum()),
-        warning=_warning(correct.size - n_errors, n_errors),
+        warning=warning,
         invalid=None,
         within_answer_auroc=_within(samples.answers, "one given answer only", score, samples),
         point_biserial=point_biserial_estimate(correct, score, weights=weights),
         selective=selective,
+        p_value=None if warning else chance_p_value(correct, score, samples.kinds, samples.groups),
     )
 
 
@@ -163,6 +172,11 @@ def _ranked(
     )
     of_auroc = with_separation_bound(of_auroc, correct, whole, weights, LEVEL)
     return of_auroc, of_precision, selective
+
+
+def within_kinds(score: FloatArray, samples: Samples) -> Estimate:
+    """Return the AUROC within question kinds."""
+    return _within(samples.kinds, "one question kind only", score, samples)
 
 
 def _within(strata: IntArray | None, reason: str, score: FloatArray, samples: Samples) -> Estimate:

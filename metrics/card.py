@@ -6,7 +6,7 @@ lmms-eval's headline numbers and the leaderboard both call `evaluate_card`, so t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,7 +14,10 @@ from numpy.typing import ArrayLike
 
 from metrics._card_controls import control_results
 from metrics._checks import BoolArray, FloatArray, refuse, same_length
+from metrics._common import NOTHING_COMMON, CommonFigures, common_figures
 from metrics._consistency import consistency_of
+from metrics._contrasts import Contrast, contrasts_of
+from metrics._copies import with_copies
 from metrics._fusion import fuse
 from metrics._parts import CalibratedSignal, ConsistencyCard, Fusion
 from metrics._probabilities import probabilities_of
@@ -33,7 +36,9 @@ from metrics.proportions import proportion_estimate
 __all__ = [
     "CalibratedSignal",
     "Card",
+    "CommonFigures",
     "ConsistencyCard",
+    "Contrast",
     "Fusion",
     "Selective",
     "SignalResult",
@@ -47,7 +52,9 @@ T = TypeVar("T")
 class Card:
     """One model on one task: counts of labelled samples, accuracy, and every signal.
 
-    ``probabilities`` starts with the one to use: the order is fixed beforehand.
+    ``probabilities`` starts with the one to use: the order is fixed beforehand. ``contrasts`` are
+    every deployable signal and fusion that is no copy, less every control and token confidence;
+    ``common`` holds their AUROCs on the samples that all of them have.
     """
 
     n: int
@@ -60,6 +67,8 @@ class Card:
     probabilities: tuple[CalibratedSignal, ...] = ()
     fusion: tuple[Fusion, ...] = ()
     consistency: ConsistencyCard | None = None
+    contrasts: tuple[Contrast, ...] = ()
+    common: CommonFigures = NOTHING_COMMON
 
 
 def evaluate_card(
@@ -116,8 +125,8 @@ def evaluate_card(
     prompts : sequence of str, length n_samples, optional
         The questions; adds the control question_only.
     n_tokens : sequence of int or None, length n_samples, optional
-        Tokens of each scored answer. Where all have one, the sign of the oracle truth_margin says
-        whether that one was the true one: AUROC 1 by construction, so none is given.
+        Tokens of each scored answer. Where all have one, or the first of them decides, the sign of
+        the oracle truth_margin is the label: AUROC 1 by construction, so none is given.
     samples : sequence of sequence of str, length n_samples, optional
         The K sampled answers, normalised; adds ``consistency``.
     probabilities : mapping of str to float array, optional
@@ -180,7 +189,7 @@ def evaluate_card(
             run,
             rejected.get(name),
             not_asked=left_out.get(name),
-            by_construction=restates_label(name, values, tokens),
+            by_construction=restates_label(name, values, run.correct, tokens),
         )
         for name, values in columns.items()
     ]
@@ -189,14 +198,18 @@ def evaluate_card(
         for name, reason in rejected.items()
         if name not in columns
     ]
+    bars = _columns("controls", controls or {}, labelled)
     results += [
-        score_signal(name, values, run, None, control=True)
-        for name, values in _columns("controls", controls or {}, labelled).items()
+        score_signal(name, values, run, None, control=True) for name, values in bars.items()
     ]
-    results += control_results(run, asked, rng)
+    made = control_results(run, asked, rng)
+    results += [result for result, _ in made]
+    bars |= {result.name: scores for result, scores in made if scores is not None}
+    results = with_copies(results, columns)
     valid = {r.name: columns[r.name] for r in results if r.name in columns and r.is_scored}
     fusion = fuse(results, valid, run)
     fused = {name: scores for name, (part, scores) in fusion.items() if part.reason is None}
+    compared = [*results, *(replace(fusion[n][0].result, name=n) for n in fused)]
     stated = _columns("probabilities", probabilities or {}, labelled)
     unscored = {r.name for r in results if not r.is_scored}
     stated = {name: column for name, column in stated.items() if name not in unscored}
@@ -212,6 +225,8 @@ def evaluate_card(
         probabilities=probabilities_of(valid | fused, stated, run),
         fusion=tuple(part for part, _ in fusion.values()),
         consistency=consistency_of(drawn, valid.get("self_consistency"), run) if drawn else None,
+        contrasts=contrasts_of(compared, valid | bars | fused, run),
+        common=common_figures(compared, valid | fused, run),
     )
 
 

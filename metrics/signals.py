@@ -238,3 +238,5 @@ SIGNALS: tuple[Signal, ...] = (
 
 BY_NAME = {signal.name: signal for signal in SIGNALS}
 BOUNDS = {signal.name: signal.bounds for signal in SIGNALS}
+ORDER = {name: number for number, name in enumerate(BY_NAME)}
+FREE = "token_confidence"  # what every model says with its answer, at no cost: to be beaten

@@ -56,10 +56,18 @@ def test_an_oracle_that_restates_the_label_has_no_figure():
     assert found["token_confidence"].is_scored
 
 
+def test_an_oracle_whose_sign_is_the_label_has_none_either():
+    found, _ = _card(n_tokens=[1] * 100 + [3] * 60)
+    assert found["truth_margin"].by_construction.startswith("the first token decides")
+
+
 @pytest.mark.parametrize("n_tokens", [[1] * 159 + [2], None, [None] * 160])
 def test_an_oracle_of_longer_answers_is_an_estimate(n_tokens):
-    found, _ = _card(n_tokens=n_tokens)
-    assert found["truth_margin"].auroc.value == 1.0
+    """The first token is the true one, and the answer wrong all the same."""
+    margin = np.where(np.random.default_rng(0).random(160) < 0.6, 1.0, -1.0)
+    margin[np.flatnonzero(margin < 0)[0]] = 2.0
+    found, _ = _card(n_tokens=n_tokens, signals={"truth_margin": margin})
+    assert 0.9 < found["truth_margin"].auroc.value < 1.0
 
 
 def _manifest(**fields):
