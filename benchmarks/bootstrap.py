@@ -39,8 +39,8 @@ def main() -> int:
     started = {"wall": time.perf_counter(), "cpu": time.process_time()}
     weights = cluster_weights(groups, n_resamples=asked.resamples, rng=rng)
     for signal in signals:
-        auroc_estimate(correct, signal, weights=weights)
-        auroc_estimate(correct, signal, weights=weights, kinds=kinds)
+        auroc_estimate(correct, signal, groups=groups)
+        auroc_estimate(correct, signal, groups=groups, kinds=kinds)
         error_average_precision_estimate(correct, signal, weights=weights)
     wall = time.perf_counter() - started["wall"]
     cpu = time.process_time() - started["cpu"]

@@ -137,8 +137,8 @@ def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
         card=card,
         profiles=layer_profiles(records),
         showcase=showcase_of(run, task),
-        robustness=summarise(run, task, n_resamples),
-        grounding=summarise_grounding(run, task, n_resamples),
+        robustness=summarise(run, task),
+        grounding=summarise_grounding(run, task),
         ranking=ranking_of(records, card),
     )
 

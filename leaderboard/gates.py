@@ -78,7 +78,7 @@ def changes_of(task: str, old: Run, new: Run, pairs: Pairs, tolerances: Toleranc
     found = []
     for gate in tolerances.margins:
         if gate == ROBUSTNESS:
-            change = area_change(old, new, task, n_resamples=tolerances.n_resamples)
+            change = area_change(old, new, task)
             nothing = Difference(Estimate.undefined(NO_SWEEP), None, None)
             found.append(Change(gate, None, None, len(pairs), change or nothing))
         elif (reason := not_asked_reason(gate, task, old, new)) is not None:

@@ -11,10 +11,9 @@ import numpy as np
 from leaderboard.occlusion import Occlusion, occlusion_of
 from leaderboard.overlays import Look, looks_of
 from leaderboard.read import Run
-from metrics.bootstrap import Estimate, auroc_estimate, cluster_weights, mean_estimate
+from metrics.bootstrap import Estimate, auroc_estimate, mean_estimate
 from metrics.comparison import Difference
 from metrics.paired_differences import paired_auroc_difference, paired_mean_difference
-from metrics.record_card import rng_for
 from metrics.records import GROUNDING_FILE, GROUNDING_MAPS
 
 SCORES = ("pointing", "mass", "peak_iou", "top_iou")
@@ -113,7 +112,7 @@ class Grounding:
         return next((found for found in self.maps if found.name == name), None)
 
 
-def summarise(run: Run, task: str, n_resamples: int) -> Grounding | None:
+def summarise(run: Run, task: str) -> Grounding | None:
     """Evaluate a run's maps on one task.
 
     Parameters
@@ -122,8 +121,6 @@ def summarise(run: Run, task: str, n_resamples: int) -> Grounding | None:
         A complete run.
     task : str
         One of its tasks.
-    n_resamples : int
-        Bootstrap resamples over images.
 
     Returns
     -------
@@ -133,7 +130,7 @@ def summarise(run: Run, task: str, n_resamples: int) -> Grounding | None:
     columns = run.columns_of(GROUNDING_FILE, task=task)
     if not len(columns["doc_id"]):
         return None
-    sheet = _Sheet(run, task, columns, n_resamples)
+    sheet = _Sheet(run, task, columns)
     share = sheet.values(BASELINES[0], "region_share")
     kept = np.isfinite(share)
     return Grounding(
@@ -142,15 +139,15 @@ def summarise(run: Run, task: str, n_resamples: int) -> Grounding | None:
         n_regions=int(kept.sum()),
         share=sheet.mean(share),
         maps=tuple(_map_result(sheet, name) for name in GROUNDING_MAPS if name in sheet.rows),
-        occlusion=occlusion_of(run, task, n_resamples),
+        occlusion=occlusion_of(run, task),
         looks=looks_of(run, task, columns),
     )
 
 
 class _Sheet:
-    """Rows of a table by map and sample, with one set of resamples for everything."""
+    """Rows of a table by map and sample, with their images."""
 
-    def __init__(self, run: Run, task: str, columns: Columns, n_resamples: int) -> None:
+    def __init__(self, run: Run, task: str, columns: Columns) -> None:
         self.columns = columns
         kinds = {record.doc_id: record.kind for record in run.of_task(task)}
         self.docs = [doc for doc in dict.fromkeys(columns["doc_id"].tolist()) if doc in kinds]
@@ -165,7 +162,6 @@ class _Sheet:
         self.correct: np.ndarray = columns["correct"][first]
         self.kinds = [kinds[doc] for doc in self.docs]
         self.mixed = len(set(self.kinds)) > 1
-        self.weights = cluster_weights(self.groups, n_resamples=n_resamples, rng=rng_for(task))
 
     def values(self, name: str, column: str) -> np.ndarray:
         """A column of one map, NaN where a sample has none."""
@@ -176,7 +172,7 @@ class _Sheet:
     def mean(self, values: np.ndarray) -> Estimate:
         """Over the samples that have it."""
         kept = np.isfinite(values)
-        return mean_estimate(values[kept], weights=self.weights[:, kept])
+        return mean_estimate(values[kept], groups=self._kept(self.groups, kept))
 
     def mean_gain(self, first: np.ndarray, second: np.ndarray) -> Difference | None:
         """On the samples that have both."""
@@ -190,15 +186,15 @@ class _Sheet:
     def separation(self, values: np.ndarray, reference: np.ndarray | None) -> Separation:
         """Of correct from wrong; ``reference`` is what the gain is over."""
         kept = np.isfinite(values) & np.isfinite(self.correct)
-        labels, weights = self.correct[kept], self.weights[:, kept]
+        labels, groups = self.correct[kept], self._kept(self.groups, kept)
         within = None
         if self.mixed:
             kinds = self._kept(self.kinds, kept)
-            within = auroc_estimate(labels, values[kept], weights=weights, kinds=kinds)
+            within = auroc_estimate(labels, values[kept], groups=groups, kinds=kinds)
         return Separation(
             n=int(kept.sum()),
             n_errors=int((labels == 0).sum()),
-            auroc=auroc_estimate(labels, values[kept], weights=weights),
+            auroc=auroc_estimate(labels, values[kept], groups=groups),
             within_kind=within,
             gain=None if reference is None else self._auroc_gain(values, reference),
         )

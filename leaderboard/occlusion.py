@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from leaderboard.read import Run
-from metrics.bootstrap import Estimate, cluster_weights, mean_estimate
+from metrics.bootstrap import Estimate, mean_estimate
 from metrics.comparison import Difference
 from metrics.paired_differences import paired_mean_difference
-from metrics.record_card import rng_for
 from metrics.records import INTERVENTIONS_FILE, OCCLUSION
 
 CHOICES = ("region", "elsewhere")
@@ -61,7 +60,7 @@ class Occlusion:
     refused: dict[str, int]
 
 
-def occlusion_of(run: Run, task: str, n_resamples: int) -> Occlusion | None:
+def occlusion_of(run: Run, task: str) -> Occlusion | None:
     """Evaluate the occlusion rows of a run.
 
     Parameters
@@ -70,8 +69,6 @@ def occlusion_of(run: Run, task: str, n_resamples: int) -> Occlusion | None:
         A complete run.
     task : str
         One of its tasks.
-    n_resamples : int
-        Bootstrap resamples over images.
 
     Returns
     -------
@@ -89,7 +86,6 @@ def occlusion_of(run: Run, task: str, n_resamples: int) -> Occlusion | None:
     docs = list(dict.fromkeys(columns["doc_id"].tolist()))
     group = dict(zip(columns["doc_id"], columns["group"], strict=True))
     images = np.array([group[doc] for doc in docs])
-    weights = cluster_weights(images.tolist(), n_resamples=n_resamples, rng=rng_for(task))
     place = {doc: index for index, doc in enumerate(docs)}
     sheets = {}
     for choice in CHOICES:
@@ -99,7 +95,7 @@ def occlusion_of(run: Run, task: str, n_resamples: int) -> Occlusion | None:
     region, elsewhere = (sheets[choice] for choice in CHOICES)
     stated = run.manifest.sweeps.get(task, {}).get("occlusion", {}).get("refused", {})
     return Occlusion(
-        places={choice: _blanked(sheet, weights) for choice, sheet in sheets.items()},
+        places={choice: _blanked(sheet, images) for choice, sheet in sheets.items()},
         same=_difference(region["agrees"], elsewhere["agrees"], images),
         logprob=_difference(region["logprob"], elsewhere["logprob"], images),
         refused={str(reason): int(count) for reason, count in stated.items()},
@@ -120,10 +116,10 @@ def _sheet(rows: dict[str, np.ndarray], index: np.ndarray, n: int) -> dict[str, 
     return found
 
 
-def _blanked(sheet: dict[str, np.ndarray], weights: np.ndarray) -> Blanked:
+def _blanked(sheet: dict[str, np.ndarray], groups: np.ndarray) -> Blanked:
     def mean(name: str) -> Estimate:
         kept = np.isfinite(sheet[name])
-        return mean_estimate(sheet[name][kept], weights=weights[:, kept])
+        return mean_estimate(sheet[name][kept], groups=groups[kept])
 
     there = np.isfinite(sheet["dose"])
     share = float(sheet["dose"][there].mean()) if there.any() else 0.0

@@ -17,9 +17,9 @@ from leaderboard.sweep_columns import (
     response_of,
     rows_of,
 )
-from metrics.bootstrap import Estimate, cluster_weights, mean_estimate
+from metrics.bootstrap import Estimate, mean_estimate
 from metrics.dose_response import DoseResponse, Flips, answer_flips
-from metrics.record_card import rng_for
+from metrics.proportions import proportion_estimate
 from metrics.records import INTERVENTIONS_FILE, OCCLUSION
 from metrics.robustness import (
     CriticalDose,
@@ -33,8 +33,6 @@ from metrics.unit_ranking import RankingVerdict, ranking_verdict
 RANKED = "ranked"
 SITES = {"ablate_residual": "residual", "ablate_mlp": "mlp"}
 VERDICT_DOSE = 0.10  # share of the units at which the verdict is read, or the next lower one
-
-_Weights = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ class Robustness:
         return next((curve for curve in self.curves if curve.key == key), None)
 
 
-def summarise(run: Run, task: str, n_resamples: int) -> Robustness | None:
+def summarise(run: Run, task: str) -> Robustness | None:
     """Evaluate a run's sweep on one task.
 
     Parameters
@@ -115,8 +113,6 @@ def summarise(run: Run, task: str, n_resamples: int) -> Robustness | None:
         A complete run.
     task : str
         One of its tasks.
-    n_resamples : int
-        Bootstrap resamples over images.
 
     Returns
     -------
@@ -130,7 +126,7 @@ def summarise(run: Run, task: str, n_resamples: int) -> Robustness | None:
         return None
     curves: dict[CurveKey, Curve] = {}
     for family in families_of(columns):
-        curves |= _evaluated(columns, family, task, n_resamples)
+        curves |= _evaluated(columns, family)
     sweep = run.manifest.sweeps.get(task, {})
     refused = dict(sweep.get("refused", {}))
     places = {
@@ -139,12 +135,11 @@ def summarise(run: Run, task: str, n_resamples: int) -> Robustness | None:
     docs, first = np.unique(columns["doc_id"].astype(str), return_index=True)
     clean, groups = columns["clean_correct"][first], columns["group"][first]
     n_groups = len(set(groups.tolist()))
-    weights = cluster_weights(groups.tolist(), n_resamples=n_resamples, rng=rng_for(task))
     return Robustness(
         n=len(docs),
         n_groups=n_groups,
         n_errors=int((clean == 0).sum()),
-        clean=mean_estimate(clean, weights=weights),
+        clean=proportion_estimate(clean, groups),
         curves=tuple(curves.values()),
         verdicts=tuple(
             (
@@ -157,9 +152,7 @@ def summarise(run: Run, task: str, n_resamples: int) -> Robustness | None:
     )
 
 
-def _evaluated(
-    columns: Columns, family: list[CurveKey], task: str, n_resamples: int
-) -> dict[CurveKey, Curve]:
+def _evaluated(columns: Columns, family: list[CurveKey]) -> dict[CurveKey, Curve]:
     """Curves of one family, on the samples that all of them have."""
     own = {key: rows_of(columns, key) for key in family}
     kept = [set(complete_samples(rows)) for rows in own.values()]
@@ -167,12 +160,10 @@ def _evaluated(
     if not docs:
         return {}
     group = dict(zip(columns["doc_id"], columns["group"], strict=True))
-    weights = cluster_weights(
-        [group[doc] for doc in docs], n_resamples=n_resamples, rng=rng_for(task)
-    )
+    groups = [group[doc] for doc in docs]
     responses = {key: response_of(rows, docs) for key, rows in own.items()}
     control = responses.get(family[0].control)
-    return {key: _curve(key, own[key], docs, responses[key], control, weights) for key in family}
+    return {key: _curve(key, own[key], docs, responses[key], control, groups) for key in family}
 
 
 def _curve(
@@ -181,12 +172,12 @@ def _curve(
     docs: list[str],
     response: DoseResponse,
     control: DoseResponse | None,
-    weights: _Weights,
+    groups: list[str],
 ) -> Curve:
     gaps, area_gap = [], None
     if key.choice != RANDOM and control is not None and len(control.doses) == len(response.doses):
-        gaps = control_gap(response, control, weights=weights)
-        area_gap = robustness_area_difference(response, control, weights=weights).estimate
+        gaps = control_gap(response, control, groups=groups)
+        area_gap = robustness_area_difference(response, control, groups=groups).estimate
     untouched = np.repeat(response.clean[:, None], len(response.doses), axis=1)
     clean = DoseResponse(response.doses, untouched, response.clean)
     agreement = response_of(rows, docs, "agrees")
@@ -197,22 +188,24 @@ def _curve(
     )
     return Curve(
         key=key,
-        start=mean_estimate(response.clean, weights=weights),
+        start=proportion_estimate(response.clean, groups),
         doses=tuple(response.doses.tolist()),
-        accuracy=_means(response, weights),
-        agreement=_means(agreement, weights),
-        logprob=() if change is None else _means(change, weights),
-        flips=tuple(answer_flips(response, weights=weights)),
-        drops=tuple(control_gap(response, clean, weights=weights)),
+        accuracy=_shares(response, groups),
+        agreement=_shares(agreement, groups),
+        logprob=()
+        if change is None
+        else tuple(mean_estimate(column, groups=groups) for column in change.correct.T),
+        flips=tuple(answer_flips(response, groups=groups)),
+        drops=tuple(control_gap(response, clean, groups=groups)),
         gaps=tuple(gaps),
-        area=robustness_area(response, weights=weights),
-        critical=dose_at_drop(response, weights=weights),
+        area=robustness_area(response, groups=groups),
+        critical=dose_at_drop(response, groups=groups),
         area_gap=area_gap,
     )
 
 
-def _means(response: DoseResponse, weights: _Weights) -> tuple[Estimate, ...]:
-    return tuple(mean_estimate(column, weights=weights) for column in response.correct.T)
+def _shares(response: DoseResponse, groups: list[str]) -> tuple[Estimate, ...]:
+    return tuple(proportion_estimate(column, groups) for column in response.correct.T)
 
 
 def _verdict(

@@ -12,14 +12,12 @@ from leaderboard.sweep_columns import (
     response_of,
     rows_of,
 )
-from metrics.bootstrap import cluster_weights
 from metrics.comparison import Difference
-from metrics.record_card import rng_for
 from metrics.records import INTERVENTIONS_FILE
 from metrics.robustness import robustness_area_difference
 
 
-def area_change(old: Run, new: Run, task: str, *, n_resamples: int) -> Difference | None:
+def area_change(old: Run, new: Run, task: str) -> Difference | None:
     """Robustness area of the new run less that of the old, paired by sample; for a release gate.
 
     The area is of random ablation of residual dimensions (a share of them, set to zero, at the
@@ -32,8 +30,6 @@ def area_change(old: Run, new: Run, task: str, *, n_resamples: int) -> Differenc
         Complete runs.
     task : str
         In both.
-    n_resamples : int
-        Bootstrap resamples over images.
 
     Returns
     -------
@@ -52,11 +48,8 @@ def area_change(old: Run, new: Run, task: str, *, n_resamples: int) -> Differenc
         if doses[0] != doses[1] or not common:
             continue
         group = dict(zip(found[0]["doc_id"], found[0]["group"], strict=True))
-        weights = cluster_weights(
-            [group[doc] for doc in common], n_resamples=n_resamples, rng=rng_for(task)
-        )
         before, after = (response_of(columns, common) for columns in found)
-        return robustness_area_difference(after, before, weights=weights)
+        return robustness_area_difference(after, before, groups=[group[doc] for doc in common])
     return None
 
 

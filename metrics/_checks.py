@@ -42,6 +42,12 @@ def finite_array(
     return array
 
 
+def unit_scaled(values: FloatArray) -> FloatArray:
+    """Return the values times a power of two, the largest about 1: exact, and safe to square."""
+    largest = float(np.abs(values).max(initial=0.0))
+    return np.ldexp(values, -int(np.frexp(largest)[1]))
+
+
 def binary_labels(function: str, argument: str, values: ArrayLike) -> BoolArray:
     """Return 0/1 labels as booleans."""
     array = finite_array(function, argument, values)
@@ -75,6 +81,12 @@ def between(function: str, argument: str, value: float, low: float, high: float)
     """Refuse a number outside (low, high]."""
     if not low < value <= high:
         raise refuse(function, argument, f"in ({low:g}, {high:g}]", f"{value:g}")
+
+
+def level_inside(function: str, level: float) -> None:
+    """Refuse a coverage that no interval can have: 0 and below, 1 and above, NaN."""
+    if not 0 < level < 1:
+        raise refuse(function, "level", "in (0, 1)", f"{level:g}")
 
 
 def at_least(function: str, argument: str, value: int, low: int) -> None:

@@ -5,8 +5,8 @@ A statistic that is smooth in the samples moves, to first order, by the sum of t
 
 .. math:: V = \frac{G}{G - 1} \sum_g \Big(\sum_{i \in g} \psi_i\Big)^2
 
-and intervals use Student's t with :math:`G - 1` degrees of freedom (Bell and McCaffrey 2002;
-Cameron and Miller 2015, J. Human Resources 50), on a scale where the figure is nearly normal.
+and intervals use Student's t with at most :math:`G - 1` degrees of freedom (Bell and McCaffrey
+2002; Cameron and Miller 2015, J. Human Resources 50), on a scale where the figure is nearly normal.
 """
 
 from __future__ import annotations
@@ -30,10 +30,33 @@ def clustered_stderr(influence: FloatArray, group: IntArray) -> float:
     NaN with one group. ``influence`` sums to about 0 and is that of the figure itself (divided by
     n already): for a mean it is (y − mean) / n.
     """
-    sums = np.bincount(np.unique(group, return_inverse=True)[1], weights=influence)
+    sums = _sums(influence, group)
     if sums.size < 2:
         return math.nan
     return math.sqrt(sums.size / (sums.size - 1) * float((sums**2).sum()))
+
+
+def clustered_degrees(influence: FloatArray, group: IntArray, *, least_images: int) -> float:
+    r"""Return the degrees of freedom of the standard error, at most G − 1.
+
+    .. math:: \frac{1}{f} = \frac{1}{f_\kappa} + \frac{1}{G_{least} - 1} - \frac{1}{G - 1}, \qquad
+        f_\kappa = \min\left(G - 1, \frac{2 G}{\kappa - 1}\right)
+
+    A variance estimated from sums with kurtosis :math:`\kappa` is as uncertain as one with
+    :math:`f_\kappa` degrees (Satterthwaite 1946); :math:`G_{least}` (``least_images``) are the
+    images that hold the rarer class. So few images that carry the figure make it wider, although
+    there are many others.
+    """
+    sums = _sums(influence, group)
+    n, squares = sums.size, float((sums**2).sum())
+    kurtosis = n * float(((sums / math.sqrt(squares)) ** 4).sum()) if squares else 1.0
+    by_kurtosis = min(n - 1.0, 2 * n / (kurtosis - 1)) if kurtosis > 1 else n - 1.0
+    return 1 / (1 / by_kurtosis + 1 / (least_images - 1) - 1 / (n - 1))
+
+
+def _sums(influence: FloatArray, group: IntArray) -> FloatArray:
+    code = np.unique(group, return_inverse=True)[1]
+    return np.bincount(code, weights=influence).astype(np.float64, copy=False)
 
 
 def t_interval(
@@ -55,6 +78,13 @@ def t_interval(
 def t_p_value(value: float, stderr: float, degrees: float) -> float:
     """Return the two-sided p-value of a figure that is 0 under the null hypothesis."""
     return float(2 * student.sf(abs(value) / stderr, degrees))
+
+
+def in_mixed_stratum(correct: BoolArray, strata: IntArray) -> BoolArray:
+    """Return which samples are in a pair: their stratum holds right and wrong answers."""
+    n_correct = np.bincount(strata, weights=correct)
+    mixed: BoolArray = ((n_correct > 0) & (np.bincount(strata) > n_correct))[strata]
+    return mixed
 
 
 def auroc_influence(

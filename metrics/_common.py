@@ -66,7 +66,7 @@ def common_figures(
             inside.append(result.within_kind_auroc)
             continue
         score = scores[result.name][present]
-        plain.append(auroc_estimate(shared.correct, score, weights=shared.weights))
+        plain.append(auroc_estimate(shared.correct, score, groups=shared.groups))
         inside.append(within_kinds(score, shared))
     names = tuple(result.name for result in kept)
     return CommonFigures(int(present.sum()), names, tuple(plain), tuple(inside))

@@ -1,4 +1,4 @@
-"""A figure with its interval, made from its replicates."""
+"""A figure with its interval, made from the influence of each sample or from its replicates."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrics._checks import FloatArray, between
+from metrics._checks import FloatArray, IntArray, between
+from metrics._clustered import Scale, clustered_stderr, t_interval
+from metrics._limits import LEAST_GROUPS
 from metrics._resampling import Weights
 
 MAX_DROPPED = 0.10
+CONSTANT = "the same in every image: no width is no sign of certainty"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,39 @@ class Estimate:
     def undefined(cls, reason: str, *, n_dropped: int = 0) -> Estimate:
         """Return an estimate that does not exist, and why."""
         return cls(None, None, None, None, reason, n_dropped)
+
+
+def few_images(n_groups: int) -> str | None:
+    """Return what to say of an interval from so few images, None where there are enough."""
+    if n_groups >= LEAST_GROUPS:
+        return None
+    return f"{n_groups} images only: below {LEAST_GROUPS} an interval may be too short"
+
+
+def joined(*notes: str | None) -> str | None:
+    """Return several notes as one."""
+    return "; ".join(note for note in notes if note is not None) or None
+
+
+def estimate_from_influence(
+    value: float,
+    influence: FloatArray,
+    group: IntArray,
+    *,
+    level: float,
+    scale: Scale = "identity",
+    degrees: float | None = None,
+) -> Estimate:
+    """Return the t interval over images, with G − 1 degrees of freedom unless given."""
+    n_groups = int(np.unique(group).size)
+    if n_groups < 2:
+        return Estimate.undefined("one group only: no interval")
+    stderr = clustered_stderr(influence, group)
+    low, high = t_interval(
+        value, stderr, n_groups - 1 if degrees is None else degrees, level=level, scale=scale
+    )
+    note = joined(few_images(n_groups), CONSTANT if low == high else None)
+    return Estimate(value, low, high, stderr, None, note=note)
 
 
 def estimate_from_replicates(

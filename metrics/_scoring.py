@@ -7,17 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from metrics._chance import chance_p_value
+from metrics._auroc_interval import chance_p_value
 from metrics._checks import BoolArray, FloatArray, IntArray
 from metrics._estimate import Estimate, estimate_from_replicates
 from metrics._limits import LEAST_PER_CLASS
 from metrics._ranking import ranking_replicates
 from metrics._samples import Samples
 from metrics._selective import Selective, selective_from
-from metrics._separation import with_separation_bound
 from metrics.bootstrap import auroc_estimate
 from metrics.correlation import point_biserial_estimate
-from metrics.discrimination import auroc, error_average_precision
+from metrics.discrimination import error_average_precision
 from metrics.errors import UndefinedMetricError
 from metrics.signals import ANY, BOUNDS, BY_NAME, Access
 from metrics.validity import check_signal
@@ -150,17 +149,16 @@ def _ranked(
 ) -> tuple[Estimate, Estimate, Selective | None]:
     """Return everything that one sort of the score gives."""
     try:
-        values = auroc(correct, score), error_average_precision(correct, score)
+        value = error_average_precision(correct, score)
     except UndefinedMetricError as undefined:
         nothing = Estimate.undefined(str(undefined))
         return nothing, nothing, None
     weights = samples.weights
     replicates = ranking_replicates(correct, score, weights.T)
-    of_auroc, of_precision = (
-        estimate_from_replicates(value, found, weights=weights, level=LEVEL)
-        for value, found in zip(values, (replicates.auroc, replicates.error_precision), strict=True)
+    of_auroc = auroc_estimate(correct, score, groups=samples.groups)
+    of_precision = estimate_from_replicates(
+        value, replicates.error_precision, weights=weights, level=LEVEL
     )
-    whole = np.zeros(score.size, np.int64)
     selective = selective_from(
         replicates,
         correct,
@@ -170,7 +168,6 @@ def _ranked(
         rng=np.random.default_rng(samples.seed),
         level=LEVEL,
     )
-    of_auroc = with_separation_bound(of_auroc, correct, whole, weights, LEVEL)
     return of_auroc, of_precision, selective
 
 
@@ -184,7 +181,7 @@ def _within(strata: IntArray | None, reason: str, score: FloatArray, samples: Sa
         return Estimate.undefined("no answers are given")
     if np.unique(strata).size == 1:
         return Estimate.undefined(reason)
-    return auroc_estimate(samples.correct, score, weights=samples.weights, kinds=strata)
+    return auroc_estimate(samples.correct, score, groups=samples.groups, kinds=strata)
 
 
 def invalid_result(named: Description, reason: str, samples: Samples) -> SignalResult:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from metrics._auroc_interval import auroc_interval
 from metrics._checks import (
     BoolArray,
     FloatArray,
@@ -19,9 +20,7 @@ from metrics._checks import (
     same_length,
     two_classes,
 )
-from metrics._clustered import clustered_stderr, t_interval
 from metrics._estimate import Estimate
-from metrics._separation import separation_bound
 from metrics._subsets import majority_distribution
 from metrics.errors import UndefinedMetricError
 from metrics.proportions import proportion_estimate
@@ -45,9 +44,8 @@ def auroc_by_k(
     samples' order. (The AUROC of shares averaged over subsets would use all K samples.) At k = K it
     is the AUROC of `majority_share`. Higher means better separation. Range: each in :math:`[0, 1]`.
 
-    The interval is a t interval on the logit scale, from the influence of each question on
-    :math:`A_k` summed over images; it is conditional on nothing but the images being a random draw,
-    and holds the chance in the samples.
+    The interval is that of `auroc_estimate`, from the influence of each question on :math:`A_k`: it
+    is over images, and the chance in the samples of each question is in it.
 
     Parameters
     ----------
@@ -110,16 +108,10 @@ def _auroc_estimate(
         return Estimate.undefined(str(undefined))
     if (chances == chances[0]).all():
         return Estimate.undefined(f"the same counts for all {correct.size} questions")
-    n_groups = np.unique(group).size
-    if n_groups < 2:
-        return Estimate.undefined("one group only: no interval")
     value, influence = _influence(correct, chances)
-    if round(value, 12) in (0.0, 1.0):
-        whole = np.zeros(correct.size, np.int64)
-        return separation_bound(round(value, 12), correct, whole, group, level)
-    stderr = clustered_stderr(influence, group)
-    low, high = t_interval(value, stderr, n_groups - 1, level=level, scale="logit")
-    return Estimate(value, low, high, stderr, None)
+    nearest = round(value, 12)  # chances of levels are rounded, a separation is exact
+    value = nearest if nearest in (0.0, 1.0) else value
+    return auroc_interval(value, influence, correct, np.zeros(correct.size, np.int64), group, level)
 
 
 def _influence(correct: BoolArray, chances: FloatArray) -> tuple[float, FloatArray]:

@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike
 
 from metrics._checks import FloatArray, Labels, finite_array, refuse, same_length
 from metrics._estimate import Estimate
-from metrics._resampling import Weights, weighted_mean
-from metrics.bootstrap import mean_estimate
+from metrics.proportions import proportion_estimate
 
 
 @dataclass(frozen=True)
@@ -42,14 +41,14 @@ class DoseResponse:
             expected = f"shape ({self.clean.size}, {doses.size})"
             raise refuse("DoseResponse", "correct", expected, f"shape {self.correct.shape}")
 
-    def accuracies(self, weights: Weights) -> FloatArray:
-        """Accuracy at dose 0 and at each dose, per resample; shape (n_doses + 1, n_resamples)."""
-        columns = [self.clean, *self.correct.T]
-        return np.stack([weighted_mean(np.asarray(c, np.float64), weights.T) for c in columns])
+    def columns(self) -> FloatArray:
+        """Outcomes at dose 0 and at each dose, shape (n_samples, n_doses + 1)."""
+        return np.column_stack([self.clean, self.correct])
 
     def accuracy(self) -> FloatArray:
         """Accuracy at dose 0 and at each dose."""
-        return np.append(self.clean.mean(), self.correct.mean(axis=0))
+        accuracy: FloatArray = self.columns().mean(axis=0)
+        return accuracy
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ def dose_response(
     return DoseResponse(doses, total / count, start)
 
 
-def answer_flips(response: DoseResponse, *, weights: Weights, level: float = 0.95) -> list[Flips]:
+def answer_flips(response: DoseResponse, *, groups: Labels, level: float = 0.95) -> list[Flips]:
     r"""Answers that turned wrong, and answers that turned right, at each dose.
 
     .. math:: lost = \overline{c\,(1 - a)}, \qquad gained = \overline{(1 - c)\,a}
@@ -144,8 +143,8 @@ def answer_flips(response: DoseResponse, *, weights: Weights, level: float = 0.9
     ----------
     response : DoseResponse
         The curve.
-    weights : uint16 array, shape (n_resamples, n_samples)
-        From `cluster_weights`.
+    groups : sequence, length n_samples
+        Image of each sample.
     level : float in (0, 1), default 0.95
         Coverage of the intervals.
 
@@ -160,18 +159,16 @@ def answer_flips(response: DoseResponse, *, weights: Weights, level: float = 0.9
 
     Examples
     --------
-    >>> from metrics.bootstrap import cluster_weights
-    >>> weights = cluster_weights(range(2), n_resamples=100, rng=np.random.default_rng(0))
     >>> curve = DoseResponse(np.ones(1), np.array([[0.0], [1.0]]), np.array([1.0, 0.0]))
-    >>> (flips,) = answer_flips(curve, weights=weights)
+    >>> (flips,) = answer_flips(curve, groups="ab")
     >>> flips.lost.value, flips.gained.value
     (0.5, 0.5)
     """
     clean = response.clean
     return [
         Flips(
-            mean_estimate(clean * (1 - after), weights=weights, level=level),
-            mean_estimate((1 - clean) * after, weights=weights, level=level),
+            proportion_estimate(clean * (1 - after), groups, level=level),
+            proportion_estimate((1 - clean) * after, groups, level=level),
         )
         for after in response.correct.T
     ]

@@ -7,10 +7,22 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
+from scipy.stats import t as student
 
-from metrics._checks import Labels, between, binary_labels, codes, finite_array, refuse
-from metrics._estimate import Estimate
+from metrics._checks import (
+    FloatArray,
+    IntArray,
+    Labels,
+    codes,
+    finite_array,
+    level_inside,
+    refuse,
+    unit_scaled,
+)
+from metrics._estimate import Estimate, few_images
 from metrics.errors import UndefinedMetricError
+
+ROUNDING = 1e-12
 
 
 def wilson_interval(
@@ -56,22 +68,24 @@ def wilson_interval(
     >>> round(low, 4), round(high, 4)
     (0.4902, 0.9433)
     """
-    between("wilson_interval", "level", level, 0, 1)
+    level_inside("wilson_interval", level)
     if n == 0:
         raise UndefinedMetricError("no samples")
     if not 0 <= successes <= n:
         raise refuse("wilson_interval", "successes", f"in [0, {n}]", successes)
     m = float(n) if effective_n is None else float(effective_n)
-    if not m > 0:
-        raise refuse("wilson_interval", "effective_n", "> 0", effective_n)
-    z, p = float(norm.ppf((1 + level) / 2)), successes / n
-    centre = p + z * z / (2 * m)
-    half = z * math.sqrt(p * (1 - p) / m + z * z / (4 * m * m))
-    scale = 1 + z * z / m
+    if not 0 < m < math.inf:
+        raise refuse("wilson_interval", "effective_n", "finite and > 0", effective_n)
+    return _wilson(successes / n, m, float(norm.ppf((1 + level) / 2)))
+
+
+def _wilson(p: float, m: float, quantile: float) -> tuple[float, float]:
+    # divided by m + q², not by 1 + q² / m, which is infinite for tiny m
+    square = quantile * quantile
+    centre = (p * m + square / 2) / (m + square)
+    half = quantile * math.sqrt(p * (1 - p) * m + square / 4) / (m + square)
     # exact at the ends, where rounding would leave the estimate outside its interval
-    low = 0.0 if successes == 0 else (centre - half) / scale
-    high = 1.0 if successes == n else (centre + half) / scale
-    return low, high
+    return 0.0 if p == 0 else centre - half, 1.0 if p == 1 else centre + half
 
 
 def effective_sample_size(y: ArrayLike, groups: Labels) -> float:
@@ -113,13 +127,14 @@ def effective_sample_size(y: ArrayLike, groups: Labels) -> float:
     >>> round(effective_sample_size([1, 1, 0, 0, 1, 1], list("aabbcc")), 4)
     2.4
     """
-    values = finite_array("effective_sample_size", "y", y)
+    values = unit_scaled(finite_array("effective_sample_size", "y", y))
     group = codes("effective_sample_size", "groups", groups, values.size)
     n_groups = int(group.max(initial=-1)) + 1
     if n_groups < 2:
         raise UndefinedMetricError(f"effective sample size needs two groups, got {n_groups}")
     if values.min() == values.max():
-        raise UndefinedMetricError(f"effective sample size of a constant ({values[0]:g})")
+        constant = float(np.asarray(y, np.float64)[0])
+        raise UndefinedMetricError(f"effective sample size of a constant ({constant:g})")
     n = values.size
     sums = np.bincount(group, weights=values - values.mean())
     variance_of_mean = n_groups / (n_groups - 1) * float((sums**2).sum()) / n**2
@@ -128,17 +143,22 @@ def effective_sample_size(y: ArrayLike, groups: Labels) -> float:
 
 
 def proportion_estimate(y: ArrayLike, groups: Labels, *, level: float = 0.95) -> Estimate:
-    r"""Share of ones with Wilson's interval at the effective sample size.
+    r"""Share of ones with Wilson's interval at the effective sample size, by t over images.
 
-    .. math:: \bar y \pm z \sqrt{\bar y (1 - \bar y) / n_{eff}} \quad \text{(Wilson's form)}
+    .. math:: \frac{\bar y + q^2 / 2m \pm
+        q \sqrt{\bar y (1 - \bar y) / m + q^2 / 4m^2}}{1 + q^2 / m}
 
-    with :math:`n_{eff}` from `effective_sample_size`, or the number of groups where all values are
-    equal or there is one group. Higher means more ones. Range: :math:`[0, 1]`.
+    with :math:`m = n_{eff}` from `effective_sample_size` and :math:`q` the quantile of Student's t
+    with G − 1 degrees of freedom, as :math:`n_{eff}` is itself estimated from G images. Where no
+    image differs from another (all answers right, or half of them in every image) the images say
+    nothing of that: m is then their number G. q is normal for a constant, and for 0/1 values each
+    of an image of its own, whose variance is known. Higher means more ones.
+    Range: :math:`[0, 1]`.
 
     Parameters
     ----------
-    y : 0/1 array, shape (n_samples,)
-        Usually correctness.
+    y : float array, shape (n_samples,)
+        In [0, 1]: usually 0/1 correctness, or its mean over seeds.
     groups : sequence, length n_samples
         Group (image) of each sample.
     level : float in (0, 1), default 0.95
@@ -148,33 +168,48 @@ def proportion_estimate(y: ArrayLike, groups: Labels, *, level: float = 0.95) ->
     -------
     Estimate
         Undefined for no samples. The standard error is the binomial one at :math:`n_{eff}`; where
-        all values are equal, that of a normal interval as wide as Wilson's.
+        all values are 0, or all 1, that of a normal interval as wide as Wilson's. Its note says
+        where there are few images.
 
     Raises
     ------
     ValueError
-        If a value is not 0 or 1, or lengths differ.
+        If a value is outside [0, 1], or lengths differ.
 
     References
     ----------
-    Method §7; Kott and Carr (1997), J. Official Statistics 13.
+    Method §7; Kott and Carr (1997), J. Official Statistics 13; Korn and Graubard (1998), Survey
+    Methodology 24, for the degrees of freedom.
 
     Examples
     --------
     >>> found = proportion_estimate([1, 1, 0, 0, 1, 1], list("aabbcc"))
     >>> round(found.value, 4), round(found.low, 4), round(found.high, 4)
-    (0.6667, 0.1803, 0.9479)
+    (0.6667, 0.0517, 0.9866)
     """
-    ones = binary_labels("proportion_estimate", "y", y)
-    group = codes("proportion_estimate", "groups", groups, ones.size)
-    if not ones.size:
+    function = "proportion_estimate"
+    level_inside(function, level)
+    values = finite_array(function, "y", y)
+    group = codes(function, "groups", groups, values.size)
+    if not values.size:
         return Estimate.undefined("no samples")
-    try:
-        effective = effective_sample_size(ones, group)
-    except UndefinedMetricError:
-        effective = float(np.unique(group).size)
-    p = float(ones.mean())
-    low, high = wilson_interval(int(ones.sum()), ones.size, effective_n=effective, level=level)
-    z = float(norm.ppf((1 + level) / 2))
-    stderr = math.sqrt(p * (1 - p) / effective) if 0 < p < 1 else (high - low) / (2 * z)
-    return Estimate(p, low, high, stderr, None)
+    if values.min() < 0 or values.max() > 1:
+        raise refuse(function, "y", "in [0, 1]", f"{values.min():g} … {values.max():g}")
+    p, n_groups = float(values.mean()), int(group.max()) + 1
+    m, z = _effective(values, group), float(norm.ppf((1 + level) / 2))
+    known = n_groups == values.size and bool(((values == 0) | (values == 1)).all())
+    estimated = n_groups > 1 and values.min() < values.max() and not known
+    quantile = float(student.ppf((1 + level) / 2, n_groups - 1)) if estimated else z
+    low, high = _wilson(p, m, quantile)
+    stderr = math.sqrt(p * (1 - p) / m) if 0 < p < 1 else (high - low) / (2 * z)
+    return Estimate(p, low, high, stderr, None, note=few_images(n_groups))
+
+
+def _effective(values: FloatArray, group: IntArray) -> float:
+    """Return the binomial trials whose share would be as certain as this mean of n_eff values."""
+    n_groups = int(group.max()) + 1
+    spread, p = float(values.var()), float(values.mean())
+    sums = np.bincount(group, weights=values - p)
+    if n_groups < 2 or np.abs(sums).max() <= ROUNDING * values.size:
+        return float(n_groups)
+    return effective_sample_size(values, group) * p * (1 - p) / spread

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from scipy.stats import t as student
 
-from metrics._checks import FloatArray, between, refuse, same_length
-from metrics._estimate import Estimate, estimate_from_replicates
-from metrics._paired import difference_of_replicates
-from metrics._resampling import Weights
+from metrics._checks import (
+    FloatArray,
+    IntArray,
+    Labels,
+    between,
+    codes,
+    level_inside,
+    refuse,
+    same_length,
+)
+from metrics._estimate import Estimate, estimate_from_influence, few_images
+from metrics._paired import difference_of_influences
+from metrics.bootstrap import mean_estimate
 from metrics.comparison import Difference
 from metrics.dose_response import DoseResponse
+
+NO_START = "no answer is right without intervention"
+STEPS = 64  # between two doses, where the limits of the fall are not straight
 
 
 @dataclass(frozen=True)
@@ -19,7 +33,8 @@ class CriticalDose:
     """The dose at which accuracy has fallen by some points, with its interval.
 
     ``value``, ``low`` and ``high`` are None where the largest dose, ``largest``, does not reach
-    that; all of them when ``reason`` says why there is no such thing.
+    that; all of them when ``reason`` says why there is no such thing. ``note`` says where the
+    interval must not be taken at its width.
     """
 
     value: float | None
@@ -27,22 +42,24 @@ class CriticalDose:
     high: float | None
     largest: float
     reason: str | None = None
+    note: str | None = None
 
 
-def robustness_area(response: DoseResponse, *, weights: Weights, level: float = 0.95) -> Estimate:
-    r"""Normalised area under the curve of accuracy over dose.
+def robustness_area(response: DoseResponse, *, groups: Labels, level: float = 0.95) -> Estimate:
+    r"""Normalised area under the curve of accuracy over dose, with a t interval over images.
 
     .. math:: A = \frac{1}{x_m\, a(0)} \int_0^{x_m} a(x)\, dx
 
     with :math:`a` linear between the doses measured and :math:`x_m` the largest of them. 1 is a
-    curve that stays where it began. Higher means more robust. Range: :math:`[0, 1 / a(0)]`.
+    curve that stays where it began. The interval is that of a ratio of means (delta method, G − 1
+    degrees of freedom). Higher means more robust. Range: :math:`[0, 1 / a(0)]`.
 
     Parameters
     ----------
     response : DoseResponse
         The curve.
-    weights : uint16 array, shape (n_resamples, n_samples)
-        From `cluster_weights`.
+    groups : sequence, length n_samples
+        Image of each sample.
     level : float in (0, 1), default 0.95
         Coverage of the interval.
 
@@ -54,7 +71,7 @@ def robustness_area(response: DoseResponse, *, weights: Weights, level: float = 
     Raises
     ------
     ValueError
-        If the weights are of other samples.
+        If the groups are of other samples.
 
     References
     ----------
@@ -62,22 +79,21 @@ def robustness_area(response: DoseResponse, *, weights: Weights, level: float = 
 
     Examples
     --------
-    >>> from metrics.bootstrap import cluster_weights
-    >>> weights = cluster_weights(range(4), n_resamples=200, rng=np.random.default_rng(0))
     >>> curve = DoseResponse(np.array([0.5, 1.0]), np.array([[1, 0]] * 3 + [[1, 1]]), np.ones(4))
-    >>> robustness_area(curve, weights=weights).value  # (1 + 1) / 2 · 0.5 + (1 + 0.25) / 2 · 0.5
+    >>> robustness_area(curve, groups=range(4)).value  # (1 + 1) / 2 · 0.5 + (1 + 0.25) / 2 · 0.5
     0.8125
     """
-    same_length("robustness_area", "weights", weights.T, response.clean.size)
-    value = _area(response.doses, response.accuracy())
-    if not np.isfinite(value):
-        return Estimate.undefined("no answer is right without intervention")
-    replicates = _area(response.doses, response.accuracies(weights))
-    return estimate_from_replicates(float(value), replicates, weights=weights, level=level)
+    function = "robustness_area"
+    level_inside(function, level)
+    group = codes(function, "groups", groups, response.clean.size)
+    found = _area(response)
+    if found is None:
+        return Estimate.undefined(NO_START)
+    return estimate_from_influence(*found, group, level=level)
 
 
 def dose_at_drop(
-    response: DoseResponse, *, weights: Weights, drop: float = 0.05, level: float = 0.95
+    response: DoseResponse, *, groups: Labels, drop: float = 0.05, level: float = 0.95
 ) -> CriticalDose:
     r"""Smallest dose at which accuracy has fallen by ``drop``.
 
@@ -90,8 +106,8 @@ def dose_at_drop(
     ----------
     response : DoseResponse
         The curve.
-    weights : uint16 array, shape (n_resamples, n_samples)
-        From `cluster_weights`.
+    groups : sequence, length n_samples
+        Image of each sample.
     drop : float in (0, 1], default 0.05
         In accuracy: 0.05 are five points.
     level : float in (0, 1), default 0.95
@@ -113,46 +129,43 @@ def dose_at_drop(
 
     Examples
     --------
-    >>> from metrics.bootstrap import cluster_weights
-    >>> weights = cluster_weights(range(4), n_resamples=200, rng=np.random.default_rng(0))
     >>> curve = DoseResponse(np.array([0.5, 1.0]), np.array([[1, 0]] * 4), np.ones(4))
-    >>> round(dose_at_drop(curve, weights=weights).value, 4)  # 0.5 + 0.05 · 0.5
+    >>> round(dose_at_drop(curve, groups=range(4)).value, 4)  # 0.5 + 0.05 · 0.5
     0.525
     """
-    between("dose_at_drop", "drop", drop, 0, 1)
-    same_length("dose_at_drop", "weights", weights.T, response.clean.size)
+    function = "dose_at_drop"
+    between(function, "drop", drop, 0, 1)
+    level_inside(function, level)
+    group = codes(function, "groups", groups, response.clean.size)
     largest = float(response.doses[-1])
     accuracy = response.accuracy()
     if accuracy[0] < drop:
         reason = f"accuracy is {accuracy[0]:.3f} without intervention and cannot fall by {drop:g}"
         return CriticalDose(None, None, None, largest, reason)
-    value = _crossing(response.doses, accuracy[:, None], drop)[0]
-    replicates = _crossing(response.doses, response.accuracies(weights), drop)
-    if (weights == weights[:, :1]).all():
+    if np.unique(group).size < 2:
         return CriticalDose(None, None, None, largest, "one group only: no interval")
-    order = np.sort(replicates)
-    tail = (1 - level) / 2 * (order.size - 1)
-    low, high = order[int(np.floor(tail))], order[int(np.ceil(order.size - 1 - tail))]
+    value = _crossing(response.doses, accuracy[:, None], drop)[0]
+    low, high = _reached_within(response, group, drop, level)
     at, least, most = (float(v) if np.isfinite(v) else None for v in (value, low, high))
-    return CriticalDose(at, least, most, largest)
+    return CriticalDose(at, least, most, largest, note=few_images(np.unique(group).size))
 
 
 def control_gap(
-    chosen: DoseResponse, control: DoseResponse, *, weights: Weights, level: float = 0.95
+    chosen: DoseResponse, control: DoseResponse, *, groups: Labels, level: float = 0.95
 ) -> list[Estimate]:
     r"""Accuracy with the chosen units gone less accuracy with as many control units gone.
 
     .. math:: g(x) = a_{chosen}(x) - a_{control}(x)
 
-    at each dose, on the same samples and the same resamples. Higher means the chosen ones matter
-    less than the control. Range: :math:`[-1, 1]`.
+    at each dose, on the same samples: means of paired differences, with t intervals over images.
+    Higher means the chosen ones matter less than the control. Range: :math:`[-1, 1]`.
 
     Parameters
     ----------
     chosen, control : DoseResponse
         Rows of both belong to the same samples, columns to the same doses.
-    weights : uint16 array, shape (n_resamples, n_samples)
-        From `cluster_weights`.
+    groups : sequence, length n_samples
+        Image of each sample.
     level : float in (0, 1), default 0.95
         Coverage of the intervals.
 
@@ -172,30 +185,26 @@ def control_gap(
 
     Examples
     --------
-    >>> from metrics.bootstrap import cluster_weights
-    >>> weights = cluster_weights(range(4), n_resamples=200, rng=np.random.default_rng(0))
     >>> curves = [DoseResponse(np.ones(1), np.array(c), np.ones(4))
     ...           for c in ([[0], [0], [0], [1]], [[1], [1], [0.5], [1]])]
-    >>> control_gap(*curves, weights=weights)[0].value
+    >>> control_gap(*curves, groups=range(4))[0].value
     -0.625
     """
     function = "control_gap"
+    level_inside(function, level)
     if not np.array_equal(chosen.doses, control.doses):
         raise refuse(function, "control", f"at doses {chosen.doses}", control.doses)
     same_length(function, "control", control.clean, chosen.clean.size)
-    same_length(function, "weights", weights.T, chosen.clean.size)
-    values = chosen.accuracy()[1:] - control.accuracy()[1:]
-    replicates = chosen.accuracies(weights)[1:] - control.accuracies(weights)[1:]
     return [
-        estimate_from_replicates(float(value), own, weights=weights, level=level)
-        for value, own in zip(values, replicates, strict=True)
+        mean_estimate(own, groups=groups, level=level)
+        for own in (chosen.correct - control.correct).T
     ]
 
 
 def robustness_area_difference(
-    first: DoseResponse, second: DoseResponse, *, weights: Weights
+    first: DoseResponse, second: DoseResponse, *, groups: Labels
 ) -> Difference:
-    r"""Robustness area of one curve less that of the other, on the same samples and resamples.
+    r"""Robustness area of one curve less that of the other, on the same samples.
 
     .. math:: D = A_1 - A_2
 
@@ -206,8 +215,8 @@ def robustness_area_difference(
     first, second : DoseResponse
         Rows of both belong to the same samples, columns to the same doses; two models, or chosen
         and control.
-    weights : uint16 array, shape (n_resamples, n_samples)
-        From `cluster_weights`.
+    groups : sequence, length n_samples
+        Image of each sample.
 
     Returns
     -------
@@ -225,36 +234,53 @@ def robustness_area_difference(
 
     Examples
     --------
-    >>> from metrics.bootstrap import cluster_weights
     >>> rng = np.random.default_rng(0)
-    >>> weights = cluster_weights(range(40), n_resamples=200, rng=rng)
     >>> firm, frail = (
     ...     DoseResponse(np.ones(1), rng.random((40, 1)) < p, np.ones(40)) for p in (0.9, 0.2)
     ... )
-    >>> robustness_area_difference(firm, frail, weights=weights).estimate.low > 0
+    >>> robustness_area_difference(firm, frail, groups=range(40)).estimate.low > 0
     True
     """
     function = "robustness_area_difference"
     if not np.array_equal(first.doses, second.doses):
         raise refuse(function, "second", f"at doses {first.doses}", second.doses)
     same_length(function, "second", second.clean, first.clean.size)
-    same_length(function, "weights", weights.T, first.clean.size)
-    values = [_area(curve.doses, curve.accuracy()) for curve in (first, second)]
-    if not np.isfinite(values).all():
-        reason = "no answer is right without intervention"
-        return Difference(Estimate.undefined(reason), None, None)
-    one, two = (_area(curve.doses, curve.accuracies(weights)) for curve in (first, second))
-    value = float(values[0] - values[1])
-    return difference_of_replicates(value, one - two, weights=weights, level=0.95)
+    group = codes(function, "groups", groups, first.clean.size)
+    one, two = _area(first), _area(second)
+    if one is None or two is None:
+        return Difference(Estimate.undefined(NO_START), None, None)
+    return difference_of_influences(one[0] - two[0], one[1] - two[1], group, level=0.95)
 
 
-def _area(doses: FloatArray, accuracy: FloatArray) -> FloatArray:
-    """Normalised area per column of accuracies at dose 0 and at each dose; NaN without a start."""
-    width = np.diff(doses, prepend=0.0)
-    mean = (accuracy[1:] + accuracy[:-1]) / 2
-    whole = np.tensordot(width, mean, axes=1)
-    start = accuracy[0] * doses[-1]
-    return np.divide(whole, start, out=np.full_like(whole, np.nan), where=start > 0)
+def _area(response: DoseResponse) -> tuple[float, FloatArray] | None:
+    """Return the normalised area and the influence of each sample; None without a start."""
+    width = np.diff(response.doses, prepend=0.0) / response.doses[-1]
+    columns = response.columns()
+    own = (columns[:, 1:] + columns[:, :-1]) / 2 @ width
+    start = float(response.clean.mean())
+    if not start > 0:
+        return None
+    value = float(own.mean()) / start
+    return value, (own - value * response.clean) / (start * own.size)
+
+
+def _reached_within(
+    response: DoseResponse, group: IntArray, drop: float, level: float
+) -> FloatArray:
+    """Return the first dose at which the lower, and the upper, limit of the fall is ``drop``."""
+    x = np.append(0.0, response.doses)
+    fine = np.unique(np.concatenate([np.linspace(a, b, STEPS + 1) for a, b in pairwise(x)]))
+    fall = response.columns() - response.clean[:, None]
+    sums = np.zeros((group.max() + 1, x.size))
+    np.add.at(sums, group, fall - fall.mean(axis=0))
+    n_groups = len(sums)
+    left = np.clip(np.searchsorted(x, fine, side="right") - 1, 0, x.size - 2)
+    share = (fine - x[left]) / (x[left + 1] - x[left])
+    own = sums[:, left] * (1 - share) + sums[:, left + 1] * share
+    stderr = np.sqrt(n_groups / (n_groups - 1) * (own**2).sum(axis=0)) / group.size
+    half = float(student.ppf((1 + level) / 2, n_groups - 1)) * stderr
+    mean = np.interp(fine, x, fall.mean(axis=0))
+    return _crossing(fine[1:], np.column_stack([mean - half, mean + half]), drop)
 
 
 def _crossing(doses: FloatArray, accuracy: FloatArray, drop: float) -> FloatArray:

@@ -38,7 +38,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(run):
-    return summarise(run, TASK, 300)
+    return summarise(run, TASK)
 
 
 def column(name, what):
@@ -96,7 +96,7 @@ def test_auroc_is_of_correct_answers(found):
 def test_within_kind_stands_beside_the_plain_figure(found, tmp_path):
     assert found.map("attention.prompt").entropy.within_kind is not None
     one = [replace(record, kind="all") for record in RECORDS]
-    alone = summarise(read_run(write_grounded_run(tmp_path / "run", one)), TASK, 50)
+    alone = summarise(read_run(write_grounded_run(tmp_path / "run", one)), TASK)
     assert alone.map("attention.prompt").entropy.within_kind is None
 
 
@@ -142,7 +142,7 @@ def test_an_outline_runs_around_the_region():
 
 def test_rows_of_samples_that_are_no_longer_in_the_run_do_not_count(run, found):
     fewer = replace(run, records=run.records[:100])
-    less = summarise(fewer, TASK, 50)
+    less = summarise(fewer, TASK)
     assert (less.n, found.n) == (100, N)
     region = [row for row in occlusion_rows(RECORDS[:100]) if row["choice"] == "region"]
     assert less.occlusion.places["region"].n == len(region)
@@ -168,7 +168,7 @@ def test_tables_hold_every_map_and_every_reason(run):
 
 def test_a_run_without_maps_has_no_grounding(tmp_path):
     folder = write_run(tmp_path / "plain", make_records(40, task=TASK))
-    assert summarise(read_run(folder), TASK, 20) is None
+    assert summarise(read_run(folder), TASK) is None
 
 
 def test_results_survive_storage_and_export(run, found):

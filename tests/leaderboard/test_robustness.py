@@ -22,12 +22,12 @@ FAST = 200
 
 
 def summary(folder):
-    return summarise(read_run(folder), "shapes", FAST)
+    return summarise(read_run(folder), "shapes")
 
 
 def test_figures_are_those_of_the_rows(tmp_path):
     run = read_run(write_swept_run(tmp_path / "run", bottleneck))
-    found = summarise(run, "shapes", FAST)
+    found = summarise(run, "shapes")
     rows = run.columns_of("interventions.parquet", task="shapes")
     own = (rows["intervention"] == "ablate_residual") & (rows["choice"] == "ranked")
     curve = found.curve(CurveKey("ablate_residual", 5, "zero", "share", "ranked"))
@@ -90,7 +90,7 @@ def test_a_sample_without_all_doses_is_left_out_of_its_curves_only(tmp_path):
 
 def test_runs_without_a_sweep_have_none(tmp_path):
     run = read_run(write_run(tmp_path / "run"))
-    assert summarise(run, "shapes", FAST) is None
+    assert summarise(run, "shapes") is None
     board = build_board([run], n_resamples=FAST)
     assert (tables(board, "shapes"), figures(board, "shapes")) == ([], [])
     assert write_figures(board, tmp_path) == []
@@ -102,12 +102,12 @@ def test_area_change_between_two_releases(tmp_path):
     worse = read_run(
         write_swept_run(tmp_path / "worse", lambda i, c, d: 0.6 if c == "random" else 1.0)
     )
-    assert area_change(old, same, "shapes", n_resamples=FAST).estimate.value == 0
-    change = area_change(old, worse, "shapes", n_resamples=FAST)
+    assert area_change(old, same, "shapes").estimate.value == 0
+    change = area_change(old, worse, "shapes")
     assert change.estimate.high < -0.1
     assert change.p_value < 1e-6
     plain = read_run(write_run(tmp_path / "plain"))
-    assert area_change(old, plain, "shapes", n_resamples=FAST) is None
+    assert area_change(old, plain, "shapes") is None
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit, logit
 from scipy.stats import norm
+from scipy.stats import t as student
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from metrics._ranking import ranking_replicates, weighted_auroc, weighted_stratified_auroc
@@ -91,57 +94,120 @@ def _gaussian(rng, n, shift):
 def test_interval_width_agrees_with_hanley_and_mcneil():
     rng = np.random.default_rng(3)
     y, s = _gaussian(rng, 2000, 1.0)
-    weights = cluster_weights(range(2000), n_resamples=1000, rng=rng)
-    found = auroc_estimate(y, s, weights=weights)
+    found = auroc_estimate(y, s, groups=range(2000))
     a, n1, n0 = found.value, y.sum(), (~y).sum()
     q1, q2 = a / (2 - a), 2 * a * a / (1 + a)
     variance = (a * (1 - a) + (n1 - 1) * (q1 - a * a) + (n0 - 1) * (q2 - a * a)) / (n1 * n0)
     assert found.stderr == pytest.approx(variance**0.5, rel=0.1)
     assert found.high - found.low == pytest.approx(2 * 1.96 * variance**0.5, rel=0.1)
-    assert found.reason is None
+    assert (found.reason, found.note) == (None, None)
+
+
+def test_the_interval_is_obuchowskis_on_the_logit_scale():
+    """Structural components summed over images (Obuchowski 1997, eq. 3 to 6), loop by loop."""
+    rng = np.random.default_rng(12)
+    y, s = _gaussian(rng, 240, 1.0)
+    image = np.arange(240) // 4
+    won = lambda i, j: (s[i] > s[j]) + 0.5 * (s[i] == s[j])  # noqa: E731
+    right, wrong = np.flatnonzero(y), np.flatnonzero(~y)
+    area = np.mean([won(i, j) for i in right for j in wrong])
+    v10 = {i: np.mean([won(i, j) for j in wrong]) for i in right}
+    v01 = {j: np.mean([won(i, j) for i in right]) for j in wrong}
+    s10 = s01 = s11 = 0.0
+    for g in range(60):
+        ten = sum(v10[i] - area for i in right if image[i] == g)
+        one = sum(v01[j] - area for j in wrong if image[j] == g)
+        s10, s01, s11 = s10 + ten**2, s01 + one**2, s11 + ten * one
+    i10, i01 = len({image[i] for i in right}), len({image[j] for j in wrong})
+    variance = (
+        i10 / (i10 - 1) * s10 / right.size**2
+        + i01 / (i01 - 1) * s01 / wrong.size**2
+        + 2 * 60 / 59 * s11 / (right.size * wrong.size)
+    )
+    found = auroc_estimate(y, s, groups=image)
+    assert found.value == pytest.approx(area)
+    assert found.stderr == pytest.approx(variance**0.5, rel=0.01)  # G / (G - 1) is common to all
+    half = student.ppf(0.975, 50) * found.stderr / (area * (1 - area))
+    assert (found.low, found.high) == pytest.approx(
+        expit(logit(area) + np.array([-half, half])), abs=2e-3
+    )
+    assert found.high - area < area - found.low  # wider away from 1
 
 
 def test_duplicated_samples_do_not_make_it_more_certain():
     rng = np.random.default_rng(4)
     y, s = _gaussian(rng, 300, 0.8)
-    once = auroc_estimate(
-        y, s, weights=cluster_weights(range(300), n_resamples=800, rng=rng)
-    )  # fmt: skip
-    groups = np.repeat(np.arange(300), 4)
-    weights = cluster_weights(groups.tolist(), n_resamples=800, rng=rng)
-    fourfold = auroc_estimate(np.repeat(y, 4), np.repeat(s, 4), weights=weights)
-    assert fourfold.stderr == pytest.approx(once.stderr, rel=0.1)
+    once = auroc_estimate(y, s, groups=range(300))
+    fourfold = auroc_estimate(np.repeat(y, 4), np.repeat(s, 4), groups=np.repeat(np.arange(300), 4))
+    for name in ("value", "low", "high", "stderr"):
+        assert getattr(fourfold, name) == pytest.approx(getattr(once, name))
 
 
 def test_coverage_of_the_truth():
-    # AUROC of two unit normals one apart: Phi(1 / sqrt 2) = 0.7602; 60 intervals of 95 %
+    # AUROC of two unit normals one apart: Phi(1 / sqrt 2) = 0.7602; 400 intervals of 95 %
     truth, inside = 0.7602499, 0
-    for seed in range(60):
+    for seed in range(400):
         rng = np.random.default_rng(seed)
         y, s = _gaussian(rng, 150, 1.0)
-        weights = cluster_weights(range(150), n_resamples=200, rng=rng)
-        found = auroc_estimate(y, s, weights=weights)
+        found = auroc_estimate(y, s, groups=range(150))
         inside += found.low <= truth <= found.high
-    assert inside >= 52  # P(fewer) < 0.01 at 95 %
+    assert inside >= 369  # P(fewer) < 0.01 at 95 %
+
+
+def test_few_errors_at_a_high_auroc_are_covered():
+    # 30 images x 8 answers, about 32 errors, true AUROC 0.993: a percentile interval has 0.83
+    truth, inside = 0.993, 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        image = np.arange(240) // 8
+        own = rng.normal(size=(2, 30))[:, image]
+        y = 0.5**0.5 * own[0] + 0.5**0.5 * rng.normal(size=240) > norm.ppf(32 / 240)
+        s = 2**0.5 * norm.ppf(truth) * y + 0.3**0.5 * own[1] + 0.7**0.5 * rng.normal(size=240)
+        found = auroc_estimate(y, s, groups=image)
+        inside += found.low <= truth <= found.high
+    assert inside >= 274  # P(fewer) < 0.01 at 95 %
+
+
+def test_images_that_hold_the_few_errors_limit_what_is_known():
+    rng = np.random.default_rng(2)
+    s = rng.normal(size=400)
+    spread, packed = np.ones(400, bool), np.ones(400, bool)
+    spread[::40], packed[:10] = False, False
+    image = np.arange(400) // 5
+    wide, narrow = (auroc_estimate(y, s, groups=image) for y in (packed, spread))
+    assert wide.low < 0.02  # two images hold all errors: one degree of freedom
+    assert wide.high > 0.98
+    assert narrow.high - narrow.low < 0.6
 
 
 def test_mean_has_the_standard_error_of_a_mean():
     values = np.random.default_rng(5).exponential(size=500)
-    weights = cluster_weights(range(500), n_resamples=2000, rng=np.random.default_rng(6))
-    found = mean_estimate(values, weights=weights)
+    found = mean_estimate(values, groups=range(500))
+    stderr = values.std(ddof=1) / 500**0.5
     assert found.value == values.mean()
-    assert found.stderr == pytest.approx(values.std(ddof=1) / 500**0.5, rel=0.06)
+    assert found.stderr == pytest.approx(stderr)
+    assert found.high - found.value == pytest.approx(student.ppf(0.975, 499) * stderr)
 
 
-def test_within_kind_and_precision_estimates_use_the_same_resamples():
+def test_the_mean_of_clustered_samples_is_that_of_ordinary_least_squares():
+    rng = np.random.default_rng(15)
+    image = rng.integers(0, 12, 90)
+    values = rng.normal(size=90) + rng.normal(size=12)[image]
+    fit = sm.OLS(values, np.ones(90)).fit(
+        cov_type="cluster", cov_kwds={"groups": image, "use_correction": True}, use_t=True
+    )
+    found = mean_estimate(values, groups=image)
+    assert found.stderr == pytest.approx(fit.bse[0])
+    assert (found.low, found.high) == pytest.approx(tuple(fit.conf_int()[0]))
+    assert found.note == "12 images only: below 20 an interval may be too short"
+
+
+def test_within_one_kind_it_is_the_plain_one():
     rng = np.random.default_rng(8)
     y, s = _gaussian(rng, 400, 1.0)
     weights = cluster_weights(range(400), n_resamples=300, rng=rng)
-    one_kind = auroc_estimate(y, s, weights=weights, kinds=["a"] * 400)
-    plain = auroc_estimate(y, s, weights=weights)
-    numbers = ("value", "low", "high", "stderr")
-    for name in numbers:
-        assert getattr(one_kind, name) == pytest.approx(getattr(plain, name))
+    one_kind = auroc_estimate(y, s, groups=range(400), kinds=["a"] * 400)
+    assert one_kind == auroc_estimate(y, s, groups=range(400))
     ap = error_average_precision_estimate(y, s, weights=weights)
     assert ap.low < ap.value < ap.high
     assert 1 - y.mean() < ap.value
@@ -150,27 +216,27 @@ def test_within_kind_and_precision_estimates_use_the_same_resamples():
 def test_undefined_carries_its_reason_and_no_number():
     weights = cluster_weights(range(4), n_resamples=50, rng=np.random.default_rng(0))
     for found in (
-        auroc_estimate([1, 1, 1, 1], [1, 2, 3, 4], weights=weights),
+        auroc_estimate([1, 1, 1, 1], [1, 2, 3, 4], groups=range(4)),
         error_average_precision_estimate([1, 1, 1, 1], [1, 2, 3, 4], weights=weights),
     ):
         assert found == Estimate.undefined("one class only: all 4 answers are correct")
         assert (found.value, found.low, found.high, found.stderr) == (None,) * 4
-    assert "constant" in auroc_estimate([1, 0, 1, 1], [2] * 4, weights=weights).reason
-    assert mean_estimate([], weights=weights[:, :0]).reason == "no samples"
+    assert "constant" in auroc_estimate([1, 0, 1, 1], [2] * 4, groups=range(4)).reason
+    assert mean_estimate([], groups=[]).reason == "no samples"
 
 
-def test_one_group_gives_no_interval():
-    weights = cluster_weights("aaaa", n_resamples=50, rng=np.random.default_rng(0))
-    assert "one group" in auroc_estimate([1, 0, 1, 0], range(4), weights=weights).reason
+def test_one_image_gives_no_interval():
+    assert "one group" in auroc_estimate([1, 0, 1, 0], range(4), groups="aaaa").reason
+    assert "one group" in mean_estimate([1, 0, 1, 0], groups="aaaa").reason
 
 
-def test_too_many_resamples_without_a_class():
-    # one wrong answer in 20 groups is missed by (19/20)^20 = 36 % of the resamples
-    weights = cluster_weights(range(20), n_resamples=500, rng=np.random.default_rng(0))
-    found = auroc_estimate([0] + [1] * 19, range(20), weights=weights)
-    assert found.value is None
-    assert found.n_dropped / 500 == pytest.approx(0.358, abs=0.07)
-    assert found.reason == f"{found.n_dropped} of 500 resamples lack a class"
+def test_a_class_of_one_image_has_no_interval():
+    found = auroc_estimate([0, 0] + [1] * 18, range(20), groups=np.arange(20) // 2)
+    assert found == Estimate.undefined("all wrong answers are of one image: no interval")
+    # kind b has right answers only, so its images tell nothing
+    kinds = ["a"] * 4 + ["b"] * 4
+    found = auroc_estimate([0, 1, 0, 1, 1, 1, 1, 1], range(8), groups="aaaabbcc", kinds=kinds)
+    assert found.reason == "one group only: no interval"
 
 
 def test_refusals():
@@ -179,39 +245,37 @@ def test_refusals():
         cluster_weights("ab", n_resamples=0, rng=rng)
     with pytest.raises(UndefinedMetricError, match="no samples"):
         cluster_weights("", n_resamples=5, rng=rng)
-    weights = cluster_weights("abc", n_resamples=5, rng=rng)
-    with pytest.raises(ValueError, match=r"\(n_resamples, 2\), got shape \(5, 3\)"):
-        auroc_estimate([0, 1], [1, 2], weights=weights)
-    with pytest.raises(ValueError, match=r"`level` must be in \(0, 1\], got 2"):
-        mean_estimate([1, 2, 3], weights=weights, level=2)
+    with pytest.raises(ValueError, match="`groups` must be of length 2"):
+        auroc_estimate([0, 1], [1, 2], groups="abc")
+    for level in (0, 1, 2, float("nan")):
+        with pytest.raises(ValueError, match=r"`level` must be in \(0, 1\)"):
+            mean_estimate([1, 2, 3], groups="abc", level=level)
+        with pytest.raises(ValueError, match=r"`level` must be in \(0, 1\)"):
+            auroc_estimate([1, 0, 1], [1, 2, 3], groups="abc", level=level)
 
 
 def test_perfect_separation_has_the_width_of_the_rule_of_three():
     # 40 images, right and wrong answers in 20 each: 20 disjoint pairs
     y = np.arange(40) < 20
-    weights = cluster_weights(range(40), n_resamples=200, rng=np.random.default_rng(0))
-    found = auroc_estimate(y, y + 0.0, weights=weights)
+    found = auroc_estimate(y, y + 0.0, groups=range(40))
     assert (found.value, found.high) == (1, 1)
     assert found.low == pytest.approx(0.05 ** (1 / 20))
     assert found.low == pytest.approx(1 - 3 / 20, abs=0.02)
     assert found.stderr > 0
     assert "rule of three" in found.note
-    inverted = auroc_estimate(y, 1.0 - y, weights=weights)
+    inverted = auroc_estimate(y, 1.0 - y, groups=range(40))
     assert (inverted.low, inverted.value) == (0, 0)
     assert inverted.high == pytest.approx(1 - 0.05 ** (1 / 20))
     # two questions per image, one right and one wrong: a pair takes two of the 20 images
-    paired = cluster_weights(
-        [i // 2 for i in range(40)], n_resamples=200, rng=np.random.default_rng(0)
-    )
     y = np.arange(40) % 2 == 0
-    assert auroc_estimate(y, y + 0.0, weights=paired).low == pytest.approx(0.05 ** (1 / 10))
+    found = auroc_estimate(y, y + 0.0, groups=np.arange(40) // 2)
+    assert found.low == pytest.approx(0.05 ** (1 / 10))
 
 
 def test_perfect_separation_within_kinds_weighs_the_kinds_by_pairs():
     kinds = ["a"] * 20 + ["b"] * 8
     y = np.r_[np.arange(20) < 10, np.arange(8) < 4]
-    weights = cluster_weights(range(28), n_resamples=200, rng=np.random.default_rng(0))
-    found = auroc_estimate(y, y + 0.0, weights=weights, kinds=kinds)
+    found = auroc_estimate(y, y + 0.0, groups=range(28), kinds=kinds)
     # 100 pairs with 10 disjoint ones, 16 pairs with 4
     assert found.low == pytest.approx((100 * 0.05 ** (1 / 10) + 16 * 0.05 ** (1 / 4)) / 116)
 
@@ -219,9 +283,8 @@ def test_perfect_separation_within_kinds_weighs_the_kinds_by_pairs():
 def test_a_truth_at_the_bound_is_rarely_perfect():
     # 3 right and 3 wrong answers: an AUROC as low as the bound gives a perfect sample in at most
     # 5 % of draws
-    weights = cluster_weights(range(6), n_resamples=400, rng=np.random.default_rng(0))
     y = np.arange(6) < 3
-    bound = auroc_estimate(y, y + 0.0, weights=weights).low
+    bound = auroc_estimate(y, y + 0.0, groups=range(6)).low
     assert bound == pytest.approx(0.05 ** (1 / 3))
     shift = 2**0.5 * norm.ppf(bound)
     s = np.random.default_rng(11).normal(size=(20_000, 6)) + shift * y
@@ -229,6 +292,9 @@ def test_a_truth_at_the_bound_is_rarely_perfect():
     assert 0 < perfect < 0.05
 
 
-def test_a_constant_statistic_says_that_its_width_is_no_certainty():
-    weights = cluster_weights(range(9), n_resamples=50, rng=np.random.default_rng(0))
-    assert "no sign of certainty" in mean_estimate([1.0] * 9, weights=weights).note
+def test_a_constant_says_that_its_width_is_no_certainty():
+    assert "no sign of certainty" in mean_estimate([1.0] * 9, groups=range(9)).note
+    # every image is a copy of the first
+    copies = auroc_estimate([1, 0, 1] * 30, [3, 2, 1] * 30, groups=np.arange(90) // 3)
+    assert (copies.low, copies.high) == (0.5, 0.5)
+    assert "no sign of certainty" in copies.note

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from metrics._clustered import auroc_influence, clustered_stderr, t_interval
+from metrics.bootstrap import auroc_estimate
 from metrics.consistency_card import auroc_by_k, precision_at_full_agreement
-from metrics.discrimination import auroc
 from metrics.proportions import wilson_interval
 from metrics.self_consistency import majority_share, majority_share_at_k
 
@@ -68,12 +67,9 @@ def test_all_samples_give_the_auroc_of_self_consistency():
     found = auroc_by_k(y, answers, groups)
     assert [k for k, _ in found] == [2, 3, 4, 5]
     score = np.array([majority_share(a) for a in answers])
-    value, influence = auroc_influence(y, score, np.zeros(60, int))
-    last = found[-1][1]
-    assert last.value == pytest.approx(value) == pytest.approx(auroc(y, score))
-    assert last.stderr == pytest.approx(clustered_stderr(influence, groups))
-    bounds = t_interval(value, last.stderr, 29, level=0.95, scale="logit")
-    assert (last.low, last.high) == pytest.approx(bounds)
+    expected, last = auroc_estimate(y, score, groups=groups), found[-1][1]
+    for figure in ("value", "low", "high", "stderr"):
+        assert getattr(last, figure) == pytest.approx(getattr(expected, figure))
 
 
 def test_standard_error_is_that_of_the_jackknife_over_images():

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
+from scipy.stats import t as student
 from statsmodels.stats.proportion import proportion_confint
 
+from metrics.bootstrap import mean_estimate
 from metrics.errors import UndefinedMetricError
 from metrics.proportions import effective_sample_size, proportion_estimate, wilson_interval
 
@@ -67,7 +70,10 @@ def test_refusals(call, error, match):
 def test_estimate_is_wilson_at_the_effective_size():
     y, groups = np.array([1, 1, 0, 0, 1, 1]), list("aabbcc")
     found = proportion_estimate(y, groups)
-    assert (found.low, found.high) == pytest.approx(wilson_interval(4, 6, effective_n=12 / 5))
+    # t with two degrees of freedom in place of the normal quantile
+    level = 2 * norm.cdf(student.ppf(0.975, 2)) - 1
+    expected = wilson_interval(4, 6, effective_n=12 / 5, level=level)
+    assert (found.low, found.high) == pytest.approx(expected)
     assert found.stderr == pytest.approx((4 / 6 * 2 / 6 / (12 / 5)) ** 0.5)
 
 
@@ -76,4 +82,37 @@ def test_all_ones_keep_a_width_of_as_many_images():
     low, high = wilson_interval(12, 12, effective_n=4)
     assert (found.value, found.low, found.high) == (1, low, high)
     assert found.stderr == pytest.approx((high - low) / (2 * 1.959964))
+    assert found.note == "4 images only: below 20 an interval may be too short"
     assert proportion_estimate([], []).reason == "no samples"
+
+
+def test_images_that_do_not_differ_are_no_evidence_of_independence():
+    # five right answers of ten in either of two images: n_eff was 20
+    found = proportion_estimate([1, 0] * 10, np.repeat([0, 1], 10))
+    assert found.stderr == pytest.approx((0.25 / 2) ** 0.5)
+    assert found.low < 0.02
+    assert found.high > 0.98
+
+
+def test_a_share_of_seeds_is_as_certain_as_its_mean():
+    rng = np.random.default_rng(3)
+    values, groups = rng.integers(0, 5, 400) / 4, np.arange(400) // 4
+    found = proportion_estimate(values, groups)
+    assert found.stderr == pytest.approx(mean_estimate(values, groups=groups).stderr, rel=0.05)
+    with pytest.raises(ValueError, match=r"in \[0, 1\], got 0 … 2"):
+        proportion_estimate([0, 2], "ab")
+
+
+@pytest.mark.parametrize("factor", [1e-310, 1e-200, 1e200, 1e306])
+def test_effective_size_does_not_depend_on_the_unit(factor):
+    y = np.array([1.0, 1, 0, 0, 1, 1, 3])
+    expected = effective_sample_size(y, list("aabbccd"))
+    assert effective_sample_size(y * factor, list("aabbccd")) == pytest.approx(expected)
+
+
+def test_wilson_has_no_level_of_zero_or_one():
+    for level in (0, 1, 1.5, float("nan")):
+        with pytest.raises(ValueError, match=r"`level` must be in \(0, 1\)"):
+            wilson_interval(5, 10, level=level)
+    assert wilson_interval(5, 10, level=1 - 1e-15) == pytest.approx((0, 1), abs=0.1)
+    assert wilson_interval(5, 10, effective_n=1e-300) == pytest.approx((0, 1), abs=1e-12)

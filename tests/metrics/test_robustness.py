@@ -2,21 +2,18 @@
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from metrics import (
     DoseResponse,
-    cluster_weights,
     control_gap,
     dose_at_drop,
+    mean_estimate,
     robustness_area,
     robustness_area_difference,
 )
 
 DOSES = np.array([0.1, 0.3, 0.7])
-
-
-def weights_of(groups, n_resamples=400, seed=0):
-    return cluster_weights(groups, n_resamples=n_resamples, rng=np.random.default_rng(seed))
 
 
 def curve(accuracies, *, n=400, clean=1.0, doses=DOSES, seed=0):
@@ -32,30 +29,43 @@ def test_area_by_hand():
     response = DoseResponse(DOSES, correct, np.array([1.0, 1.0, 0.0]))
     a0, a1, a2, a3 = 2 / 3, 2 / 3, 1 / 3, 1 / 3
     by_hand = (0.1 * (a0 + a1) + 0.2 * (a1 + a2) + 0.4 * (a2 + a3)) / 2 / (0.7 * a0)
-    found = robustness_area(response, weights=weights_of(range(3)))
+    found = robustness_area(response, groups=range(3))
     assert found.value == pytest.approx(by_hand)
 
 
-def test_area_replicates_are_areas_of_the_resampled_samples():
-    """Slow: draw the samples of each resample one by one and integrate numerically."""
-    response = curve([0.9, 0.6, 0.4], n=60, clean=0.95)
-    weights = weights_of(np.arange(60) // 3, n_resamples=50)
-    slow = []
-    for w in weights:
-        rows = np.repeat(np.arange(60), w)
+def test_the_width_of_an_area_is_that_of_resampled_images():
+    """Slow: draw images one by one and integrate numerically."""
+    response = curve([0.9, 0.6, 0.4], n=300, clean=0.95)
+    groups, rng, slow = np.arange(300) // 3, np.random.default_rng(0), []
+    for _ in range(1500):
+        rows = (rng.integers(0, 100, 100)[:, None] * 3 + np.arange(3)).ravel()
         a = np.append(response.clean[rows].mean(), response.correct[rows].mean(axis=0))
-        x = np.linspace(0, 0.7, 70001)
+        x = np.linspace(0, 0.7, 701)
         slow.append(np.interp(x, [0, 0.1, 0.3, 0.7], a).mean() / a[0])
-    found = robustness_area(response, weights=weights)
-    assert (found.low, found.high) == pytest.approx(np.quantile(slow, [0.025, 0.975]), abs=1e-4)
-    assert found.stderr == pytest.approx(np.std(slow, ddof=1), abs=1e-4)
+    found = robustness_area(response, groups=groups)
+    assert found.stderr == pytest.approx(np.std(slow), rel=0.06)
+    half = student.ppf(0.975, 99) * found.stderr
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half))
+
+
+def test_the_limits_of_a_dose_are_where_the_limits_of_the_fall_are_the_drop():
+    response = curve([0.97, 0.9, 0.7], n=300)
+    found = dose_at_drop(response, groups=np.arange(300) // 3)
+    for dose, side in ((found.low, "low"), (found.high, "high")):
+        j = np.searchsorted(DOSES, dose)
+        knots = np.append(0.0, DOSES)
+        share = (dose - knots[j]) / (knots[j + 1] - knots[j])
+        columns = np.column_stack([response.clean, response.correct])
+        at = columns[:, j] * (1 - share) + columns[:, j + 1] * share
+        fall = mean_estimate(at - response.clean, groups=np.arange(300) // 3)
+        assert getattr(fall, side) == pytest.approx(-0.05, abs=2e-4)
 
 
 def test_a_plateau_has_area_one_and_no_critical_dose():
     flat = DoseResponse(DOSES, np.ones((50, 3)), np.ones(50))
-    weights = weights_of(range(50))
-    assert robustness_area(flat, weights=weights).value == 1.0
-    found = dose_at_drop(flat, weights=weights)
+    groups = range(50)
+    assert robustness_area(flat, groups=groups).value == 1.0
+    found = dose_at_drop(flat, groups=groups)
     assert (found.value, found.low, found.high, found.largest) == (None, None, None, 0.7)
     assert found.reason is None
 
@@ -64,12 +74,10 @@ def test_dose_at_drop_is_interpolated():
     # 1 → 0.98 at 0.1 → 0.90 at 0.3: five points are reached at 0.1 + 0.2 · (0.98 − 0.95) / 0.08
     correct = np.ones((100, 3))
     correct[:2, 0], correct[:10, 1], correct[:50, 2] = 0, 0, 0
-    found = dose_at_drop(DoseResponse(DOSES, correct, np.ones(100)), weights=weights_of(range(100)))
+    found = dose_at_drop(DoseResponse(DOSES, correct, np.ones(100)), groups=range(100))
     assert found.value == pytest.approx(0.1 + 0.2 * 0.03 / 0.08)
     assert found.low < found.value < found.high
-    ten = dose_at_drop(
-        DoseResponse(DOSES, correct, np.ones(100)), weights=weights_of(range(100)), drop=0.1
-    )
+    ten = dose_at_drop(DoseResponse(DOSES, correct, np.ones(100)), groups=range(100), drop=0.1)
     assert ten.value == pytest.approx(0.3)
 
 
@@ -81,64 +89,63 @@ def test_a_fall_of_exactly_the_drop_counts(n):
         response = DoseResponse(
             np.array([0.3, 0.7]), np.stack([fallen] * 2, 1), clean.astype(float)
         )
-        assert dose_at_drop(response, weights=weights_of(range(n))).value == pytest.approx(0.3)
+        assert dose_at_drop(response, groups=range(n)).value == pytest.approx(0.3)
 
 
 def test_the_bound_beyond_the_largest_dose_is_none():
     response = curve([0.99, 0.97, 0.955], n=300)
-    found = dose_at_drop(response, weights=weights_of(range(300)))
+    found = dose_at_drop(response, groups=range(300))
     assert found.high is None
     assert found.low is not None
 
 
 def test_an_accuracy_that_cannot_fall_so_far_says_so():
     response = DoseResponse(DOSES, np.zeros((100, 3)), np.eye(1, 100)[0])
-    found = dose_at_drop(response, weights=weights_of(range(100)))
+    found = dose_at_drop(response, groups=range(100))
     assert found.value is None
     assert found.reason == "accuracy is 0.010 without intervention and cannot fall by 0.05"
     nothing = DoseResponse(DOSES, np.zeros((100, 3)), np.zeros(100))
-    assert robustness_area(nothing, weights=weights_of(range(100))).reason == (
+    assert robustness_area(nothing, groups=range(100)).reason == (
         "no answer is right without intervention"
     )
 
 
 def test_gap_is_the_paired_difference():
     chosen, control = curve([0.5, 0.4, 0.3]), curve([0.9, 0.8, 0.3])
-    weights = weights_of(np.arange(400) // 4)
-    for j, gap in enumerate(control_gap(chosen, control, weights=weights)):
+    groups = np.arange(400) // 4
+    for j, gap in enumerate(control_gap(chosen, control, groups=groups)):
         difference = chosen.correct[:, j] - control.correct[:, j]
         assert gap.value == pytest.approx(difference.mean())
-        replicates = (weights * difference).sum(axis=1) / weights.sum(axis=1)
-        assert (gap.low, gap.high) == pytest.approx(np.quantile(replicates, [0.025, 0.975]))
+        assert gap == mean_estimate(difference, groups=groups)
     # equal on common random numbers: paired, the interval has no width
     assert gap.low == gap.high == 0
 
 
 def test_area_difference_is_one_area_less_the_other():
     first, second = curve([0.9, 0.8, 0.7]), curve([0.9, 0.7, 0.4], clean=0.97)
-    weights = weights_of(range(400))
-    found = robustness_area_difference(first, second, weights=weights)
-    one, two = (robustness_area(c, weights=weights) for c in (first, second))
+    groups = range(400)
+    found = robustness_area_difference(first, second, groups=groups)
+    one, two = (robustness_area(c, groups=groups) for c in (first, second))
     assert found.estimate.value == pytest.approx(one.value - two.value)
     assert found.estimate.low > 0
     assert found.p_value < 1e-6
-    same = robustness_area_difference(first, first, weights=weights)
+    same = robustness_area_difference(first, first, groups=groups)
     assert (same.estimate.value, same.p_value) == (0.0, None)
     nothing = DoseResponse(DOSES, np.zeros((400, 3)), np.zeros(400))
-    assert robustness_area_difference(first, nothing, weights=weights).estimate.value is None
+    assert robustness_area_difference(first, nothing, groups=groups).estimate.value is None
 
 
 def test_bad_arguments():
-    weights = weights_of(range(400))
+    groups = range(400)
     with pytest.raises(ValueError, match="`doses` must be rising and > 0"):
         DoseResponse(np.array([0.3, 0.1]), np.ones((2, 2)), np.ones(2))
     with pytest.raises(ValueError, match=r"`correct` must be shape \(3, 3\)"):
         DoseResponse(DOSES, np.ones((2, 3)), np.ones(3))
     with pytest.raises(ValueError, match="`drop` must be in"):
-        dose_at_drop(curve([1, 1, 1]), weights=weights, drop=0)
+        dose_at_drop(curve([1, 1, 1]), groups=groups, drop=0)
     with pytest.raises(ValueError, match="`control` must be at doses"):
-        control_gap(curve([1, 1, 1]), curve([1, 1], doses=DOSES[:2]), weights=weights)
-    with pytest.raises(ValueError, match="`weights` must be of length 400"):
-        robustness_area(curve([1, 1, 1]), weights=weights[:, :7])
+        control_gap(curve([1, 1, 1]), curve([1, 1], doses=DOSES[:2]), groups=groups)
+    with pytest.raises(ValueError, match="`groups` must be of length 400"):
+        robustness_area(curve([1, 1, 1]), groups=groups[:7])
     with pytest.raises(ValueError, match="`second` must be"):
-        robustness_area_difference(curve([1, 1, 1]), curve([1, 1, 1], n=7), weights=weights)
+        robustness_area_difference(curve([1, 1, 1]), curve([1, 1, 1], n=7), groups=groups)

@@ -99,7 +99,7 @@ def test_planted_truth(plant, n, tmp_path):
     docs = "tests.vrp_tasks.interventions.planted.true_questions"
     folder = sweep(lm, PLANTED, tmp_path, limit=n, docs=docs, tokens=1)
     run = read_run(folder)
-    found = summarise(run, "vrp_swept", 200)
+    found = summarise(run, "vrp_swept")
     ((place, verdict),) = found.verdicts
     single = found.curve(CurveKey("ablate_residual", 5, "zero", "count", "ranked"))
     named = [fold[0] for fold in run.manifest.sweeps["vrp_swept"]["top_units"]["residual.5"]]
@@ -251,7 +251,7 @@ def test_too_few_errors_to_rank_on_is_said_and_controls_are_measured(tmp_path):
     rows = rows_of(folder)
     assert {r["choice"] for r in rows} == {"random"}
     assert 8 <= len({r["doc_id"] for r in rows}) < 24
-    found = summarise(run, "vrp_swept", 100)
+    found = summarise(run, "vrp_swept")
     assert (found.verdicts[0][1].word, found.verdicts[0][1].reason) == ("cannot tell", reason)
 
 

@@ -1,0 +1,68 @@
+"""Interval and test of an AUROC from the influence of each sample on it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from metrics._checks import BoolArray, FloatArray, IntArray
+from metrics._clustered import (
+    auroc_influence,
+    clustered_degrees,
+    clustered_stderr,
+    in_mixed_stratum,
+    t_p_value,
+)
+from metrics._estimate import Estimate, estimate_from_influence
+from metrics._limits import LEAST_GROUPS
+from metrics._separation import n_disjoint, separation_bound
+
+
+def auroc_interval(
+    value: float,
+    influence: FloatArray,
+    correct: BoolArray,
+    strata: IntArray,
+    group: IntArray,
+    level: float,
+) -> Estimate:
+    """Return the t interval on the logit scale; every sample is in a pair of the two classes."""
+    if np.unique(group).size < 2:
+        return Estimate.undefined("one group only: no interval")
+    for name, rows in (("right", correct), ("wrong", ~correct)):
+        if np.unique(group[rows]).size < 2:
+            return Estimate.undefined(f"all {name} answers are of one image: no interval")
+    if value in (0.0, 1.0):
+        return separation_bound(value, correct, strata, group, level)
+    degrees = _degrees(influence, correct, group)
+    return estimate_from_influence(
+        value, influence, group, level=level, scale="logit", degrees=degrees
+    )
+
+
+def chance_p_value(
+    correct: BoolArray, score: FloatArray, strata: IntArray, group: IntArray
+) -> float | None:
+    r"""Return the two-sided p-value of AUROC = 1/2, within strata.
+
+    The t test that goes with the interval: :math:`\operatorname{logit} A` over its standard error.
+    A perfect separation has none; it is then the sign test over pairs of a right and a wrong answer
+    that share no image. None with fewer than 20 images, and where nothing varies.
+    """
+    rows = in_mixed_stratum(correct, strata)
+    correct, score, strata, group = correct[rows], score[rows], strata[rows], group[rows]
+    images = [np.unique(group[c]).size for c in (correct, ~correct)]
+    if np.unique(group).size < LEAST_GROUPS or min(images) < 2:
+        return None
+    value, influence = auroc_influence(correct, score, strata)
+    if value in (0.0, 1.0):
+        return float(2.0 ** (1 - max(1, n_disjoint(group[correct], group[~correct]))))
+    stderr = clustered_stderr(influence, group) / (value * (1 - value))
+    degrees = _degrees(influence, correct, group)
+    return t_p_value(math.log(value / (1 - value)), stderr, degrees) if stderr > 0 else None
+
+
+def _degrees(influence: FloatArray, correct: BoolArray, group: IntArray) -> float:
+    images = (np.unique(group[rows]).size for rows in (correct, ~correct))
+    return clustered_degrees(influence, group, least_images=min(images))
