@@ -69,7 +69,14 @@ def estimate_cell(estimate: Estimate) -> Cell:
     return Cell((format_estimate(estimate),), estimate.value, reason, state)
 
 
-def signal_cell(result: SignalResult, *, mixed: bool, named: bool = False) -> Cell:
+def format_p(p_value: float) -> str:
+    """``p 0.031``, or ``p < 0.001``."""
+    return "p < 0.001" if p_value < 0.001 else f"p {p_value:.3f}"
+
+
+def signal_cell(
+    result: SignalResult, *, mixed: bool, named: bool = False, p_value: float | None = None
+) -> Cell:
     """Cell of one signal of one model: AUROC, within-kind AUROC where kinds are mixed.
 
     Parameters
@@ -80,6 +87,8 @@ def signal_cell(result: SignalResult, *, mixed: bool, named: bool = False) -> Ce
         Whether the benchmark mixes question kinds.
     named : bool, default False
         Put the signal's name on top.
+    p_value : float, optional
+        Adjusted, of AUROC 1/2.
 
     Returns
     -------
@@ -100,6 +109,8 @@ def signal_cell(result: SignalResult, *, mixed: bool, named: bool = False) -> Ce
     if mixed and result.auroc.value is not None:
         lines.append(f"in kind {format_estimate(result.within_kind_auroc)}")
         notes += _reason(result.within_kind_auroc, "in kind: ")
+    if p_value is not None:
+        lines.append(format_p(p_value))
     if result.n_missing:
         lines.append(f"n {result.n}/{result.n + result.n_missing}")
     return Cell(tuple(lines), result.auroc.value, tuple(notes), _state(result))

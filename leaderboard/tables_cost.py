@@ -15,8 +15,8 @@ MEASURED = (
 )
 FRONT = (
     "The best signal of each cost, the cheapest first. Passes: answers decoded, all on the prefill "
-    "of the first. On the front: nothing that costs no more tells as much, by {figure}. Below 30 "
-    "of either class there is no front."
+    "of the first. On the front: nothing that costs no more tells as much, by {figure} on the "
+    "samples that all signals have. Below 30 of either class there is no front."
 )
 NOT_MEASURED = "the run recorded no cost"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,13 @@ class CommonFigures:
             return None
         figures = self.within_kind_auroc if mixed else self.auroc
         return figures[self.names.index(name)]
+
+    def on_common(self, result: SignalResult) -> SignalResult:
+        """Return a result with the figures it has on the common samples."""
+        number = self.names.index(result.name)
+        return replace(
+            result, auroc=self.auroc[number], within_kind_auroc=self.within_kind_auroc[number]
+        )
 
 
 NOTHING_COMMON = CommonFigures(0, (), (), ())

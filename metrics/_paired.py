@@ -44,7 +44,7 @@ def difference_of_influences(
     is no test, whatever the value.
     """
     between("paired difference", "level", level, 0, 1 - 1e-12)
-    degrees = np.unique(group).size - 1
+    degrees = float(np.unique(group).size - 1)
     if degrees < 1:
         return Difference(Estimate.undefined("one group only: no interval"), None, None)
     stderr = math.hypot(clustered_stderr(influence, group), math.sqrt(fit_variance))
