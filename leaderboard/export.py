@@ -12,6 +12,7 @@ from typing import Any
 
 from leaderboard.aggregate import Board, RunResult, TaskResult
 from leaderboard.published import FIGURES, MODELS, POOLED, SOURCE
+from leaderboard.screen import worth_of
 from metrics.bootstrap import Estimate
 from metrics.card import ConsistencyCard, Contrast, SignalResult
 
@@ -46,7 +47,8 @@ def to_csv(board: Board) -> str:
         ``<method>.ece`` and so on, of its signal. ``p_value`` stands with the AUROC that decides
         (within kinds where they are mixed); ``p_adjusted`` is Benjamini-Hochberg over the run, and
         empty for a copy, which is no test of its own. ``<AUROC>_less_<baseline>`` is the paired
-        difference to a control or to token confidence.
+        difference to a control or to token confidence, Holm over the signals. ``beats_controls``
+        has the verdict as its reason.
     """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
@@ -107,6 +109,7 @@ def _rows(run: RunResult, result: TaskResult) -> Iterator[dict[str, Any]]:
         yield from _signal_rows(head, fusion.result, f"fusion.{fusion.name}")
     for contrast in card.contrasts:
         yield from _contrast_rows(head, run, result, contrast)
+    yield from _verdict_rows(head, run, result)
     for found in card.probabilities:
         for name in CALIBRATION:
             row = {"signal": found.name, "statistic": f"{found.method}.{name}", "n": found.n}
@@ -139,8 +142,7 @@ def _contrast_rows(
     head: dict[str, Any], run: RunResult, result: TaskResult, contrast: Contrast
 ) -> Iterator[dict[str, Any]]:
     key = (result.task, contrast.signal, contrast.baseline)
-    fused = {fusion.name for fusion in result.card.fusion}
-    name = f"fusion.{contrast.signal}" if contrast.signal in fused else contrast.signal
+    name = _name_in_csv(result, contrast.signal)
     counts = {"n": contrast.n, "n_groups": contrast.n_groups, "n_errors": contrast.n_errors}
     found = {"auroc": contrast.difference, "within_kind_auroc": contrast.within_kind}
     for figure, difference in found.items():
@@ -152,6 +154,22 @@ def _contrast_rows(
             shown |= _p_values(contrast.p_value, run.screen.contrasts.get(key))
         shown["reason"] = shown["reason"] or contrast.no_verdict or ""
         yield shown
+
+
+def _verdict_rows(
+    head: dict[str, Any], run: RunResult, result: TaskResult
+) -> Iterator[dict[str, Any]]:
+    for signal in dict.fromkeys(contrast.signal for contrast in result.card.contrasts):
+        own = [contrast for contrast in result.card.contrasts if contrast.signal == signal]
+        worth = worth_of(result.task, own, run.screen)
+        if worth is not None and worth.p_value is not None:
+            row = {"signal": _name_in_csv(result, signal), "statistic": "beats_controls"}
+            p_values = _p_values(None, worth.p_value)
+            yield head | row | {"reason": worth.verdict} | p_values
+
+
+def _name_in_csv(result: TaskResult, name: str) -> str:
+    return f"fusion.{name}" if any(f.name == name for f in result.card.fusion) else name
 
 
 def _p_values(p_value: float | None, adjusted: float | None) -> dict[str, str]:
@@ -205,8 +223,12 @@ def _run_as_json(run: RunResult) -> dict[str, Any]:
 def _adjusted(run: RunResult, task: str) -> dict[str, Any]:
     """Adjusted p-values of one benchmark: of each signal, and of each contrast."""
     screen = run.screen
+    by_signal = {"signals": screen.signals, "beats": screen.beats, "behind": screen.behind}
     return {
-        "signals": {name: p for (own, name), p in screen.signals.items() if own == task},
+        **{
+            kind: {name: p for (own, name), p in found.items() if own == task}
+            for kind, found in by_signal.items()
+        },
         "contrasts": [
             {"signal": signal, "baseline": baseline, "p_adjusted": p}
             for (own, signal, baseline), p in screen.contrasts.items()

@@ -1,40 +1,51 @@
-"""What one run's signals are worth: p-values adjusted over all that it screens, and verdicts."""
+"""What one run's signals are worth: p-values adjusted over all that it tests, and verdicts."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+import numpy as np
+
 from metrics.card import Card, Contrast
-from metrics.comparison import benjamini_hochberg
+from metrics.comparison import benjamini_hochberg, holm
 from metrics.signals import FREE
 
 Key = TypeVar("Key", bound=Hashable)
-ALPHA = 0.05
 Verdict = Literal["yes", "no", "cannot tell"]
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
 class Screen:
-    """Benjamini-Hochberg adjusted p-values of one run, over all its benchmarks.
+    """Adjusted p-values of one run, over all its benchmarks.
+
+    Whether a signal tells anything is a screen: Benjamini-Hochberg. That it beats what it has to
+    beat is a claim: Holm, so that any false one is rarer than 5 %, however many signals there are.
 
     Attributes
     ----------
     signals
         (task, signal) -> of AUROC 1/2, over every deployable signal that is no copy.
     contrasts
-        (task, signal, baseline) -> of no difference; those to controls are one family, those to
-        token confidence another.
+        (task, signal, baseline) -> of no difference, over the signals compared with that baseline.
+    beats, behind
+        (task, signal) -> of not being higher than every control, and of not being lower than any.
     """
 
     signals: Mapping[tuple[str, str], float]
     contrasts: Mapping[tuple[str, str, str], float]
+    beats: Mapping[tuple[str, str], float]
+    behind: Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True)
 class Worth:
-    """Whether a signal beats every control, and the control that it beats by least."""
+    """Whether a signal beats every control, and the control that it beats by least.
+
+    ``p_value`` is that of the verdict; with *cannot tell*, of what the differences point to.
+    """
 
     verdict: Verdict
     least: Contrast
@@ -60,21 +71,45 @@ def screen_of(cards: Mapping[str, Card]) -> Screen:
         for signal in card.signals
         if signal.access == "deployable" and signal.copy_of is None
     }
-    contrasts = {
-        (task, c.signal, c.baseline): c.p_value
-        for task, card in cards.items()
-        for c in card.contrasts
-    }
-    families = [{k: p for k, p in contrasts.items() if (k[2] == FREE) == free} for free in (0, 1)]
-    return Screen(_adjusted(signals), _adjusted(families[0]) | _adjusted(families[1]))
+    contrasts: dict[str, dict[tuple[str, str, str], float | None]] = {}
+    own: dict[tuple[str, str], list[Contrast]] = {}
+    for task, card in cards.items():
+        for c in card.contrasts:
+            contrasts.setdefault(c.baseline, {})[task, c.signal, c.baseline] = c.p_value
+            own.setdefault((task, c.signal), []).append(c)
+    judged = {key: with_figure(found) for key, found in own.items()}
+    return Screen(
+        _adjusted(signals, benjamini_hochberg),
+        {key: p for family in contrasts.values() for key, p in _adjusted(family, holm).items()},
+        _adjusted({key: p_beats(found) for key, found in judged.items()}, holm),
+        _adjusted({key: p_behind(found) for key, found in judged.items()}, holm),
+    )
+
+
+def with_figure(contrasts: Iterable[Contrast]) -> list[Contrast]:
+    """Those to controls, as far as they have a difference."""
+    return [c for c in contrasts if c.baseline != FREE and c.decisive.estimate.value is not None]
+
+
+def p_beats(contrasts: Sequence[Contrast]) -> float | None:
+    """P-value of "not higher than every one": the largest, since each has to be refuted."""
+    if not contrasts or any(c.no_verdict is not None for c in contrasts):
+        return None
+    return max(_one_way(c, 1) for c in contrasts)
+
+
+def p_behind(contrasts: Sequence[Contrast]) -> float | None:
+    """P-value of "not lower than any": the smallest, times their number (Bonferroni)."""
+    if not contrasts or any(c.no_verdict is not None for c in contrasts):
+        return None
+    return min(1.0, len(contrasts) * min(_one_way(c, -1) for c in contrasts))
 
 
 def worth_of(task: str, contrasts: Iterable[Contrast], screen: Screen) -> Worth | None:
     """Whether a signal beats its controls; None where no control has a figure.
 
-    *yes*: higher than each control, each difference told from zero after adjustment over all
-    signals, controls and benchmarks of the run. *no*: lower than one of them likewise. Else
-    *cannot tell*. Differences are within kinds where they are mixed.
+    *yes*: higher than each control; *no*: lower than one of them; else *cannot tell*. Differences
+    are within kinds where they are mixed.
 
     Parameters
     ----------
@@ -89,27 +124,35 @@ def worth_of(task: str, contrasts: Iterable[Contrast], screen: Screen) -> Worth 
     -------
     Worth or None
     """
-    found = [
-        (value, c)
-        for c in contrasts
-        if c.baseline != FREE and (value := c.decisive.estimate.value) is not None
-    ]
+    found = with_figure(contrasts)
     if not found:
         return None
-    p_values = [screen.contrasts.get((task, c.signal, c.baseline)) for _, c in found]
-    told = [p is not None and p <= ALPHA for p in p_values]
-    lowest = min(range(len(found)), key=lambda i: found[i][0])
-    verdict: Verdict = "cannot tell"
-    if all(told) and found[lowest][0] > 0:
-        verdict = "yes"
-    elif any(is_told and value < 0 for is_told, (value, _) in zip(told, found, strict=True)):
-        verdict = "no"
-    return Worth(verdict, found[lowest][1], p_values[lowest])
+    least = min(found, key=_value)
+    key = task, least.signal
+    beats, behind = screen.beats.get(key), screen.behind.get(key)
+    if beats is not None and beats <= ALPHA:
+        return Worth("yes", least, beats)
+    if behind is not None and behind <= ALPHA:
+        return Worth("no", least, behind)
+    return Worth("cannot tell", least, beats if _value(least) > 0 else behind)
 
 
-def _adjusted(p_values: Mapping[Key, float | None]) -> dict[Key, float]:
+def _value(contrast: Contrast) -> float:
+    value = contrast.decisive.estimate.value
+    assert value is not None
+    return value
+
+
+def _one_way(contrast: Contrast, sign: int) -> float:
+    """The two-sided p-value where the difference has this sign, else 1."""
+    p_value = contrast.p_value
+    return p_value if p_value is not None and sign * _value(contrast) > 0 else 1.0
+
+
+def _adjusted(
+    p_values: Mapping[Key, float | None], adjust: Callable[[list[float]], np.ndarray]
+) -> dict[Key, float]:
     known = {key: p for key, p in p_values.items() if p is not None}
     if not known:
         return {}
-    adjusted = benjamini_hochberg(list(known.values())).tolist()
-    return dict(zip(known, adjusted, strict=True))
+    return dict(zip(known, adjust(list(known.values())).tolist(), strict=True))

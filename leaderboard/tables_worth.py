@@ -15,11 +15,11 @@ from metrics.signals import BY_NAME, FREE
 NOTE = (
     "A signal is worth having where it beats its controls: answer only, question only, kind only "
     "and, where the run has it, the probe on a blank image. AUROCs {within}less theirs, on the "
-    "samples that both have, 95 % t interval over images. yes: higher than each, beyond doubt; no: "
-    "lower than one, beyond doubt; else it cannot be told. Beyond doubt: p at most 0.05, "
-    "Benjamini-Hochberg over all signals, controls and benchmarks of the run. least: against the "
-    "control that it beats by least. less token confidence: against what every answer brings for "
-    "nothing, adjusted likewise. Oracles are not compared."
+    "samples that both have, 95 % t interval over images. yes: higher than each; no: lower than "
+    "one; else it cannot be told. p: Holm over all signals and benchmarks of the run, so that any "
+    "false yes is rarer than 5 %. least: against the control that is nearest. less token "
+    "confidence: against what every answer brings for nothing, adjusted likewise. Oracles are not "
+    "compared."
 )
 HEADS = ("beats its controls", "least", "less token confidence")
 
@@ -65,7 +65,7 @@ def _rows(run: RunResult, result: TaskResult) -> list[tuple[Cell, ...]]:
         (
             text_cell(signal.label),
             *_verdict_cells(run, result, signal.name),
-            _difference_cell(run, result, _against(result, signal.name, FREE)),
+            _free_cell(run, result, signal.name),
         )
         for signal in compared(result)
     ]
@@ -86,24 +86,25 @@ def _verdict_cells(run: RunResult, result: TaskResult, name: str) -> tuple[Cell,
     if worth is None:
         return undefined_cell("no control has a figure"), Cell(("",))
     least = worth.least
-    cell = _difference_cell(run, result, least)
     label = BY_NAME[least.baseline].label if least.baseline in BY_NAME else least.baseline
-    named = text_cell(label.replace("_", " ")).lines
-    shown = Cell((*cell.lines, *named), cell.sort, cell.notes, cell.state)
-    if least.no_verdict is not None:
-        return undefined_cell(least.no_verdict), shown
-    return Cell((worth.verdict,)), shown
+    cell = _difference_cell(least, text_cell(label.replace("_", " ")).lines)
+    if worth.p_value is None:
+        return undefined_cell(least.no_verdict or "no test"), cell
+    return Cell((worth.verdict, format_p(worth.p_value)), worth.p_value), cell
 
 
-def _difference_cell(run: RunResult, result: TaskResult, contrast: Contrast | None) -> Cell:
+def _free_cell(run: RunResult, result: TaskResult, name: str) -> Cell:
+    contrast = _against(result, name, FREE)
     if contrast is None:
         return Cell(("",))
+    p_value = run.screen.contrasts.get((result.task, name, FREE))
+    return _difference_cell(contrast, () if p_value is None else (format_p(p_value),))
+
+
+def _difference_cell(contrast: Contrast, below: tuple[str, ...]) -> Cell:
     found = contrast.decisive.estimate
     cell = estimate_cell(found)
     if found.value is None or found.low is None or found.high is None:
         return cell
-    lines = [f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"]
-    key = (result.task, contrast.signal, contrast.baseline)
-    if (p_value := run.screen.contrasts.get(key)) is not None:
-        lines.append(format_p(p_value))
-    return Cell(tuple(lines), found.value, cell.notes, cell.state)
+    shown = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+    return Cell((shown, *below), found.value, cell.notes, cell.state)

@@ -42,13 +42,19 @@ def auroc_interval(
 
 
 def chance_p_value(
-    correct: BoolArray, score: FloatArray, strata: IntArray, group: IntArray
+    correct: BoolArray,
+    score: FloatArray,
+    strata: IntArray,
+    group: IntArray,
+    *,
+    fit_variance: float = 0.0,
 ) -> float | None:
     r"""Return the two-sided p-value of AUROC = 1/2, within strata.
 
     The t test that goes with the interval: :math:`\operatorname{logit} A` over its standard error.
     A perfect separation has none; it is then the sign test over pairs of a right and a wrong answer
-    that share no image. None with fewer than 20 images, and where nothing varies.
+    that share no image. None with fewer than 20 images, and where nothing varies. ``fit_variance``
+    is what fitting the score adds to the squared standard error.
     """
     rows = in_mixed_stratum(correct, strata)
     correct, score, strata, group = correct[rows], score[rows], strata[rows], group[rows]
@@ -58,7 +64,8 @@ def chance_p_value(
     value, influence = auroc_influence(correct, score, strata)
     if value in (0.0, 1.0):
         return float(2.0 ** (1 - max(1, n_disjoint(group[correct], group[~correct]))))
-    stderr = clustered_stderr(influence, group) / (value * (1 - value))
+    spread = math.hypot(clustered_stderr(influence, group), math.sqrt(fit_variance))
+    stderr = spread / (value * (1 - value))
     degrees = _degrees(influence, correct, group)
     return t_p_value(math.log(value / (1 - value)), stderr, degrees) if stderr > 0 else None
 

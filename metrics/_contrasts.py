@@ -13,7 +13,7 @@ from metrics._estimate import Estimate
 from metrics._limits import LEAST_GROUPS, LEAST_PER_CLASS
 from metrics._paired import difference_of_influences, in_a_pair
 from metrics._samples import Samples
-from metrics._scoring import SignalResult
+from metrics._scoring import LEVEL, SignalResult
 from metrics.comparison import Difference
 from metrics.errors import UndefinedMetricError
 from metrics.paired_differences import paired_auroc_difference
@@ -49,17 +49,24 @@ class Contrast:
 
 
 def contrasts_of(
-    results: Sequence[SignalResult], scores: Mapping[str, FloatArray], samples: Samples
+    results: Sequence[SignalResult],
+    scores: Mapping[str, FloatArray],
+    samples: Samples,
+    fit_variance: Mapping[str, tuple[float, float]] | None = None,
 ) -> tuple[Contrast, ...]:
     """Return every deployable result that is no copy, less every control and the free signal.
 
     Scores are NaN where missing. Oracles are not compared: they need the true answer.
+    ``fit_variance`` is what fitting a score adds to the variance of its AUROC, over all pairs and
+    within kinds; those of a signal and of its baseline add up.
     """
     scored = [r for r in results if r.is_scored and r.name in scores]
     signals = [r.name for r in scored if r.access == "deployable" and r.copy_of is None]
     baselines = [r.name for r in scored if r.access == "control" or r.name == FREE]
     return tuple(
-        _contrast((name, scores[name]), (bar, scores[bar]), samples)
+        _contrast(
+            (name, scores[name]), (bar, scores[bar]), samples, _added(fit_variance, name, bar)
+        )
         for name in signals
         for bar in baselines
         if name != bar
@@ -67,7 +74,10 @@ def contrasts_of(
 
 
 def _contrast(
-    signal: tuple[str, FloatArray], baseline: tuple[str, FloatArray], all_: Samples
+    signal: tuple[str, FloatArray],
+    baseline: tuple[str, FloatArray],
+    all_: Samples,
+    added: tuple[float, float],
 ) -> Contrast:
     (name, one), (bar, other) = signal, baseline
     present: BoolArray = np.isfinite(one) & np.isfinite(other)
@@ -81,8 +91,8 @@ def _contrast(
     return Contrast(
         name,
         bar,
-        _difference(scores, whole, samples),
-        _difference(inside, samples.kinds, samples) if mixed else None,
+        _difference(scores, whole, samples, added[0]),
+        _difference(inside, samples.kinds, samples, added[1]) if mixed else None,
         samples.correct.size,
         samples.n_groups,
         n_errors,
@@ -91,7 +101,7 @@ def _contrast(
 
 
 def _difference(
-    scores: tuple[FloatArray, FloatArray], strata: IntArray, samples: Samples
+    scores: tuple[FloatArray, FloatArray], strata: IntArray, samples: Samples, added: float
 ) -> Difference:
     correct, groups = samples.correct, samples.groups
     if not in_a_pair(correct, strata).any():
@@ -102,13 +112,24 @@ def _difference(
         first, second = ((correct, score) for score in scores)
         kinds = strata if strata.any() else None
         try:
-            return paired_auroc_difference(first, second, groups=groups, kinds=kinds)
+            return paired_auroc_difference(
+                first, second, groups=groups, kinds=kinds, fit_variance=added
+            )
         except UndefinedMetricError as undefined:
             return _nothing(str(undefined))
     # what is constant in each stratum has AUROC 1/2 there, which nothing moves
     rows = in_a_pair(correct, strata)
     value, influence = auroc_influence(correct, scores[0], strata)
-    return difference_of_influences(value - 0.5, influence[rows], groups[rows], level=0.95)
+    return difference_of_influences(
+        value - 0.5, influence[rows], groups[rows], level=LEVEL, fit_variance=added
+    )
+
+
+def _added(
+    fit_variance: Mapping[str, tuple[float, float]] | None, name: str, bar: str
+) -> tuple[float, float]:
+    own, other = ((fit_variance or {}).get(n, (0.0, 0.0)) for n in (name, bar))
+    return own[0] + other[0], own[1] + (0.0 if bar == "kind_only" else other[1])
 
 
 def _is_constant(score: FloatArray, strata: IntArray) -> bool:

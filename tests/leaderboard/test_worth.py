@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import false_discovery_control
+from statsmodels.stats.multitest import multipletests
 
 from leaderboard.aggregate import Board, evaluate_run
 from leaderboard.copies import rows_of
@@ -17,7 +18,7 @@ from leaderboard.formats import to_markdown
 from leaderboard.html import to_html
 from leaderboard.plots import forest
 from leaderboard.read import Run
-from leaderboard.screen import Screen, worth_of
+from leaderboard.screen import Screen, p_beats, p_behind, worth_of
 from leaderboard.tables_overview import overview_table
 from leaderboard.tables_ranks import rank_tables
 from leaderboard.tables_signals import run_table, signals_table
@@ -115,18 +116,20 @@ def test_p_values_are_adjusted_over_signals_and_benchmarks_once_per_copy(board):
     )
 
 
-def test_contrasts_are_two_families(board):
+def test_contrasts_are_adjusted_per_baseline(board):
     (run,) = board.runs
-    for free in (True, False):
+    baselines = {c.baseline for result in run.tasks for c in result.card.contrasts}
+    assert baselines == {"token_confidence", "answer_only", "kind_only", "question_only"}
+    for baseline in baselines:
         raw = {
             (result.task, c.signal, c.baseline): c.p_value
             for result in run.tasks
             for c in result.card.contrasts
-            if (c.baseline == "token_confidence") == free
+            if c.baseline == baseline
         }
-        expected = dict(zip(raw, false_discovery_control(list(raw.values())), strict=True))
+        adjusted = multipletests(list(raw.values()), method="holm")[1]
         found = {key: p for key, p in run.screen.contrasts.items() if key in raw}
-        assert found == pytest.approx(expected)
+        assert found == pytest.approx(dict(zip(raw, adjusted, strict=True)))
 
 
 def test_the_csv_holds_tests_copies_and_differences(board):
@@ -146,6 +149,9 @@ def test_the_csv_holds_tests_copies_and_differences(board):
         float(contrast["p_adjusted"])
         == run.screen.contrasts["shapes", "spatial_entropy", "token_confidence"]
     )
+    verdict = found["shapes", "token_confidence", "beats_controls"]
+    assert verdict["reason"] == "yes"
+    assert float(verdict["p_adjusted"]) == run.screen.beats["shapes", "token_confidence"]
     data = json.loads(to_json(board))
     task = data["runs"][0]["tasks"]["shapes"]
     assert task["adjusted"]["signals"]["token_confidence"] == float(decisive["p_adjusted"])
@@ -158,35 +164,55 @@ def contrast(baseline, value, p=0.5, no_verdict=None):
 
 
 @pytest.mark.parametrize(
-    ("values", "p_values", "verdict", "least"),
+    ("values", "p_values", "beats", "behind"),
     [
-        ((0.2, 0.1), (0.01, 0.02), "yes", "answer_only"),
-        ((0.2, 0.1), (0.01, 0.20), "cannot tell", "answer_only"),
-        ((0.2, -0.1), (0.01, 0.20), "cannot tell", "answer_only"),
-        ((0.2, -0.1), (0.01, 0.02), "no", "answer_only"),
-        ((-0.2, -0.1), (0.01, 0.90), "no", "kind_only"),
-        ((0.2, 0.1), (None, None), "cannot tell", "answer_only"),
+        ((0.2, 0.1), (0.01, 0.02), 0.02, 1.0),
+        ((0.2, -0.1), (0.01, 0.02), 1.0, 0.04),
+        ((-0.2, -0.1), (0.01, 0.90), 1.0, 0.02),
+        ((0.2, 0.1), (0.01, None), 1.0, 1.0),
+        ((-0.2, -0.1), (0.8, 0.9), 1.0, 1.0),
     ],
 )
-def test_verdicts(values, p_values, verdict, least):
+def test_every_control_has_to_be_beaten_and_one_is_enough_to_be_behind(
+    values, p_values, beats, behind
+):
     names = ("kind_only", "answer_only")
-    known = {("t", "probe", n): p for n, p in zip(names, p_values, strict=True) if p is not None}
-    contrasts = [contrast(n, v) for n, v in zip(names, values, strict=True)]
-    free = contrast("token_confidence", -0.4)
-    found = worth_of("t", [*contrasts, free], Screen({}, known))
-    assert (found.verdict, found.least.baseline) == (verdict, least)
+    contrasts = [contrast(n, v, p) for n, v, p in zip(names, values, p_values, strict=True)]
+    assert (p_beats(contrasts), p_behind(contrasts)) == (beats, behind)
+    assert p_beats([*contrasts, contrast("probe_blank", 0.1, no_verdict="few")]) is None
+
+
+@pytest.mark.parametrize(
+    ("beats", "behind", "verdict", "p_value"),
+    [
+        (0.02, 1.0, "yes", 0.02),
+        (0.06, 1.0, "cannot tell", 0.06),
+        (1.0, 0.02, "no", 0.02),
+        (None, None, "cannot tell", None),
+    ],
+)
+def test_verdicts(beats, behind, verdict, p_value):
+    key = "t", "probe"
+    own = ({key: p} if p is not None else {} for p in (beats, behind))
+    contrasts = [contrast("kind_only", 0.2), contrast("answer_only", 0.1)]
+    found = worth_of("t", [*contrasts, contrast("token_confidence", -0.4)], Screen({}, {}, *own))
+    assert (found.verdict, found.p_value) == (verdict, p_value)
+    assert found.least.baseline == "answer_only"
 
 
 def test_without_controls_there_is_no_verdict():
     nothing = Difference(Estimate.undefined("one class"), None, None)
     undefined = replace(contrast("kind_only", 0.1), difference=nothing)
-    assert worth_of("t", [undefined, contrast("token_confidence", 0.1)], Screen({}, {})) is None
+    assert (
+        worth_of("t", [undefined, contrast("token_confidence", 0.1)], Screen({}, {}, {}, {}))
+        is None
+    )
 
 
 def test_the_table_says_what_beats_its_controls(board):
     (table,) = worth_tables(board, "shapes")
     cells = {row[0].lines[0]: [cell.lines for cell in row[1:]] for row in table.blocks[0].rows}
-    assert cells["token confidence"][0] == ("yes",)
+    assert cells["token confidence"][0] == ("yes", "p < 0.001")
     assert cells["token confidence"][2] == ("",)
     assert cells["−H_s (attention)"][0][0] in ("cannot tell", "no")
     assert cells["−H_s (attention)"][2][1] == "p < 0.001"

@@ -5,7 +5,9 @@ import pytest
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
+from metrics._contrasts import contrasts_of
 from metrics._copies import has_same_order
+from metrics._samples import Samples
 from metrics.bootstrap import auroc_estimate
 from metrics.card import evaluate_card
 from metrics.paired_differences import paired_auroc_difference
@@ -171,6 +173,29 @@ def test_within_kinds_the_kind_alone_is_a_coin():
     estimate = contrast.within_kind.estimate
     assert estimate.value == pytest.approx(signal.within_kind_auroc.value - 0.5)
     assert estimate.stderr == pytest.approx(signal.within_kind_auroc.stderr)
+
+
+def test_what_fitting_adds_widens_a_contrast():
+    found, _, arguments = _run()
+    samples = Samples.draw(
+        np.asarray(arguments["correct"]),
+        arguments["groups"],
+        arguments["kinds"],
+        None,
+        rng=np.random.default_rng(0),
+        n_resamples=2,
+    )
+    scores = arguments["signals"]
+    results = [found["token_confidence"], found["spatial_entropy"]]
+    added = {"spatial_entropy": (0.01, 0.02), "token_confidence": (0.03, 0.04)}
+    (plain,) = contrasts_of(results, scores, samples)
+    (wide,) = contrasts_of(results, scores, samples, added)
+    for one, other, extra in (
+        (plain.difference, wide.difference, 0.04),
+        (plain.within_kind, wide.within_kind, 0.06),
+    ):
+        assert other.estimate.stderr**2 == pytest.approx(one.estimate.stderr**2 + extra)
+        assert other.p_value > one.p_value
 
 
 def test_one_kind_has_no_difference_within_kinds():
