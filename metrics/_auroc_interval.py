@@ -14,7 +14,7 @@ from metrics._clustered import (
     in_mixed_stratum,
     t_p_value,
 )
-from metrics._estimate import Estimate, estimate_from_influence
+from metrics._estimate import Estimate, estimate_from_influence, lone_class
 from metrics._limits import LEAST_GROUPS
 from metrics._separation import n_disjoint, separation_bound
 
@@ -28,14 +28,12 @@ def auroc_interval(
     level: float,
 ) -> Estimate:
     """Return the t interval on the logit scale; every sample is in a pair of the two classes."""
-    if np.unique(group).size < 2:
-        return Estimate.undefined("one group only: no interval")
-    for name, rows in (("right", correct), ("wrong", ~correct)):
-        if np.unique(group[rows]).size < 2:
-            return Estimate.undefined(f"all {name} answers are of one image: no interval")
+    reason, images = lone_class(correct, group)
+    if reason is not None:
+        return Estimate.undefined(reason)
     if value in (0.0, 1.0):
         return separation_bound(value, correct, strata, group, level)
-    degrees = _degrees(influence, correct, group)
+    degrees = clustered_degrees(influence, group, least_images=images)
     return estimate_from_influence(
         value, influence, group, level=level, scale="logit", degrees=degrees
     )
@@ -58,18 +56,13 @@ def chance_p_value(
     """
     rows = in_mixed_stratum(correct, strata)
     correct, score, strata, group = correct[rows], score[rows], strata[rows], group[rows]
-    images = [np.unique(group[c]).size for c in (correct, ~correct)]
-    if np.unique(group).size < LEAST_GROUPS or min(images) < 2:
+    reason, images = lone_class(correct, group)
+    if np.unique(group).size < LEAST_GROUPS or reason is not None:
         return None
     value, influence = auroc_influence(correct, score, strata)
     if value in (0.0, 1.0):
         return float(2.0 ** (1 - max(1, n_disjoint(group[correct], group[~correct]))))
     spread = math.hypot(clustered_stderr(influence, group), math.sqrt(fit_variance))
     stderr = spread / (value * (1 - value))
-    degrees = _degrees(influence, correct, group)
+    degrees = clustered_degrees(influence, group, least_images=images)
     return t_p_value(math.log(value / (1 - value)), stderr, degrees) if stderr > 0 else None
-
-
-def _degrees(influence: FloatArray, correct: BoolArray, group: IntArray) -> float:
-    images = (np.unique(group[rows]).size for rows in (correct, ~correct))
-    return clustered_degrees(influence, group, least_images=min(images))

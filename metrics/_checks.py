@@ -44,8 +44,13 @@ def finite_array(
 
 def unit_scaled(values: FloatArray) -> FloatArray:
     """Return the values times a power of two, the largest about 1: exact, and safe to square."""
-    largest = float(np.abs(values).max(initial=0.0))
-    return np.ldexp(values, -int(np.frexp(largest)[1]))
+    scaled: FloatArray = np.ldexp(values, -unit_exponent(values))
+    return scaled
+
+
+def unit_exponent(values: FloatArray) -> int:
+    """Return the power of two that `unit_scaled` takes out."""
+    return int(np.frexp(np.abs(values).max(initial=0.0))[1])
 
 
 def binary_labels(function: str, argument: str, values: ArrayLike) -> BoolArray:

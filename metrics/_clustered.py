@@ -12,6 +12,7 @@ and intervals use Student's t with at most :math:`G - 1` degrees of freedom (Bel
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -19,9 +20,17 @@ from scipy.special import expit, logit
 from scipy.stats import rankdata
 from scipy.stats import t as student
 
-from metrics._checks import BoolArray, FloatArray, IntArray, between
+from metrics._checks import BoolArray, FloatArray, IntArray, level_inside
 
-Scale = Literal["identity", "logit"]
+Scale = Literal["identity", "log", "logit", "fisher"]
+_Map = Callable[[float], float]
+# there, back, and the derivative there: "fisher" is artanh, for correlations
+_SCALES: dict[Scale, tuple[_Map, _Map, _Map]] = {
+    "identity": (lambda v: v, lambda x: x, lambda v: 1.0),
+    "log": (math.log, math.exp, lambda v: 1 / v),
+    "logit": (lambda v: float(logit(v)), lambda x: float(expit(x)), lambda v: 1 / (v * (1 - v))),
+    "fisher": (math.atanh, math.tanh, lambda v: 1 / (1 - v * v)),
+}
 
 
 def clustered_stderr(influence: FloatArray, group: IntArray) -> float:
@@ -62,17 +71,15 @@ def _sums(influence: FloatArray, group: IntArray) -> FloatArray:
 def t_interval(
     value: float, stderr: float, degrees: float, *, level: float, scale: Scale = "identity"
 ) -> tuple[float, float]:
-    """Return the t interval of a figure; on the logit scale it stays inside (0, 1).
+    """Return the t interval of a figure; it stays inside the range of its scale.
 
-    On the logit scale the standard error is that of the delta method, SE / (v (1 − v)); ``value``
-    must then be inside (0, 1).
+    The standard error on a scale is that of the delta method, on the logit scale SE / (v (1 − v));
+    ``value`` must be inside the scale's range.
     """
-    between("t_interval", "level", level, 0, 1)
-    quantile = float(student.ppf((1 + level) / 2, degrees))
-    if scale == "identity":
-        return value - quantile * stderr, value + quantile * stderr
-    half = quantile * stderr / (value * (1 - value))
-    return float(expit(logit(value) - half)), float(expit(logit(value) + half))
+    level_inside("t_interval", level)
+    there, back, slope = _SCALES[scale]
+    half = float(student.ppf((1 + level) / 2, degrees)) * stderr * slope(value)
+    return back(there(value) - half), back(there(value) + half)
 
 
 def t_p_value(value: float, stderr: float, degrees: float) -> float:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from metrics._checks import FloatArray, IntArray, between
+from metrics._checks import BoolArray, FloatArray, IntArray, level_inside
 from metrics._clustered import Scale, clustered_stderr, t_interval
 from metrics._limits import LEAST_GROUPS
 from metrics._resampling import Weights
 
 MAX_DROPPED = 0.10
+ROUNDING = 1e-14  # a standard error below this share of the figure is its rounding
 CONSTANT = "the same in every image: no width is no sign of certainty"
 
 
@@ -21,7 +23,7 @@ class Estimate:
 
     ``value``, ``low``, ``high`` and ``stderr`` are all numbers or all None; ``reason`` is None
     exactly when they are numbers. ``n_dropped`` counts resamples that lacked a class. ``note`` says
-    where the interval is not a percentile interval, or must not be taken at its width.
+    where the interval is not the usual one, or must not be taken at its width.
     """
 
     value: float | None
@@ -45,6 +47,16 @@ def few_images(n_groups: int) -> str | None:
     return f"{n_groups} images only: below {LEAST_GROUPS} an interval may be too short"
 
 
+def lone_class(correct: BoolArray, group: IntArray) -> tuple[str | None, int]:
+    """Return why these classes carry no interval, if so, and the images of the rarer one."""
+    if np.unique(group).size < 2:
+        return "one group only: no interval", 1
+    images = {"right": np.unique(group[correct]).size, "wrong": np.unique(group[~correct]).size}
+    name = min(images, key=lambda side: images[side])
+    lone = f"all {name} answers are of one image: no interval" if images[name] < 2 else None
+    return lone, images[name]
+
+
 def joined(*notes: str | None) -> str | None:
     """Return several notes as one."""
     return "; ".join(note for note in notes if note is not None) or None
@@ -63,19 +75,31 @@ def estimate_from_influence(
     n_groups = int(np.unique(group).size)
     if n_groups < 2:
         return Estimate.undefined("one group only: no interval")
-    stderr = clustered_stderr(influence, group)
-    low, high = t_interval(
-        value, stderr, n_groups - 1 if degrees is None else degrees, level=level, scale=scale
-    )
-    note = joined(few_images(n_groups), CONSTANT if low == high else None)
-    return Estimate(value, low, high, stderr, None, note=note)
+    few, stderr = few_images(n_groups), clustered_stderr(influence, group)
+    if stderr <= ROUNDING * (abs(value) + float(np.abs(influence).sum())):
+        return Estimate(value, value, value, 0.0, None, note=joined(few, CONSTANT))
+    if degrees is None:
+        degrees = n_groups - 1
+    low, high = t_interval(value, stderr, degrees, level=level, scale=scale)
+    return Estimate(value, low, high, stderr, None, note=few)
+
+
+def times_power_of_two(found: Estimate, exponent: int) -> Estimate:
+    """Return an estimate in a unit that is a power of two smaller."""
+    if found.value is None:
+        return found
+    numbers = np.array([found.value, found.low, found.high, found.stderr], np.float64)
+    value, low, high, stderr = np.ldexp(numbers, exponent).tolist()
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return Estimate.undefined("the interval is beyond the largest number")
+    return Estimate(value, low, high, stderr, None, note=found.note)
 
 
 def estimate_from_replicates(
     value: float, replicates: FloatArray, *, weights: Weights, level: float
 ) -> Estimate:
     """Return the percentile interval; undefined if the resamples cannot carry one."""
-    between("estimate", "level", level, 0, 1)
+    level_inside("estimate", level)
     if _one_group(weights):
         return Estimate.undefined("one group only: no interval")
     kept = replicates[np.isfinite(replicates)]

@@ -9,14 +9,13 @@ import numpy as np
 
 from metrics._auroc_interval import chance_p_value
 from metrics._checks import BoolArray, FloatArray, IntArray
-from metrics._estimate import Estimate, estimate_from_replicates
+from metrics._estimate import Estimate
 from metrics._limits import LEAST_PER_CLASS
-from metrics._ranking import ranking_replicates
+from metrics._ranking_estimates import ranking_estimates
 from metrics._samples import Samples
 from metrics._selective import Selective, selective_from
 from metrics.bootstrap import auroc_estimate
 from metrics.correlation import point_biserial_estimate
-from metrics.discrimination import error_average_precision
 from metrics.errors import UndefinedMetricError
 from metrics.signals import ANY, BOUNDS, BY_NAME, Access
 from metrics.validity import check_signal
@@ -122,7 +121,7 @@ def scored_result(named: Description, score: FloatArray, all_: Samples) -> Signa
     """Return every figure of a score, NaN where missing."""
     present = ~np.isnan(score)
     samples = all_ if present.all() else all_.only(present)
-    correct, score, weights = samples.correct, score[present], samples.weights
+    correct, score = samples.correct, score[present]
     n_errors = int((~correct).sum())
     auroc_, precision, selective = _ranked(correct, score, samples)
     warning = _warning(correct.size - n_errors, n_errors)
@@ -138,7 +137,7 @@ def scored_result(named: Description, score: FloatArray, all_: Samples) -> Signa
         warning=warning,
         invalid=None,
         within_answer_auroc=_within(samples.answers, "one given answer only", score, samples),
-        point_biserial=point_biserial_estimate(correct, score, weights=weights),
+        point_biserial=point_biserial_estimate(correct, score, groups=samples.groups),
         selective=selective,
         p_value=None if warning else chance_p_value(correct, score, samples.kinds, samples.groups),
     )
@@ -147,28 +146,17 @@ def scored_result(named: Description, score: FloatArray, all_: Samples) -> Signa
 def _ranked(
     correct: BoolArray, score: FloatArray, samples: Samples
 ) -> tuple[Estimate, Estimate, Selective | None]:
-    """Return everything that one sort of the score gives."""
+    """Return the figures of a ranking, and selective prediction."""
     try:
-        value = error_average_precision(correct, score)
+        found = ranking_estimates(correct, score, samples.groups, level=LEVEL)
     except UndefinedMetricError as undefined:
         nothing = Estimate.undefined(str(undefined))
         return nothing, nothing, None
-    weights = samples.weights
-    replicates = ranking_replicates(correct, score, weights.T)
-    of_auroc = auroc_estimate(correct, score, groups=samples.groups)
-    of_precision = estimate_from_replicates(
-        value, replicates.error_precision, weights=weights, level=LEVEL
-    )
     selective = selective_from(
-        replicates,
-        correct,
-        score,
-        samples.groups,
-        weights=weights,
-        rng=np.random.default_rng(samples.seed),
-        level=LEVEL,
+        found, correct, score, samples.groups, rng=np.random.default_rng(samples.seed), level=LEVEL
     )
-    return of_auroc, of_precision, selective
+    of_auroc = auroc_estimate(correct, score, groups=samples.groups, level=LEVEL)
+    return of_auroc, found.error_average_precision, selective
 
 
 def within_kinds(score: FloatArray, samples: Samples) -> Estimate:

@@ -1,4 +1,4 @@
-"""Selective prediction of one signal, from replicates that are there already."""
+"""Selective prediction of one signal."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from metrics._checks import BoolArray, FloatArray, IntArray
-from metrics._estimate import Estimate, estimate_from_replicates
+from metrics._estimate import Estimate
 from metrics._folds import random_group_folds
-from metrics._ranking import RankingReplicates
-from metrics._resampling import Weights
+from metrics._kept_accuracy import kept_accuracy
+from metrics._ranking_estimates import RankingEstimates
 from metrics._thresholds import kept_by_other_folds
-from metrics.proportions import proportion_estimate
-from metrics.risk_coverage import RiskCoverageCurve, e_aurc, prr, risk_coverage_curve
-from metrics.selective import augrc
+from metrics.risk_coverage import RiskCoverageCurve, risk_coverage_curve
 
 N_FOLDS = 5
 MAX_POINTS = 101
@@ -42,32 +40,23 @@ class Selective:
 
 
 def selective_from(
-    replicates: RankingReplicates,
+    found: RankingEstimates,
     correct: BoolArray,
     score: FloatArray,
     group: IntArray,
     *,
-    weights: Weights,
     rng: np.random.Generator,
     level: float = 0.95,
 ) -> Selective:
     """Return every figure of one signal; raises UndefinedMetricError as the curve does."""
-    curve = risk_coverage_curve(correct, score)
-    found, risk = replicates, 1 - replicates.accuracy
-
-    def estimate(value: float, of_resamples: FloatArray) -> Estimate:
-        return estimate_from_replicates(value, of_resamples, weights=weights, level=level)
-
-    generalised = (1 - found.auroc) * found.accuracy * risk + risk**2 / 2
-    excess = np.maximum(found.aurc - found.oracle_aurc, 0)
-    coverage, shown = _thinned(curve)
+    coverage, shown = _thinned(risk_coverage_curve(correct, score))
     at_80, reached_80 = _accuracy_at(0.8, correct, score, group, rng, level)
     at_90, reached_90 = _accuracy_at(0.9, correct, score, group, rng, level)
     return Selective(
-        aurc=estimate(float(curve.risk.mean()), found.aurc),
-        e_aurc=estimate(e_aurc(correct, score), excess),
-        augrc=estimate(augrc(correct, score), generalised),
-        prr=estimate(prr(correct, score), (risk - found.aurc) / (risk - found.oracle_aurc)),
+        aurc=found.aurc,
+        e_aurc=found.e_aurc,
+        augrc=found.augrc,
+        prr=found.prr,
         accuracy_at_80=at_80,
         accuracy_at_90=at_90,
         coverage=coverage,
@@ -98,4 +87,5 @@ def _accuracy_at(
     kept = kept_by_other_folds(score, fold, coverage)
     if not kept.any():
         return Estimate.undefined(f"no answer reaches its threshold at {coverage:.0%}"), None
-    return proportion_estimate(correct[kept], group[kept], level=level), float(kept.mean())
+    found = kept_accuracy(correct, score, group, kept, coverage=coverage, level=level)
+    return found, float(kept.mean())

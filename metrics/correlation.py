@@ -11,9 +11,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from metrics._checks import between, binary_labels, finite_array, same_length, two_classes
-from metrics._estimate import Estimate, estimate_from_replicates
-from metrics._resampling import Weights, weighted_mean
+from metrics._checks import (
+    Labels,
+    between,
+    binary_labels,
+    codes,
+    finite_array,
+    level_inside,
+    same_length,
+    two_classes,
+    unit_scaled,
+)
+from metrics._clustered import Scale, clustered_degrees
+from metrics._estimate import Estimate, estimate_from_influence, lone_class
 from metrics.errors import UndefinedMetricError
 
 
@@ -60,7 +70,9 @@ def point_biserial(y_true: ArrayLike, y_score: ArrayLike) -> float:
     two_classes(correct)
     if score.min() == score.max():
         raise UndefinedMetricError(f"constant score: {score[0]:g} for all {score.size} samples")
-    return float(np.corrcoef(correct, score)[0, 1])
+    y, s = correct - correct.mean(), unit_scaled(score)
+    s = unit_scaled(s - s.mean())
+    return float(np.clip((y / np.linalg.norm(y)) @ (s / np.linalg.norm(s)), -1, 1))
 
 
 def fisher_interval(r: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
@@ -102,7 +114,7 @@ def fisher_interval(r: float, n: int, *, level: float = 0.95) -> tuple[float, fl
     (-0.034, 0.036)
     """
     between("fisher_interval", "r", abs(r), -1, 1)
-    between("fisher_interval", "level", level, 0, 1)
+    level_inside("fisher_interval", level)
     if n < 4 or abs(r) == 1:
         raise UndefinedMetricError(f"no Fisher interval for r = {r:g} at n = {n}")
     half = float(norm.ppf((1 + level) / 2)) / math.sqrt(n - 3)
@@ -110,14 +122,16 @@ def fisher_interval(r: float, n: int, *, level: float = 0.95) -> tuple[float, fl
 
 
 def point_biserial_estimate(
-    y_true: ArrayLike, y_score: ArrayLike, *, weights: Weights, level: float = 0.95
+    y_true: ArrayLike, y_score: ArrayLike, *, groups: Labels, level: float = 0.95
 ) -> Estimate:
-    r"""Point-biserial correlation with a percentile interval over resampled groups.
+    r"""Point-biserial correlation with a t interval over images on Fisher's scale.
 
-    .. math:: [q_{\alpha/2}, q_{1-\alpha/2}] \text{ of } R^*_1, \dots, R^*_B
+    .. math:: \tanh\left(\operatorname{artanh} R \pm t_f \frac{\sqrt V}{1 - R^2}\right), \qquad
+        \psi_i = \frac1n \left(u_i v_i - \tfrac R2 (u_i^2 + v_i^2)\right)
 
-    with :math:`R^*_b` the weighted correlation in resample :math:`b`. Higher means the score rises
-    with correctness. Range: :math:`[-1, 1]`.
+    with u and v the standardised labels and scores, :math:`\psi_i` the influence of a sample,
+    summed over images in V, and f as in `auroc_estimate`. Higher means the score rises with
+    correctness. Range: :math:`[-1, 1]`.
 
     Parameters
     ----------
@@ -125,15 +139,16 @@ def point_biserial_estimate(
         1 where the answer is correct.
     y_score : float array, shape (n_samples,)
         Higher = more likely correct.
-    weights : uint16 array, shape (n_resamples, n_samples)
-        From `cluster_weights`.
+    groups : sequence, length n_samples
+        Image of each sample.
     level : float in (0, 1), default 0.95
         Coverage of the interval.
 
     Returns
     -------
     Estimate
-        Undefined with a reason if the correlation is.
+        Undefined with a reason if the correlation is, or if all right or all wrong answers are of
+        one image.
 
     Raises
     ------
@@ -142,25 +157,34 @@ def point_biserial_estimate(
 
     References
     ----------
-    Method §7.
+    Fisher (1921), Metron 1, the scale; Devlin, Gnanadesikan and Kettenring (1975), Biometrika 62,
+    the influence.
 
     Examples
     --------
-    >>> from metrics.bootstrap import cluster_weights
-    >>> weights = cluster_weights(range(8), n_resamples=500, rng=np.random.default_rng(0))
     >>> y, s = [1, 1, 1, 1, 0, 0, 0, 0], [9, 7, 6, 2, 8, 3, 1, 0]
-    >>> found = point_biserial_estimate(y, s, weights=weights)
+    >>> found = point_biserial_estimate(y, s, groups=range(8))
     >>> round(found.value, 4), found.low < found.value < found.high
     (0.4685, True)
     """
+    function = "point_biserial_estimate"
+    level_inside(function, level)
+    correct = binary_labels(function, "y_true", y_true)
+    group = codes(function, "groups", groups, correct.size)
     try:
         value = point_biserial(y_true, y_score)
     except UndefinedMetricError as undefined:
         return Estimate.undefined(str(undefined))
-    y, s = np.asarray(y_true, np.float64), np.asarray(y_score, np.float64)
-    y, s = (y - y.mean()) / y.std(), (s - s.mean()) / s.std()
-    my, ms, yy, ss, ys = weighted_mean(np.stack([y, s, y * y, s * s, y * s]), weights.T)
-    spread = np.sqrt(np.maximum((yy - my**2) * (ss - ms**2), 0))
-    replicates = np.full(spread.size, np.nan)
-    np.divide(ys - my * ms, spread, out=replicates, where=spread > 1e-12)
-    return estimate_from_replicates(value, replicates, weights=weights, level=level)
+    reason, images = lone_class(correct, group)
+    if reason is not None:
+        return Estimate.undefined(reason)
+    y = (correct - correct.mean()) / correct.std()
+    s = unit_scaled(np.asarray(y_score, np.float64))
+    s = unit_scaled(s - s.mean())
+    s = (s - s.mean()) / s.std()
+    influence = (y * s - value / 2 * (y * y + s * s)) / y.size
+    degrees = clustered_degrees(influence, group, least_images=images)
+    scale: Scale = "fisher" if abs(value) < 1 else "identity"
+    return estimate_from_influence(
+        value, influence, group, level=level, scale=scale, degrees=degrees
+    )

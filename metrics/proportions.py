@@ -19,7 +19,9 @@ from metrics._checks import (
     refuse,
     unit_scaled,
 )
+from metrics._clustered import clustered_degrees
 from metrics._estimate import Estimate, few_images
+from metrics._shares import wilson
 from metrics.errors import UndefinedMetricError
 
 ROUNDING = 1e-12
@@ -76,16 +78,7 @@ def wilson_interval(
     m = float(n) if effective_n is None else float(effective_n)
     if not 0 < m < math.inf:
         raise refuse("wilson_interval", "effective_n", "finite and > 0", effective_n)
-    return _wilson(successes / n, m, float(norm.ppf((1 + level) / 2)))
-
-
-def _wilson(p: float, m: float, quantile: float) -> tuple[float, float]:
-    # divided by m + q², not by 1 + q² / m, which is infinite for tiny m
-    square = quantile * quantile
-    centre = (p * m + square / 2) / (m + square)
-    half = quantile * math.sqrt(p * (1 - p) * m + square / 4) / (m + square)
-    # exact at the ends, where rounding would leave the estimate outside its interval
-    return 0.0 if p == 0 else centre - half, 1.0 if p == 1 else centre + half
+    return wilson(successes / n, m, float(norm.ppf((1 + level) / 2)))
 
 
 def effective_sample_size(y: ArrayLike, groups: Labels) -> float:
@@ -149,11 +142,11 @@ def proportion_estimate(y: ArrayLike, groups: Labels, *, level: float = 0.95) ->
         q \sqrt{\bar y (1 - \bar y) / m + q^2 / 4m^2}}{1 + q^2 / m}
 
     with :math:`m = n_{eff}` from `effective_sample_size` and :math:`q` the quantile of Student's t
-    with G − 1 degrees of freedom, as :math:`n_{eff}` is itself estimated from G images. Where no
-    image differs from another (all answers right, or half of them in every image) the images say
-    nothing of that: m is then their number G. q is normal for a constant, and for 0/1 values each
-    of an image of its own, whose variance is known. Higher means more ones.
-    Range: :math:`[0, 1]`.
+    with G − 1 degrees of freedom, or fewer where few of the images carry the variance, as
+    :math:`n_{eff}` is itself estimated from G images. Where no image differs from another (all
+    answers right, or half of them in every image) the images say nothing of that: m is then their
+    number G. q is normal for a constant, and for 0/1 values each of an image of its own, whose
+    variance is known. Higher means more ones. Range: :math:`[0, 1]`.
 
     Parameters
     ----------
@@ -198,9 +191,11 @@ def proportion_estimate(y: ArrayLike, groups: Labels, *, level: float = 0.95) ->
     p, n_groups = float(values.mean()), int(group.max()) + 1
     m, z = _effective(values, group), float(norm.ppf((1 + level) / 2))
     known = n_groups == values.size and bool(((values == 0) | (values == 1)).all())
-    estimated = n_groups > 1 and values.min() < values.max() and not known
-    quantile = float(student.ppf((1 + level) / 2, n_groups - 1)) if estimated else z
-    low, high = _wilson(p, m, quantile)
+    quantile = z
+    if n_groups > 1 and values.min() < values.max() and not known:
+        degrees = clustered_degrees(values - p, group, least_images=n_groups)
+        quantile = float(student.ppf((1 + level) / 2, degrees))
+    low, high = wilson(p, m, quantile)
     stderr = math.sqrt(p * (1 - p) / m) if 0 < p < 1 else (high - low) / (2 * z)
     return Estimate(p, low, high, stderr, None, note=few_images(n_groups))
 

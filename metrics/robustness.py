@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.stats import norm
 
 from metrics._checks import (
     FloatArray,
@@ -18,14 +17,14 @@ from metrics._checks import (
     refuse,
     same_length,
 )
-from metrics._estimate import Estimate, estimate_from_influence, few_images
+from metrics._dose_curves import crossing, reached_within
+from metrics._estimate import Estimate, estimate_from_influence, few_images, joined
 from metrics._paired import difference_of_influences
 from metrics.bootstrap import mean_estimate
 from metrics.comparison import Difference
 from metrics.dose_response import DoseResponse
 
 NO_START = "no answer is right without intervention"
-STEPS = 64  # between two doses, where the limits of the fall are not straight
 
 
 @dataclass(frozen=True)
@@ -144,8 +143,8 @@ def dose_at_drop(
         return CriticalDose(None, None, None, largest, reason)
     if np.unique(group).size < 2:
         return CriticalDose(None, None, None, largest, "one group only: no interval")
-    value = _crossing(response.doses, accuracy[:, None], drop)[0]
-    low, high = _reached_within(response, group, drop, level)
+    value = crossing(response.doses, accuracy[:, None], drop)[0]
+    low, high = reached_within(response, group, drop, level)
     at, least, most = (float(v) if np.isfinite(v) else None for v in (value, low, high))
     return CriticalDose(at, least, most, largest, note=few_images(np.unique(group).size))
 
@@ -158,6 +157,7 @@ def control_gap(
     .. math:: g(x) = a_{chosen}(x) - a_{control}(x)
 
     at each dose, on the same samples: means of paired differences, with t intervals over images.
+    Where all images show the same (none changed, say), the interval is that of the rule of three.
     Higher means the chosen ones matter less than the control. Range: :math:`[-1, 1]`.
 
     Parameters
@@ -195,10 +195,26 @@ def control_gap(
     if not np.array_equal(chosen.doses, control.doses):
         raise refuse(function, "control", f"at doses {chosen.doses}", control.doses)
     same_length(function, "control", control.clean, chosen.clean.size)
-    return [
-        mean_estimate(own, groups=groups, level=level)
-        for own in (chosen.correct - control.correct).T
-    ]
+    group = codes(function, "groups", groups, chosen.clean.size)
+    return [_gap(own, group, level) for own in (chosen.correct - control.correct).T]
+
+
+def _gap(own: FloatArray, group: IntArray, level: float) -> Estimate:
+    found = mean_estimate(own, groups=group, level=level)
+    if found.value is None or found.stderr != 0:
+        return found
+    # none of G images differs from the others, so less than this share of all images does
+    n_groups = int(group.max()) + 1
+    reach = 1 - (1 - level) ** (1 / n_groups)
+    low, high = max(-1.0, found.value - reach), min(1.0, found.value + reach)
+    stderr = reach / float(norm.ppf((1 + level) / 2))
+    return replace(
+        found,
+        low=low,
+        high=high,
+        stderr=stderr,
+        note=joined(few_images(n_groups), "the same in every image: bound by the rule of three"),
+    )
 
 
 def robustness_area_difference(
@@ -262,36 +278,3 @@ def _area(response: DoseResponse) -> tuple[float, FloatArray] | None:
         return None
     value = float(own.mean()) / start
     return value, (own - value * response.clean) / (start * own.size)
-
-
-def _reached_within(
-    response: DoseResponse, group: IntArray, drop: float, level: float
-) -> FloatArray:
-    """Return the first dose at which the lower, and the upper, limit of the fall is ``drop``."""
-    x = np.append(0.0, response.doses)
-    fine = np.unique(np.concatenate([np.linspace(a, b, STEPS + 1) for a, b in pairwise(x)]))
-    fall = response.columns() - response.clean[:, None]
-    sums = np.zeros((group.max() + 1, x.size))
-    np.add.at(sums, group, fall - fall.mean(axis=0))
-    n_groups = len(sums)
-    left = np.clip(np.searchsorted(x, fine, side="right") - 1, 0, x.size - 2)
-    share = (fine - x[left]) / (x[left + 1] - x[left])
-    own = sums[:, left] * (1 - share) + sums[:, left + 1] * share
-    stderr = np.sqrt(n_groups / (n_groups - 1) * (own**2).sum(axis=0)) / group.size
-    half = float(student.ppf((1 + level) / 2, n_groups - 1)) * stderr
-    mean = np.interp(fine, x, fall.mean(axis=0))
-    return _crossing(fine[1:], np.column_stack([mean - half, mean + half]), drop)
-
-
-def _crossing(doses: FloatArray, accuracy: FloatArray, drop: float) -> FloatArray:
-    """First dose at which each column has fallen by ``drop``; infinity where none has."""
-    x = np.append(0.0, doses)
-    target = accuracy[0] - drop
-    below = accuracy <= target + 1e-9  # a fall of exactly `drop` counts, whatever the rounding
-    first = below.argmax(axis=0)
-    columns = np.arange(accuracy.shape[1])
-    before, after = accuracy[first - 1, columns], accuracy[first, columns]
-    share = np.clip((before - target) / np.where(before > after, before - after, 1.0), 0.0, 1.0)
-    found = x[first - 1] + share * (x[first] - x[first - 1])
-    crossing: FloatArray = np.where(below.any(axis=0), found, np.inf)
-    return crossing

@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics._checks import Labels, binary_labels, codes, finite_array, refuse, same_length
-from metrics._ranking import ranking_replicates
-from metrics._resampling import Weights
+from metrics._checks import (
+    Labels,
+    binary_labels,
+    codes,
+    finite_array,
+    level_inside,
+    same_length,
+)
+from metrics._ranking_estimates import ranking_estimates
 from metrics._selective import Selective, selective_from
 
 __all__ = ["Selective", "selective_estimates"]
@@ -18,17 +24,18 @@ def selective_estimates(
     y_score: ArrayLike,
     groups: Labels,
     *,
-    weights: Weights,
     rng: np.random.Generator,
     level: float = 0.95,
 ) -> Selective:
     r"""AURC, E-AURC, AUGRC, PRR and accuracy at coverage of one signal, with intervals.
 
-    .. math:: [q_{\alpha/2}, q_{1-\alpha/2}] \text{ of } AURC^*_1, \dots, AURC^*_B
+    .. math:: V = \frac{G - 1}{G} \sum_g \big(\theta_{(g)} - \bar\theta\big)^2
 
-    and so on, from one set of resamples; copies of a sample in a resample are ties. AUGRC follows
-    in each resample from its AUROC and accuracy, see `augrc`. Accuracy at coverage has Wilson's
-    interval at the effective size of the answers kept, thresholds taken as given. No direction: a
+    with :math:`\theta_{(g)}` the figure without image g (many images: without one of 400 parts).
+    Intervals are by t, with the degrees of `auroc_estimate`, on the logit scale; PRR's on the log
+    scale of 1 − PRR. Of a perfect ranking, a share of errors as large as the bound of
+    `auroc_estimate` allows may have been missed. Accuracy at coverage has Wilson's interval by t
+    over images; its variance includes that the threshold is estimated. No direction: a
     description; the direction of each figure is that of `aurc`, `e_aurc`, `augrc` (lower is better)
     and `prr` (higher is better). Range: that of each figure.
 
@@ -40,8 +47,6 @@ def selective_estimates(
         Higher = more likely correct.
     groups : sequence, length n_samples
         Image of each sample.
-    weights : uint16 array, shape (n_resamples, n_samples)
-        From `cluster_weights`.
     rng : numpy.random.Generator
         Source of the folds that choose thresholds.
     level : float in (0, 1), default 0.95
@@ -61,16 +66,15 @@ def selective_estimates(
 
     References
     ----------
-    Method §7; Geifman and El-Yaniv (2017), arXiv 1705.08500; Traub et al. (2024), arXiv 2407.01032.
+    Method §7; Tukey (1958), Annals of Mathematical Statistics 29, the jackknife; Geifman
+    and El-Yaniv (2017), arXiv 1705.08500; Traub et al. (2024), arXiv 2407.01032.
 
     Examples
     --------
-    >>> from metrics.bootstrap import cluster_weights
     >>> rng = np.random.default_rng(0)
     >>> correct = rng.random(300) < 0.7
-    >>> weights = cluster_weights(range(300), n_resamples=200, rng=rng)
     >>> score = correct + rng.normal(size=300)
-    >>> found = selective_estimates(correct, score, range(300), weights=weights, rng=rng)
+    >>> found = selective_estimates(correct, score, range(300), rng=rng)
     >>> found.aurc.low < found.aurc.value < found.aurc.high < 0.3
     True
     """
@@ -79,9 +83,6 @@ def selective_estimates(
     score = finite_array(function, "y_score", y_score)
     same_length(function, "y_score", score, correct.size)
     group = codes(function, "groups", groups, correct.size)
-    if weights.ndim != 2 or weights.shape[1] != group.size:
-        raise refuse(
-            function, "weights", f"(n_resamples, {group.size})", f"shape {weights.shape}"
-        )  # fmt: skip
-    replicates = ranking_replicates(correct, score, weights.T)
-    return selective_from(replicates, correct, score, group, weights=weights, rng=rng, level=level)
+    level_inside(function, level)
+    found = ranking_estimates(correct, score, group, level=level)
+    return selective_from(found, correct, score, group, rng=rng, level=level)

@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from scipy.stats import pearsonr, pointbiserialr
 
-from metrics.bootstrap import cluster_weights
 from metrics.correlation import fisher_interval, point_biserial, point_biserial_estimate
 from metrics.errors import UndefinedMetricError
 from tests.metrics.test_discrimination import scored
@@ -39,19 +38,37 @@ def test_fisher_against_scipy():
     assert fisher_interval(found.statistic, 50, level=0.9) == pytest.approx((ends.low, ends.high))
 
 
-def test_bootstrap_agrees_with_fisher_for_independent_samples():
+def test_it_agrees_with_fisher_for_independent_samples():
     rng = np.random.default_rng(1)
     y = rng.random(800) < 0.5
     s = rng.normal(size=800) + 0.5 * y
-    weights = cluster_weights(range(800), n_resamples=1000, rng=rng)
-    found = point_biserial_estimate(y, s, weights=weights)
+    found = point_biserial_estimate(y, s, groups=range(800))
     assert (found.low, found.high) == pytest.approx(fisher_interval(found.value, 800), abs=0.02)
-    rows = np.repeat(np.arange(800), weights[0])
-    one = point_biserial_estimate(y, s, weights=np.stack([weights[0], weights[1]]))
-    two = [point_biserial(y[np.repeat(np.arange(800), w)], s[np.repeat(np.arange(800), w)])
-           for w in weights[:2]]  # fmt: skip
-    assert rows.size == 800
-    assert one.stderr == pytest.approx(np.std(two, ddof=1))
+
+
+def test_standard_error_is_that_of_resampled_images():
+    rng = np.random.default_rng(5)
+    image = np.arange(400) // 4
+    own = rng.normal(size=100)[image]
+    y = own + rng.normal(size=400) > 0
+    s = rng.exponential(size=400) + y + own
+    found, resampled = point_biserial_estimate(y, s, groups=image), []
+    for _ in range(500):
+        rows = (rng.integers(0, 100, 100)[:, None] * 4 + np.arange(4)).ravel()
+        resampled.append(point_biserial(y[rows], s[rows]))
+    assert found.stderr == pytest.approx(np.std(resampled), rel=0.12)
+
+
+@pytest.mark.parametrize("factor", [1e-310, 1e-300, 1e150, 1e300])
+def test_the_unit_of_the_score_does_not_matter(factor):
+    rng = np.random.default_rng(6)
+    y = rng.random(200) < 0.6
+    s = rng.normal(size=200) + 0.7 * y
+    expected = point_biserial_estimate(y, s, groups=range(200))
+    found = point_biserial_estimate(y, s * factor, groups=range(200))
+    for name in ("value", "low", "high", "stderr"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), abs=1e-9), name
+    assert point_biserial(y, s * factor) == pytest.approx(pointbiserialr(y, s).statistic)
 
 
 @pytest.mark.parametrize(
@@ -70,5 +87,12 @@ def test_refusals(call, error, match):
 
 
 def test_undefined_estimate():
-    weights = cluster_weights("ab", n_resamples=10, rng=np.random.default_rng(0))
-    assert "constant" in point_biserial_estimate([1, 0], [2, 2], weights=weights).reason
+    assert "constant" in point_biserial_estimate([1, 0], [2, 2], groups="ab").reason
+    found = point_biserial_estimate([1, 0, 0], [2, 1, 0], groups="abb")
+    assert found.reason == "all right answers are of one image: no interval"
+
+
+def test_a_score_that_is_the_label_says_that_its_width_is_no_certainty():
+    found = point_biserial_estimate([1, 0] * 30, [1, 0] * 30, groups=range(60))
+    assert (found.value, found.low, found.high) == pytest.approx((1, 1, 1))
+    assert "no sign of certainty" in found.note
