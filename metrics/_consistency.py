@@ -26,7 +26,9 @@ def consistency_of(
     most = max(map(len, answers), default=0)
     if most < 2:
         return None
-    counted = np.array([majority_share(a) if len(a) == most else np.nan for a in answers])
+    counted = np.array(
+        [majority_share(a) if len(a) == most and any(a) else np.nan for a in answers]
+    )
     s_sc = counted if recorded is None else recorded
     present = np.isfinite(s_sc)
     kept = samples.only(present)

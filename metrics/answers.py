@@ -32,7 +32,7 @@ def normalize_answer(text: str) -> str:
 
     Lower case, one line, punctuation removed, number words zero … ten (and none) as digits,
     articles removed, single spaces. Thousands separators go ("1,000" is "1000"), decimal points
-    and a leading minus stay.
+    and a leading minus stay, and so does an article that is all there is: "A" is an option.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def normalize_answer(text: str) -> str:
     Returns
     -------
     str
-        The normalised answer; empty if nothing was left.
+        The normalised answer; empty if it held no word.
 
     Raises
     ------
@@ -52,22 +52,23 @@ def normalize_answer(text: str) -> str:
     References
     ----------
     VQA evaluation code (Antol et al. 2015, ``vqaEval.py``). Differs: apostrophes are dropped
-    instead of restored from a table, "-3" keeps its sign, "none" is 0 there too, and Unicode is
-    brought to NFKC first.
+    instead of restored from a table, "-3" keeps its sign, "none" is 0 there too, a lone article
+    stays, and Unicode is brought to NFKC first.
 
     Examples
     --------
     >>> normalize_answer(" The Two dogs. ")
     '2 dogs'
-    >>> normalize_answer("1,000.5")
-    '1000.5'
+    >>> normalize_answer("1,000.5"), normalize_answer("(A)")
+    ('1000.5', 'a')
     """
     if not isinstance(text, str):
         raise refuse("normalize_answer", "text", "a string", repr(text))
     plain = unicodedata.normalize("NFKC", text).lower()
     plain = _APOSTROPHES.sub("", _THOUSANDS.sub("", plain))
     words = _PUNCTUATION.sub(" ", plain).split()
-    return " ".join(_NUMBER_WORDS.get(word, word) for word in words if word not in _ARTICLES)
+    kept = [word for word in words if word not in _ARTICLES]
+    return " ".join(_NUMBER_WORDS.get(word, word) for word in kept or words)
 
 
 def parse_yes_no(text: str) -> str | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from metrics._answer_counts import answer_counts
 from metrics._auroc_interval import auroc_interval
 from metrics._checks import (
     BoolArray,
@@ -52,8 +52,8 @@ def auroc_by_k(
     y_true : 0/1 array, shape (n_samples,)
         1 where the answer is correct.
     samples : sequence of sequence of str, length n_samples
-        Normalised answers; questions that do not have K of them, the largest number of any, are
-        left out.
+        Normalised answers; questions that do not have K of them, the largest number of any, or only
+        empty ones, are left out.
     groups : sequence, length n_samples
         Image of each question.
     level : float in (0, 1), default 0.95
@@ -81,17 +81,18 @@ def auroc_by_k(
     >>> [(k, round(a.value, 4)) for k, a in found]
     [(2, 0.9167), (3, 1.0)]
     """
-    correct = binary_labels("auroc_by_k", "y_true", y_true)
-    same_length("auroc_by_k", "samples", samples, correct.size)
-    group = codes("auroc_by_k", "groups", groups, correct.size)
+    function = "auroc_by_k"
+    correct = binary_labels(function, "y_true", y_true)
+    same_length(function, "samples", samples, correct.size)
+    group = codes(function, "groups", groups, correct.size)
     most = max(map(len, samples), default=0)
-    rows = np.array([i for i, drawn in enumerate(samples) if len(drawn) == most], np.int64)
     if most < 2:
         return ()
-    patterns = [tuple(sorted(Counter(samples[i]).values())) for i in rows]
+    rows = np.array([i for i, own in enumerate(samples) if len(own) == most and any(own)], np.int64)
+    patterns = [tuple(sorted(answer_counts(function, samples[i]).values())) for i in rows]
     known = {pattern: number for number, pattern in enumerate(dict.fromkeys(patterns))}
     pattern = np.array([known[p] for p in patterns], np.int64)
-    chances = np.array([majority_distribution(p) for p in known])
+    chances = np.array([majority_distribution(p) for p in known]).reshape(-1, most, most)
     return tuple(
         (k, _auroc_estimate(correct[rows], chances[pattern, k - 1], group[rows], level))
         for k in range(2, most + 1)

@@ -1,18 +1,20 @@
 """Agreement among K sampled answers to one question.
 
 Every function takes the K answers already normalised (`answers.normalize_answer`), so that two
-answers agree exactly when their strings are equal.
+answers agree exactly when their strings are equal. An empty string is no answer: it agrees with
+nothing, not even with another empty one, and counts as a category of its own. Where all samples
+are empty, or the answer they are compared with, there is nothing to agree on.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-from metrics._checks import FloatArray, refuse
+from metrics._answer_counts import answer_counts
+from metrics._checks import FloatArray
 from metrics._subsets import majority_distribution
 from metrics.errors import UndefinedMetricError
 
@@ -37,7 +39,7 @@ def majority_share(samples: Sequence[str]) -> float:
     Raises
     ------
     UndefinedMetricError
-        If there are no samples.
+        If there are no samples, or all of them are empty.
 
     References
     ----------
@@ -48,7 +50,7 @@ def majority_share(samples: Sequence[str]) -> float:
     >>> majority_share(["cat", "dog", "cat", "cow"])
     0.5
     """
-    return max(_counts("majority_share", samples).values()) / len(samples)
+    return max(answer_counts("majority_share", samples).values()) / len(samples)
 
 
 def majority_answer(samples: Sequence[str]) -> str:
@@ -71,7 +73,7 @@ def majority_answer(samples: Sequence[str]) -> str:
     Raises
     ------
     UndefinedMetricError
-        If there are no samples.
+        If there are no samples, or all of them are empty.
 
     References
     ----------
@@ -82,7 +84,7 @@ def majority_answer(samples: Sequence[str]) -> str:
     >>> majority_answer(["dog", "cat", "cat", "dog"])
     'dog'
     """
-    return _counts("majority_answer", samples).most_common(1)[0][0]
+    return str(answer_counts("majority_answer", samples).most_common(1)[0][0])
 
 
 def answer_agreement(samples: Sequence[str], answer: str) -> float:
@@ -108,7 +110,7 @@ def answer_agreement(samples: Sequence[str], answer: str) -> float:
     Raises
     ------
     UndefinedMetricError
-        If there are no samples.
+        If there are no samples, or all of them, or the answer, are empty.
 
     References
     ----------
@@ -119,7 +121,10 @@ def answer_agreement(samples: Sequence[str], answer: str) -> float:
     >>> answer_agreement(["cat", "dog", "cat", "cow"], "dog")
     0.25
     """
-    return _counts("answer_agreement", samples)[answer] / len(samples)
+    counts = answer_counts("answer_agreement", samples)
+    if not answer:
+        raise UndefinedMetricError("the scored answer is empty: no sample can agree with it")
+    return counts[answer] / len(samples)
 
 
 def pairwise_agreement(samples: Sequence[str]) -> float:
@@ -143,7 +148,7 @@ def pairwise_agreement(samples: Sequence[str]) -> float:
     Raises
     ------
     UndefinedMetricError
-        If there are fewer than two samples.
+        If there are fewer than two samples, or all of them are empty.
 
     References
     ----------
@@ -154,7 +159,7 @@ def pairwise_agreement(samples: Sequence[str]) -> float:
     >>> round(pairwise_agreement(["cat", "cat", "dog"]), 4)
     0.3333
     """
-    counts, k = _counts("pairwise_agreement", samples), len(samples)
+    counts, k = answer_counts("pairwise_agreement", samples), len(samples)
     if k < 2:
         raise UndefinedMetricError("pairwise agreement needs two samples, got 1")
     return sum(c * (c - 1) for c in counts.values()) / (k * (k - 1))
@@ -180,7 +185,7 @@ def n_distinct(samples: Sequence[str]) -> int:
     Raises
     ------
     UndefinedMetricError
-        If there are no samples.
+        If there are no samples, or all of them are empty.
 
     References
     ----------
@@ -191,7 +196,7 @@ def n_distinct(samples: Sequence[str]) -> int:
     >>> n_distinct(["cat", "dog", "cat"])
     2
     """
-    return len(_counts("n_distinct", samples))
+    return len(answer_counts("n_distinct", samples))
 
 
 def discrete_semantic_entropy(samples: Sequence[str]) -> float:
@@ -215,7 +220,7 @@ def discrete_semantic_entropy(samples: Sequence[str]) -> float:
     Raises
     ------
     UndefinedMetricError
-        If there are no samples.
+        If there are no samples, or all of them are empty.
 
     References
     ----------
@@ -227,7 +232,7 @@ def discrete_semantic_entropy(samples: Sequence[str]) -> float:
     >>> round(discrete_semantic_entropy(["cat", "cat", "dog", "dog"]), 4)
     0.6931
     """
-    counts, k = _counts("discrete_semantic_entropy", samples), len(samples)
+    counts, k = answer_counts("discrete_semantic_entropy", samples), len(samples)
     return sum(c / k * math.log(k / c) for c in counts.values())
 
 
@@ -253,7 +258,7 @@ def majority_share_at_k(samples: Sequence[str]) -> FloatArray:
     Raises
     ------
     UndefinedMetricError
-        If there are fewer than two samples.
+        If there are fewer than two samples, or all of them are empty.
 
     References
     ----------
@@ -264,17 +269,9 @@ def majority_share_at_k(samples: Sequence[str]) -> FloatArray:
     >>> majority_share_at_k(["cat", "cat", "dog"]).round(4).tolist()
     [0.6667, 0.6667]
     """
-    counts, n = _counts("majority_share_at_k", samples), len(samples)
+    counts, n = answer_counts("majority_share_at_k", samples), len(samples)
     if n < 2:
         raise UndefinedMetricError("majority share at k needs two samples, got 1")
     sizes = np.arange(1, n + 1)
     expected: FloatArray = majority_distribution(tuple(sorted(counts.values()))) @ sizes / sizes
     return expected[1:]
-
-
-def _counts(function: str, samples: Sequence[str]) -> Counter[str]:
-    if isinstance(samples, str):
-        raise refuse(function, "samples", "a sequence of strings", f"the string {samples!r}")
-    if not len(samples):
-        raise UndefinedMetricError("no sampled answers")
-    return Counter(samples)

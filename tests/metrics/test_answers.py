@@ -22,8 +22,13 @@ from metrics.answers import normalize_answer, parse_yes_no
         ("50%", "50%"),
         ("**red**", "red"),
         ("ﬁve", "5"),  # ligature: NFKC
-        ("the", ""),
+        ("A", "a"),
+        ("(a)", "a"),
+        ("A.", "a"),
+        ("the", "the"),
+        ("A cat", "cat"),
         ("", ""),
+        ("...", ""),
     ],
 )
 def test_normalize(text, expected):

@@ -91,6 +91,17 @@ def test_questions_with_fewer_samples_are_left_out():
     assert auroc_by_k(y, fewer, range(60)) == auroc_by_k(y[:50], answers[:50], range(50))
 
 
+def test_silence_agrees_with_nothing():
+    """Empty samples are categories of their own; a question with nothing else is left out."""
+    answers = [["a", "", ""], ["a", "a", ""], ["b", "b", "b"], ["", "", ""]]
+    named = [["a", "x", "y"], ["a", "a", "z"], ["b", "b", "b"]]
+    found = auroc_by_k([0, 1, 1, 0], answers, range(4))
+    assert [a.value for _, a in found] == [
+        a.value for _, a in auroc_by_k([0, 1, 1], named, range(3))
+    ]
+    assert {a.reason for _, a in auroc_by_k([0, 1], [["", ""], ["", ""]], "ab")} == {"no samples"}
+
+
 def test_without_two_samples_there_is_nothing():
     assert auroc_by_k([1, 0], [["a"], ["b"]], "ab") == ()
     assert auroc_by_k([], [], []) == ()

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
+from metrics.answers import normalize_answer
 from metrics.errors import UndefinedMetricError
 from metrics.self_consistency import (
     answer_agreement,
@@ -109,3 +110,45 @@ def test_refusals(function):
 def test_one_sample_has_no_pairs(function):
     with pytest.raises(UndefinedMetricError, match="two samples, got 1"):
         function(["cat"])
+
+
+def test_silence_agrees_with_nothing():
+    # three cats, one dog, two that say nothing: counts 3, 1, 1, 1
+    samples = ["", "cat", "dog", "cat", "", "cat"]
+    assert majority_share(samples) == 3 / 6
+    assert majority_answer(samples) == "cat"
+    assert answer_agreement(samples, "cat") == 3 / 6
+    assert pairwise_agreement(samples) == 3 * 2 / (6 * 5)
+    assert n_distinct(samples) == 4
+    assert discrete_semantic_entropy(samples) == pytest.approx(
+        3 / 6 * math.log(2) + 3 / 6 * math.log(6)
+    )
+    assert majority_share_at_k(samples)[-1] == 3 / 6
+    # more silences than any answer: still no majority of silence
+    quiet = ["", "", "", "dog"]
+    assert majority_answer(quiet) == "dog"
+    assert majority_share(quiet) == 1 / 4
+    assert pairwise_agreement(quiet) == 0
+
+
+def test_option_a_is_not_silence():
+    samples = [normalize_answer(text) for text in ("A", "(A)", "a.", "B")]
+    assert answer_agreement(samples, normalize_answer("A")) == 3 / 4
+    assert answer_agreement(["", "", *samples], normalize_answer("A")) == 3 / 6
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        majority_share, majority_answer, n_distinct, pairwise_agreement,
+        discrete_semantic_entropy, majority_share_at_k, lambda s: answer_agreement(s, "a"),
+    ],
+)  # fmt: skip
+def test_silences_only_are_undefined(function):
+    with pytest.raises(UndefinedMetricError, match="all 3 sampled answers are empty"):
+        function(["", "", ""])
+
+
+def test_nothing_agrees_with_a_silent_answer():
+    with pytest.raises(UndefinedMetricError, match="the scored answer is empty"):
+        answer_agreement(["cat", ""], "")
