@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from leaderboard.grounding import Grounding
@@ -14,6 +15,7 @@ from leaderboard.ranking import Ranking, ranking_of
 from leaderboard.read import Problem, Run
 from leaderboard.robustness import Robustness, summarise
 from leaderboard.samples import Showcase, showcase_of
+from leaderboard.screen import Screen, screen_of
 from metrics.card import Card
 from metrics.record_card import card_of_records
 from metrics.records import RunManifest
@@ -48,6 +50,11 @@ class RunResult:
     path: Path
     manifest: RunManifest
     tasks: tuple[TaskResult, ...]
+
+    @cached_property
+    def screen(self) -> Screen:
+        """P-values adjusted over all benchmarks of the run."""
+        return screen_of({result.task: result.card for result in self.tasks})
 
 
 @dataclass(frozen=True)
@@ -118,13 +125,12 @@ def evaluate_run(run: Run, *, n_resamples: int = DEFAULT_RESAMPLES) -> RunResult
 
 def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
     records = run.of_task(task)
-    prefix = f"{task}:"
-    invalid = {
-        key.removeprefix(prefix): reason
-        for key, reason in run.manifest.invalid.items()
-        if key.startswith(prefix)
-    }
-    card = card_of_records(records, invalid=invalid, n_resamples=n_resamples)
+    card = card_of_records(
+        records,
+        invalid=_of_task(task, run.manifest.invalid),
+        not_offered=_of_task(task, run.manifest.not_offered),
+        n_resamples=n_resamples,
+    )
     return TaskResult(
         task=task,
         kinds=tuple(sorted({record.kind for record in records})),
@@ -135,6 +141,16 @@ def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
         grounding=summarise_grounding(run, task),
         ranking=ranking_of(records, card),
     )
+
+
+def _of_task(task: str, reasons: Mapping[str, str]) -> dict[str, str]:
+    """Signal -> reason, of a mapping that names task and signal."""
+    prefix = f"{task}:"
+    return {
+        key.removeprefix(prefix): reason
+        for key, reason in reasons.items()
+        if key.startswith(prefix)
+    }
 
 
 def _with_unique_labels(results: list[RunResult]) -> list[RunResult]:

@@ -10,6 +10,8 @@ from metrics.bootstrap import Estimate
 from metrics.card import Card, SignalResult
 
 UNDEFINED = "–"
+NOT_ASKED = "not offered"
+GIVEN = "by construction"
 WARNING_MARK = "!"
 MAX_REASON = 80
 
@@ -67,7 +69,14 @@ def estimate_cell(estimate: Estimate) -> Cell:
     return Cell((format_estimate(estimate),), estimate.value, reason, state)
 
 
-def signal_cell(result: SignalResult, *, mixed: bool, named: bool = False) -> Cell:
+def format_p(p_value: float) -> str:
+    """``p 0.031``, or ``p < 0.001``."""
+    return "p < 0.001" if p_value < 0.001 else f"p {p_value:.3f}"
+
+
+def signal_cell(
+    result: SignalResult, *, mixed: bool, named: bool = False, p_value: float | None = None
+) -> Cell:
     """Cell of one signal of one model: AUROC, within-kind AUROC where kinds are mixed.
 
     Parameters
@@ -78,6 +87,8 @@ def signal_cell(result: SignalResult, *, mixed: bool, named: bool = False) -> Ce
         Whether the benchmark mixes question kinds.
     named : bool, default False
         Put the signal's name on top.
+    p_value : float, optional
+        Adjusted, of AUROC 1/2.
 
     Returns
     -------
@@ -86,6 +97,9 @@ def signal_cell(result: SignalResult, *, mixed: bool, named: bool = False) -> Ce
     head = (clean(result.label, limit=MAX_NAME),) if named else ()
     if result.invalid is not None:
         return Cell((*head, "INVALID", clean(result.invalid, limit=MAX_REASON)), state="invalid")
+    for words, why in ((NOT_ASKED, result.not_offered), (GIVEN, result.by_construction)):
+        if why is not None:
+            return Cell((*head, words), notes=(clean(why),), state="undefined")
     notes = list(_reason(result.auroc))
     first = format_estimate(result.auroc)
     if result.warning and result.auroc.value is not None:
@@ -95,6 +109,8 @@ def signal_cell(result: SignalResult, *, mixed: bool, named: bool = False) -> Ce
     if mixed and result.auroc.value is not None:
         lines.append(f"in kind {format_estimate(result.within_kind_auroc)}")
         notes += _reason(result.within_kind_auroc, "in kind: ")
+    if p_value is not None:
+        lines.append(format_p(p_value))
     if result.n_missing:
         lines.append(f"n {result.n}/{result.n + result.n_missing}")
     return Cell(tuple(lines), result.auroc.value, tuple(notes), _state(result))

@@ -16,10 +16,10 @@ SUPERVISED = ("probe", "stress test", "fusion")
 class CostPoint:
     """A signal, what it costs and what it tells.
 
-    ``passes`` counts answers decoded, all on one prefill: 1 for what comes with the answer itself,
-    1 + K for what needs K samples beside it. ``needs_labels`` marks what is fitted on labelled
-    answers first. ``on_front`` is False where a signal that costs no more of either tells as much
-    or more.
+    ``passes`` counts answers decoded, all on the prefill of the first: 1 for what comes with the
+    answer itself, 1 + K for what needs K samples beside it. ``needs_labels`` marks what is fitted
+    on labelled answers first. ``on_front`` is False where a signal that costs no more of either
+    tells as much or more.
     """
 
     name: str
@@ -47,8 +47,9 @@ def cost_points(run: RunResult, result: TaskResult) -> tuple[CostPoint, ...]:
     Returns
     -------
     tuple of CostPoint
-        The figure is AUROC, within kinds where they are mixed. Point values decide the front; what
-        stands in its interval is a tie all the same (see the ranks).
+        The figure is AUROC on the samples that all of them have, within kinds where they are mixed;
+        what is missing on more than 5 % of the samples, and copies, are not there. Point values
+        decide the front; what stands in its interval is a tie all the same (see the ranks).
     """
     points = list(_points(run, result))
     marked = [
@@ -64,17 +65,16 @@ def _points(run: RunResult, result: TaskResult) -> Iterator[CostPoint]:
     k = int(run.manifest.settings.get("k") or 0)
     families = {signal.name: signal.family for signal in result.card.signals}
     for signal in result.card.signals:
-        sampled = signal.family == "consistency"
-        if signal.access == "deployable":
-            yield from _point(signal, result, 1 + k * sampled)
+        yield from _point(signal, result, signal.family, 1 + k * (signal.family == "consistency"))
     for fusion in result.card.fusion:
         sampled = any(families.get(name) == "consistency" for name in fusion.members)
-        if fusion.reason is None:
-            yield from _point(replace(fusion.result, family="fusion"), result, 1 + k * sampled)
+        named = replace(fusion.result, name=fusion.name)
+        yield from _point(named, result, "fusion", 1 + k * sampled)
 
 
-def _point(signal: SignalResult, result: TaskResult, passes: int) -> Iterator[CostPoint]:
-    figure = signal.within_kind_auroc if result.is_mixed else signal.auroc
-    if figure.value is not None and signal.invalid is None and not signal.warning:
-        supervised = signal.family in SUPERVISED
-        yield CostPoint(signal.name, signal.label, passes, supervised, figure)
+def _point(
+    signal: SignalResult, result: TaskResult, family: str, passes: int
+) -> Iterator[CostPoint]:
+    figure = result.card.common.of(signal.name, mixed=result.is_mixed)
+    if figure is not None and figure.value is not None:
+        yield CostPoint(signal.name, signal.label, passes, family in SUPERVISED, figure)

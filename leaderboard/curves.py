@@ -172,7 +172,8 @@ def _agreement_by_k(pairs: Pairs, title: str) -> Chart | None:
         series,
         x_label="samples k",
         y_label="AUROC",
-        caption="The first k of the samples of one run; band: 95 % interval.",
+        caption="Had only k of the samples been drawn: mean of the AUROC over all ways to pick k; "
+        "band: 95 % interval.",
         whole_x=True,
         reference=(0.5, "chance"),
     )

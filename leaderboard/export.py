@@ -12,13 +12,14 @@ from typing import Any
 
 from leaderboard.aggregate import Board, RunResult, TaskResult
 from leaderboard.published import FIGURES, MODELS, POOLED, SOURCE
+from leaderboard.screen import worth_of
 from metrics.bootstrap import Estimate
-from metrics.card import ConsistencyCard, SignalResult
+from metrics.card import ConsistencyCard, Contrast, SignalResult
 
 FORMAT_VERSION = 1
 CSV_COLUMNS = (
     "run", "model", "task", "signal", "statistic", "value", "low", "high", "stderr",
-    "n", "n_groups", "n_errors", "reason",
+    "n", "n_groups", "n_errors", "reason", "p_value", "p_adjusted", "copy_of",
 )  # fmt: skip
 STATISTICS = (
     "auroc", "within_kind_auroc", "within_answer_auroc", "error_average_precision",
@@ -43,7 +44,11 @@ def to_csv(board: Board) -> str:
         Columns `CSV_COLUMNS`. Numbers have all their digits. A signal that the validity gate
         rejected has no value and the reason "INVALID: …". ``rank`` has only ``low`` and ``high``. A
         fusion is the signal ``fusion.<name>``; statistics of a calibrated probability are
-        ``<method>.ece`` and so on, of its signal.
+        ``<method>.ece`` and so on, of its signal. ``p_value`` stands with the AUROC that decides
+        (within kinds where they are mixed); ``p_adjusted`` is Benjamini-Hochberg over the run, and
+        empty for a copy, which is no test of its own. ``<AUROC>_less_<baseline>`` is the paired
+        difference to a control or to token confidence, Holm over the signals. ``beats_controls``
+        has the verdict as its reason.
     """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
@@ -95,13 +100,16 @@ def _rows(run: RunResult, result: TaskResult) -> Iterator[dict[str, Any]]:
     whole = {"n": card.n, "n_groups": card.n_groups, "n_errors": card.n_errors}
     yield head | whole | {"signal": "", "statistic": "accuracy"} | _numbers(card.accuracy)
     for signal in card.signals:
-        yield from _signal_rows(head, signal, signal.name)
+        yield from _tested(_signal_rows(head, signal, signal.name), run, result, signal)
         rank = result.ranking.rank_of(signal.name) if result.ranking is not None else None
         if rank is not None:
             bounds = {"low": repr(rank.low), "high": repr(rank.high)}
             yield head | whole | {"signal": signal.name, "statistic": "rank"} | bounds
     for fusion in card.fusion:
         yield from _signal_rows(head, fusion.result, f"fusion.{fusion.name}")
+    for contrast in card.contrasts:
+        yield from _contrast_rows(head, run, result, contrast)
+    yield from _verdict_rows(head, run, result)
     for found in card.probabilities:
         for name in CALIBRATION:
             row = {"signal": found.name, "statistic": f"{found.method}.{name}", "n": found.n}
@@ -117,6 +125,56 @@ def _signal_rows(head: dict[str, Any], signal: SignalResult, name: str) -> Itera
     for statistic in SELECTIVE if signal.selective is not None else ():
         row = head | counts | {"signal": name, "statistic": statistic}
         yield row | _numbers(getattr(signal.selective, statistic))
+
+
+def _tested(
+    rows: Iterator[dict[str, Any]], run: RunResult, result: TaskResult, signal: SignalResult
+) -> Iterator[dict[str, Any]]:
+    """The rows of a signal, with its test beside the AUROC that decides."""
+    adjusted = run.screen.signals.get((result.task, signal.name))
+    for row in rows:
+        decides = row["statistic"] == ("within_kind_auroc" if result.is_mixed else "auroc")
+        shown = _p_values(signal.p_value, adjusted) if decides else {}
+        yield row | shown | {"copy_of": signal.copy_of or ""}
+
+
+def _contrast_rows(
+    head: dict[str, Any], run: RunResult, result: TaskResult, contrast: Contrast
+) -> Iterator[dict[str, Any]]:
+    key = (result.task, contrast.signal, contrast.baseline)
+    name = _name_in_csv(result, contrast.signal)
+    counts = {"n": contrast.n, "n_groups": contrast.n_groups, "n_errors": contrast.n_errors}
+    found = {"auroc": contrast.difference, "within_kind_auroc": contrast.within_kind}
+    for figure, difference in found.items():
+        if difference is None:
+            continue
+        row = {"signal": name, "statistic": f"{figure}_less_{contrast.baseline}"}
+        shown = head | counts | row | _numbers(difference.estimate)
+        if difference is contrast.decisive:
+            shown |= _p_values(contrast.p_value, run.screen.contrasts.get(key))
+        shown["reason"] = shown["reason"] or contrast.no_verdict or ""
+        yield shown
+
+
+def _verdict_rows(
+    head: dict[str, Any], run: RunResult, result: TaskResult
+) -> Iterator[dict[str, Any]]:
+    for signal in dict.fromkeys(contrast.signal for contrast in result.card.contrasts):
+        own = [contrast for contrast in result.card.contrasts if contrast.signal == signal]
+        worth = worth_of(result.task, own, run.screen)
+        if worth is not None and worth.p_value is not None:
+            row = {"signal": _name_in_csv(result, signal), "statistic": "beats_controls"}
+            p_values = _p_values(None, worth.p_value)
+            yield head | row | {"reason": worth.verdict} | p_values
+
+
+def _name_in_csv(result: TaskResult, name: str) -> str:
+    return f"fusion.{name}" if any(f.name == name for f in result.card.fusion) else name
+
+
+def _p_values(p_value: float | None, adjusted: float | None) -> dict[str, str]:
+    found = {"p_value": p_value, "p_adjusted": adjusted}
+    return {name: "" if p is None else repr(float(p)) for name, p in found.items()}
 
 
 def _consistency_rows(
@@ -153,11 +211,29 @@ def _run_as_json(run: RunResult) -> dict[str, Any]:
             result.task: {
                 "kinds": result.kinds,
                 "card": _plain(result.card),
+                "adjusted": _adjusted(run, result.task),
                 "robustness": _plain(result.robustness),
                 "grounding": _plain(result.grounding and replace(result.grounding, looks=())),
             }
             for result in run.tasks
         },
+    }
+
+
+def _adjusted(run: RunResult, task: str) -> dict[str, Any]:
+    """Adjusted p-values of one benchmark: of each signal, and of each contrast."""
+    screen = run.screen
+    by_signal = {"signals": screen.signals, "beats": screen.beats, "behind": screen.behind}
+    return {
+        **{
+            kind: {name: p for (own, name), p in found.items() if own == task}
+            for kind, found in by_signal.items()
+        },
+        "contrasts": [
+            {"signal": signal, "baseline": baseline, "p_adjusted": p}
+            for (own, signal, baseline), p in screen.contrasts.items()
+            if own == task
+        ],
     }
 
 

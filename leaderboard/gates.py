@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -105,11 +105,24 @@ def changes_of(task: str, old: Run, new: Run, pairs: Pairs, tolerances: Toleranc
         if gate == ROBUSTNESS:
             change = area_change(old, new, task, margin=margin)
             found.append(change or _nothing(gate, NO_SWEEP))
+        elif (reason := not_offered_reason(gate, task, old, new)) is not None:
+            found.append(replace(_nothing(gate, reason), not_offered=True))
         else:
             key = f"{task}:{signal_of(gate)}"
             fits = old.manifest.fits.get(key, {}), new.manifest.fits.get(key, {})
             found.append(_change(_sides(gate, margin, task, pairs, weights, fits)))
     return found
+
+
+def not_offered_reason(gate: str, task: str, old: Run, new: Run) -> str | None:
+    """Why a run, by its access or its settings, does not offer a gate's signal; None if both do."""
+    name = signal_of(gate)
+    reasons = {
+        side: run.manifest.not_offered.get(f"{task}:{name}")
+        for side, run in (("old", old), ("new", new))
+    }
+    found = [f"{reason} in the {side} run" for side, reason in reasons.items() if reason]
+    return "; ".join(found) or None
 
 
 def _nothing(gate: str, reason: str, n: int = 0, n_groups: int = 0) -> Change:

@@ -27,6 +27,7 @@ from leaderboard.tables_lens import lens_tables
 from leaderboard.tables_ranks import rank_tables
 from leaderboard.tables_robustness import tables as robustness_tables
 from leaderboard.tables_transfer import transfer_tables
+from leaderboard.tables_worth import worth_tables
 
 
 def no_charts(board: Board, task: str) -> Sequence[Chart]:
@@ -59,6 +60,7 @@ class Part:
 
 
 PARTS: tuple[Part, ...] = (
+    Part("What beats its controls", worth_tables),
     Part("Ranks", rank_tables),
     Part("Controls and leakage", controls_tables),
     Part("Calibration", calibration_tables),

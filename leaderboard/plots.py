@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from leaderboard.aggregate import Board, RunResult, TaskResult
 from leaderboard.cells import format_estimate
 from leaderboard.charts import Tick
+from leaderboard.copies import rows_of
 from leaderboard.tables import ACCESS_TITLES
 from leaderboard.text import MAX_NAME, clean
 from metrics.bootstrap import Estimate
@@ -81,10 +82,16 @@ def forest(board: Board, task: str) -> Forest:
     pairs = everyone[:MAX_SERIES]
     mixed = any(result.is_mixed for _, result in pairs)
     first = _axis_start(pairs, mixed=mixed)
+    own_rows = rows_of([result.card for _, result in pairs])
     rows: list[ForestRow] = []
     y = 4.0
     for access, title in ACCESS_TITLES.items():
-        labels = {s.name: s.label for _, r in pairs for s in r.card.signals if s.access == access}
+        labels = {
+            s.name: s.label
+            for _, r in pairs
+            for s in r.card.signals
+            if s.access == access and s.name in own_rows
+        }
         if not labels:
             continue
         rows.append(ForestRow(title, y + LABEL_HEIGHT - 3, (), is_heading=True))

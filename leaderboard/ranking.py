@@ -70,6 +70,8 @@ class Ranking:
         Accuracy, and AUROC of each family's headline signal.
     reason
         Why nothing is ranked, or None.
+    copies
+        Signal -> the one that ranks all samples alike, and stands in the ranks for both.
     """
 
     samples: str
@@ -78,10 +80,12 @@ class Ranking:
     left_out: tuple[tuple[str, str], ...]
     figures: tuple[Replicates, ...]
     reason: str | None = None
+    copies: tuple[tuple[str, str], ...] = ()
 
     def rank_of(self, name: str) -> RankInterval | None:
-        """Ranks of a signal, if it has any."""
-        return next((signal.rank for signal in self.signals if signal.name == name), None)
+        """Ranks of a signal, if it has any; of a copy those of its original."""
+        ranked = dict(self.copies).get(name, name)
+        return next((signal.rank for signal in self.signals if signal.name == ranked), None)
 
 
 def ranking_of(records: Sequence[SampleRecord], card: Card) -> Ranking:
@@ -103,7 +107,8 @@ def ranking_of(records: Sequence[SampleRecord], card: Card) -> Ranking:
         reason = f"{card.n_errors} errors of {card.n}: no rank below {LEAST} of either class"
         return Ranking(_identity(labelled), 0, (), (), (), reason)
     drawn = _Drawn(labelled)
-    deployable = [signal for signal in card.signals if signal.access == "deployable"]
+    copies = tuple((s.name, s.copy_of) for s in card.signals if s.copy_of is not None)
+    deployable = [s for s in card.signals if s.access == "deployable" and s.copy_of is None]
     reasons = {s.name: _why_unranked(s, card.n, mixed=drawn.is_mixed) for s in deployable}
     ranked = [signal for signal in deployable if reasons[signal.name] is None]
     signals: tuple[SignalRank, ...] = ()
@@ -116,7 +121,7 @@ def ranking_of(records: Sequence[SampleRecord], card: Card) -> Ranking:
     figures = [Replicates(ACCURACY, drawn.accuracy(), drawn.accuracy_replicates())]
     figures += _headlines(ranked, drawn)
     left_out = tuple((name, why) for name, why in reasons.items() if why is not None)
-    return Ranking(_identity(labelled), n, signals, left_out, tuple(figures), why)
+    return Ranking(_identity(labelled), n, signals, left_out, tuple(figures), why, copies)
 
 
 class _Drawn:
@@ -183,6 +188,8 @@ def _why_unranked(signal: SignalResult, n: int, *, mixed: bool) -> str | None:
     figure = signal.within_kind_auroc if mixed else signal.auroc
     if signal.invalid is not None:
         return f"INVALID: {signal.invalid}"
+    if signal.not_offered is not None:
+        return f"not offered: {signal.not_offered}"
     if figure.value is None or signal.warning is not None:
         return signal.warning or figure.reason or "no figure"
     if signal.n_missing > MAX_MISSING * n:

@@ -13,7 +13,8 @@ from leaderboard.tolerances import is_lower_better
 from leaderboard.verdicts import Gate
 from metrics._limits import LEAST_GROUPS, LEAST_PER_CLASS
 
-ORDER = ("regressed", "cannot tell", "unchanged within margin", "improved")
+ORDER = ("regressed", "cannot tell", "unchanged within margin", "improved", "not offered")
+SKIPPED = ("cannot tell", "not offered")
 READING = (
     "Difference: new less old on the same samples, 95 % interval over images. regressed / "
     "improved: a true change within the margin is refuted, Holm-adjusted over all gates (for one "
@@ -21,7 +22,8 @@ READING = (
     "within margin: the interval lies inside it. Detectable: the smallest true change that is "
     "called regressed with 80 % power. "
     f"No verdict below {LEAST_GROUPS} images, nor, but for accuracy, below {LEAST_PER_CLASS} right "
-    "or wrong answers."
+    "or wrong answers. not offered: access to the model, or a setting of the run, leaves the "
+    "signal out."
 )
 
 
@@ -81,14 +83,14 @@ def comparison_as_json(comparison: Comparison) -> str:
 
 
 def comparison_as_junit(comparison: Comparison) -> str:
-    """One test case per gate: a regression fails, "cannot tell" is skipped."""
+    """One test case per gate: a regression fails, what has no verdict is skipped."""
     verdicts = [gate.verdict for _, gate in comparison.gates]
     suite = ElementTree.Element(
         "testsuite",
         name="vrp-leaderboard compare",
         tests=str(len(verdicts)),
         failures=str(verdicts.count("regressed")),
-        skipped=str(verdicts.count("cannot tell")),
+        skipped=str(sum(verdict in SKIPPED for verdict in verdicts)),
     )
     for task, gate in comparison.gates:
         case = ElementTree.SubElement(
@@ -97,7 +99,7 @@ def comparison_as_junit(comparison: Comparison) -> str:
         message = _sentence(gate)
         if gate.verdict == "regressed":
             ElementTree.SubElement(case, "failure", message=message)
-        elif gate.verdict == "cannot tell":
+        elif gate.verdict in SKIPPED:
             ElementTree.SubElement(case, "skipped", message=message)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 

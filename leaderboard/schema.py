@@ -165,8 +165,8 @@ def check_manifest(manifest: RunManifest) -> None:
         If a field is missing or of another type; names the field.
     """
     for name in (
-        "model", "tasks", "settings", "versions", "invalid", "probe", "transfer", "sweeps", "cost",
-        "files",
+        "model", "tasks", "settings", "versions", "invalid", "not_offered", "probe", "transfer",
+        "sweeps", "cost", "files",
     ):  # fmt: skip
         _require(getattr(manifest, name), name, dict, "an object")
     _require(manifest.command, "command", list, "a list")
@@ -174,8 +174,8 @@ def check_manifest(manifest: RunManifest) -> None:
     for field in ("tasks", "files", "probe"):
         for key, entry in getattr(manifest, field).items():
             _require(entry, f"{field}.{key}", dict, "an object")
-    for key, reason in manifest.invalid.items():
-        _require(reason, f"invalid.{key}", str, "text")
+    for field, reasons in (("invalid", manifest.invalid), ("not_offered", manifest.not_offered)):
+        _require_texts(reasons, field)
     optional = {f"tasks.{task}.threshold": e.get("threshold") for task, e in manifest.tasks.items()}
     for key in ("seconds", "n_samples", "peak_memory_bytes"):
         optional[f"cost.{key}"] = manifest.cost.get(key)
@@ -190,6 +190,11 @@ def _check_settings(settings: dict[str, Any]) -> None:
     for key, kind, words in (("k", int, "an integer"), ("model_arguments", dict, "an object")):
         if (value := settings.get(key)) is not None:
             _require(value, f"settings.{key}", kind, words)
+
+
+def _require_texts(reasons: dict[str, Any], field: str) -> None:
+    for key, reason in reasons.items():
+        _require(reason, f"{field}.{key}", str, "text")
 
 
 def _check_probes(manifest: RunManifest) -> None:

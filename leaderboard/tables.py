@@ -13,13 +13,19 @@ ACCESS_TITLES = {
 }
 NOT_RECORDED = "not recorded in this run"
 READING = (
-    "AUROC of “correct”, 95 % interval by bootstrap over images ({n_resamples} resamples); 0.5 is "
-    "chance, higher is better. Accuracy: Wilson interval at the effective sample size."
+    "AUROC of “correct”, 95 % t interval over images (logit scale); 0.5 is chance, higher is "
+    "better. Accuracy: Wilson interval at the effective sample size. Intervals of other figures: "
+    "bootstrap over images ({n_resamples} resamples)."
 )
 IN_KIND = (
     "“in kind”: pairs of right and wrong answers to the same kind of question only; the figure "
     "above it is inflated wherever kinds differ in difficulty."
 )
+SCREEN = (
+    "p: of AUROC {within}1/2, two-sided t test over images, Benjamini-Hochberg over all deployable "
+    "signals and benchmarks of the run."
+)
+COPIES = "“=”: the same order of all answers under another name; ranked and tested as one."
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,9 @@ WEIGHTS = (
     "share a weight in an arbitrary way."
 )
 CONSISTENCY = (
-    "AUROC of S_SC@k from the first k samples of one run, and how many answers with full agreement "
-    "of all samples are right."
+    "k: AUROC of S_SC had only k of the samples been drawn, the mean of the AUROC over all ways to "
+    "pick k of them for every question; 95 % t interval over images. Right at S_SC = 1: how many "
+    "answers with full agreement of all samples are right."
 )
 COVERAGE_SLACK = 0.02
 

@@ -9,13 +9,14 @@ from leaderboard.tables import Block, Table, task_title
 from leaderboard.tables_overview import size_cell
 
 MEASURED = (
-    "Measured by the run itself over all its benchmarks: one prefill, the answer, K sampled "
-    "answers on the same prefill, and every signal."
+    "Measured by the run itself over all its benchmarks: the answer, K sampled answers on its "
+    "prefill, and every signal; in some runs a second prefill, of a blank image, for a control. "
+    "What interventions took is not in it."
 )
 FRONT = (
-    "The best signal of each cost, the cheapest first. Passes: answers decoded on one prefill. On "
-    "the front: nothing that costs no more tells as much, by {figure}. Below 30 of either class "
-    "there is no front."
+    "The best signal of each cost, the cheapest first. Passes: answers decoded, all on the prefill "
+    "of the first. On the front: nothing that costs no more tells as much, by {figure} on the "
+    "samples that all signals have. Below 30 of either class there is no front."
 )
 NOT_MEASURED = "the run recorded no cost"
 
@@ -25,16 +26,18 @@ def cost_tables(board: Board, task: str) -> list[Table]:
     pairs = board.of_task(task)
     mixed = any(result.is_mixed for _, result in pairs)
     rows = tuple(_measured_row(run) for run, _ in pairs)
-    columns = ("model", "size", "passes", "s / answer", "peak memory", "answers timed")
+    columns = (
+        "model", "size", "prefills", "passes", "s / answer", "peak memory", "answers timed",
+    )  # fmt: skip
     measured = Table(
         f"cost-{task}", task_title("Cost", task), columns, (Block("", rows),), (MEASURED,)
     )
     points = tuple(row for run, result in pairs for row in _front_rows(run, result))
     figure = "AUROC in kind" if mixed else "AUROC"
-    columns = ("model", "passes", "labels", "best signal", figure, "on the front")
+    heads = ("model", "passes", "labels", "best signal", figure, "on the front")
     note = FRONT.format(figure=figure)
     front = Table(
-        f"front-{task}", task_title("AUROC per cost", task), columns, (Block("", points),), (note,)
+        f"front-{task}", task_title("AUROC per cost", task), heads, (Block("", points),), (note,)
     )
     return [measured, *([front] if points else [])]
 
@@ -46,6 +49,7 @@ def _measured_row(run: RunResult) -> tuple[Cell, ...]:
     return (
         text_cell(run.label),
         size_cell(run),
+        Cell(("2, one of a blank image",), 2.0) if _has_blank(run) else Cell(("1",), 1.0),
         Cell((f"1 + {k} samples",), float(1 + k)),
         number_cell(per_answer, "{:.3g}", reason=NOT_MEASURED),
         undefined_cell(NOT_MEASURED)
@@ -53,6 +57,10 @@ def _measured_row(run: RunResult) -> tuple[Cell, ...]:
         else Cell((f"{memory / 2**30:.2f} GiB",), float(memory)),
         number_cell(n, "{:.0f}", reason=NOT_MEASURED),
     )
+
+
+def _has_blank(run: RunResult) -> bool:
+    return bool(run.manifest.settings.get("blank_image"))
 
 
 def _front_rows(run: RunResult, result: TaskResult) -> list[tuple[Cell, ...]]:

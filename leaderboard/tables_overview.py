@@ -13,14 +13,18 @@ from leaderboard.cells import (
     undefined_cell,
 )
 from leaderboard.tables import IN_KIND, NOT_RECORDED, READING, Block, Table
+from leaderboard.tables_worth import winners
 from metrics.card import SignalResult
 from metrics.signals import BY_NAME
 
 OVERVIEW = "overview"
 HEADLINE_FAMILIES = ("consistency", "attention", "probe")
+MOST_NAMED = 3
 BEST = (
-    "Best single-pass signal: the highest {figure} among the deployable signals that need one "
-    "pass, chosen after the fact; the others that reach its interval are counted, not ranked."
+    "Beat all controls: signals whose AUROC is beyond doubt higher than that of every control, and "
+    "of how many. Best single-pass signal: the highest {figure} among the deployable signals that "
+    "need one pass, on the samples that all signals have, chosen after the fact; those that share "
+    "its rank are counted."
 )
 
 
@@ -38,7 +42,7 @@ def overview_table(board: Board) -> Table:
     """
     columns = (
         "model", "family", "size", "benchmark", "n / images / errors", "accuracy",
-        "best single-pass", "self-consistency", "attention", "probe", "cost",
+        "beat all controls", "best single-pass", "self-consistency", "attention", "probe", "cost",
     )  # fmt: skip
     rows = [
         _overview_row(run, result) for task in board.tasks for run, result in board.of_task(task)
@@ -81,6 +85,7 @@ def _overview_row(run: RunResult, result: TaskResult) -> tuple[Cell, ...]:
         text_cell(result.task),
         count_cell(result.card),
         estimate_cell(result.card.accuracy),
+        _winners_cell(run, result),
         _best_single_pass(result),
         *(_headline(result, family, mixed=mixed) for family in HEADLINE_FAMILIES),
         cost_cell(run),
@@ -96,24 +101,40 @@ def _headline(result: TaskResult, family: str, *, mixed: bool) -> Cell:
 
 
 def _best_single_pass(result: TaskResult) -> Cell:
-    """The best of the signals that one pass gives, with how many reach its interval."""
+    """The best of the signals that one pass gives, on the samples that all signals have."""
+    common, mixed = result.card.common, result.is_mixed
     fit = [
         (value, signal)
         for signal in result.card.signals
-        if signal.access == "deployable" and signal.family != "consistency"
-        and signal.invalid is None and not signal.warning
-        and (value := _ranking_figure(signal, mixed=result.is_mixed)) is not None
-    ]  # fmt: skip
+        if signal.family != "consistency"
+        and (figure := common.of(signal.name, mixed=mixed)) is not None
+        and (value := figure.value) is not None
+    ]
     if not fit:
         reason = "no best signal is named: none is defined on 30 right and 30 wrong answers"
         return undefined_cell(reason)
     best = max(fit, key=lambda pair: pair[0])[1]
-    cell = signal_cell(best, mixed=result.is_mixed, named=True)
-    chosen = best.within_kind_auroc if result.is_mixed else best.auroc
-    rivals = sum(chosen.low is not None and value >= chosen.low for value, _ in fit) - 1
-    lines = (*cell.lines, f"+ {rivals} more in its interval") if rivals > 0 else cell.lines
+    shown = common.on_common(best)
+    cell = signal_cell(shown, mixed=mixed, named=True)
+    rivals = _n_ties([signal for _, signal in fit], best, result)
+    lines = (*cell.lines, f"+ {rivals} more not told from it") if rivals else cell.lines
     return Cell(lines, cell.sort, cell.notes, cell.state)
 
 
-def _ranking_figure(signal: SignalResult, *, mixed: bool) -> float | None:
-    return signal.within_kind_auroc.value if mixed else signal.auroc.value
+def _n_ties(signals: list[SignalResult], best: SignalResult, result: TaskResult) -> int:
+    """How many others share a rank with the best, by paired differences."""
+    rank_of = result.ranking.rank_of if result.ranking is not None else lambda _: None
+    own = rank_of(best.name)
+    ranks = [rank_of(signal.name) for signal in signals if signal is not best]
+    return 0 if own is None else sum(r is not None and r.low <= own.high for r in ranks)
+
+
+def _winners_cell(run: RunResult, result: TaskResult) -> Cell:
+    """How many signals beat all their controls, and the names of the best."""
+    found = winners(run, result)
+    if found is None:
+        return undefined_cell("no signal was compared with controls on data enough for a verdict")
+    best, n = found
+    more = [f"+ {len(best) - MOST_NAMED} more"] if len(best) > MOST_NAMED else []
+    names = text_cell(*(signal.label for signal in best[:MOST_NAMED])).lines
+    return Cell((f"{len(best)} of {n}", *names, *more), float(len(best)))

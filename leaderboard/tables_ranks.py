@@ -8,8 +8,9 @@ import numpy as np
 
 from leaderboard.aggregate import Board, RunResult, TaskResult
 from leaderboard.cells import Cell, text_cell, undefined_cell
+from leaderboard.copies import name_cell, rows_of
 from leaderboard.ranking import ACCURACY, Ranking, Replicates
-from leaderboard.tables import NOT_RECORDED, Block, Table, task_title
+from leaderboard.tables import COPIES, NOT_RECORDED, Block, Table, task_title
 from metrics.card import SignalResult
 from metrics.errors import UndefinedMetricError
 from metrics.ranks import RankInterval, rank_intervals
@@ -101,15 +102,20 @@ def _reason(ranking: Ranking, figure: str) -> str:
 
 def _signal_ranks(pairs: list[tuple[RunResult, TaskResult]], task: str) -> Table:
     mixed = any(result.is_mixed for _, result in pairs)
-    labels = {s.name: s.label for _, result in pairs for s in _ranking(result).signals}
+    labels = {s.name: s.label for _, result in pairs for s in result.card.signals}
+    ranked = dict.fromkeys(s.name for _, result in pairs for s in _ranking(result).signals)
+    copies = rows_of([result.card for _, result in pairs])
     rows = [
-        (text_cell(label), *(_signal_cell(_ranking(result), name) for _, result in pairs))
-        for name, label in labels.items()
+        (
+            name_cell(labels[name], [labels[copy] for copy in copies.get(name, ())]),
+            *(_signal_cell(_ranking(result), name) for _, result in pairs),
+        )
+        for name in ranked
     ]
     rows.sort(key=_mean_rank)
     columns = ("signal", *(text_cell(run.label).lines[0] for run, _ in pairs))
     figure = "AUROC in kind" if mixed else "AUROC"
-    notes = (SIGNALS.format(figure=figure), METHOD)
+    notes = (SIGNALS.format(figure=figure), COPIES, METHOD)
     title = task_title("Ranks of signals", task)
     return Table(f"ranks-signals-{task}", title, columns, (Block("", tuple(rows)),), notes)
 

@@ -10,22 +10,26 @@ from leaderboard.cells import (
     count_cell,
     estimate_cell,
     format_estimate,
+    format_p,
     signal_cell,
     text_cell,
     undefined_cell,
 )
+from leaderboard.copies import copy_cell, name_cell, rows_of
 from leaderboard.tables import (
     ACCESS_TITLES,
+    COPIES,
     IN_KIND,
     NOT_RECORDED,
     READING,
+    SCREEN,
     Block,
     Table,
     task_title,
 )
 from leaderboard.tables_ranks import rank_cell
 from metrics.card import SignalResult
-from metrics.signals import BY_NAME
+from metrics.signals import ORDER
 
 ACCESS = (
     "Signals stand in declared order, by family. deployable: needs no label; oracle: needs the "
@@ -57,8 +61,10 @@ def signals_table(board: Board, task: str) -> Table:
     blocks = [Block("", facts)]
     for access, family in _families(results):
         title = access if access == family else f"{family} ({access})"
-        blocks.append(Block(title, _signal_rows(results, access, family, mixed=mixed)))
-    notes = [READING.format(n_resamples=board.n_resamples), *([IN_KIND] if mixed else []), ACCESS]
+        rows = _signal_rows(pairs, access, family, mixed=mixed)
+        blocks += [Block(title, rows)] if rows else []
+    notes = [READING.format(n_resamples=board.n_resamples), *([IN_KIND] if mixed else [])]
+    notes += [_screen(mixed=mixed), COPIES, ACCESS]
     columns = ("signal", *(text_cell(run.label).lines[0] for run, _ in pairs))
     title = task_title("Signals", task)
     return Table(f"signals-{task}", title, columns, tuple(blocks), tuple(notes))
@@ -78,15 +84,15 @@ def run_table(run: RunResult, result: TaskResult) -> Table:
     """
     mixed = result.is_mixed
     columns = (
-        "signal", "AUROC", *(["AUROC in kind"] if mixed else []), "rank", "AUROC in answer",
+        "signal", "AUROC", *(["AUROC in kind"] if mixed else []), "p", "rank", "AUROC in answer",
         "error AP", "AUGRC", "n valid / n", "errors",
     )  # fmt: skip
     blocks = []
     for access, title in ACCESS_TITLES.items():
-        own = [signal for signal in result.card.signals if signal.access == access]
+        own = [s for s in result.card.signals if s.access == access and s.copy_of is None]
         if own:
             own.sort(key=lambda signal: _falling(signal, mixed=mixed))
-            blocks.append(Block(title, tuple(_run_row(s, result) for s in own)))
+            blocks.append(Block(title, tuple(_run_row(s, run, result) for s in own)))
     rate = "undefined" if result.card.error_rate is None else f"{result.card.error_rate:.3f}"
     notes = (
         "rank: among deployable signals, as far as paired differences tell them apart (joint "
@@ -94,6 +100,8 @@ def run_table(run: RunResult, result: TaskResult) -> Table:
         "in answer: pairs of right and wrong answers with the same text only. error AP: average "
         f"precision of finding errors; its baseline is the error rate, {rate}. AUGRC: mean risk of "
         "a silent failure, lower is better; a random score has half the error rate.",
+        _screen(mixed=mixed),
+        COPIES,
     )
     name, task = text_cell(run.label, result.task).lines
     title = (
@@ -103,10 +111,13 @@ def run_table(run: RunResult, result: TaskResult) -> Table:
     return Table(f"run-{run.label}-{result.task}", title, columns, tuple(blocks), notes)
 
 
+def _screen(*, mixed: bool) -> str:
+    return SCREEN.format(within="in kind " if mixed else "")
+
+
 def declared_order(name: str) -> int:
     """Position in `metrics.signals.SIGNALS`; what is not declared there comes last."""
-    order = list(BY_NAME)
-    return order.index(name) if name in BY_NAME else len(order)
+    return ORDER.get(name, len(ORDER))
 
 
 def _families(results: list[TaskResult]) -> list[tuple[str, str]]:
@@ -121,26 +132,30 @@ def _families(results: list[TaskResult]) -> list[tuple[str, str]]:
 
 
 def _signal_rows(
-    results: list[TaskResult], access: str, family: str, *, mixed: bool
+    pairs: list[tuple[RunResult, TaskResult]], access: str, family: str, *, mixed: bool
 ) -> tuple[tuple[Cell, ...], ...]:
     """One row per signal, in declared order: an order of merit would need a test per pair."""
-    labels = {
-        s.name: s.label
-        for result in results
-        for s in result.card.signals
-        if (s.access, s.family) == (access, family)
-    }
+    cards = [result.card for _, result in pairs]
+    labels = {s.name: s.label for card in cards for s in card.signals}
+    own = {s.name for c in cards for s in c.signals if (s.access, s.family) == (access, family)}
+    rows = rows_of(cards)
     return tuple(
-        (text_cell(labels[name]), *(_cell_of(result, name, mixed=mixed) for result in results))
-        for name in sorted(labels, key=declared_order)
+        (
+            name_cell(labels[name], [labels[copy] for copy in rows[name]]),
+            *(_cell_of(run, result, name, mixed=mixed) for run, result in pairs),
+        )
+        for name in sorted(own & set(rows), key=declared_order)
     )
 
 
-def _cell_of(result: TaskResult, name: str, *, mixed: bool) -> Cell:
-    for signal in result.card.signals:
-        if signal.name == name:
-            return signal_cell(signal, mixed=mixed)
-    return undefined_cell(NOT_RECORDED)
+def _cell_of(run: RunResult, result: TaskResult, name: str, *, mixed: bool) -> Cell:
+    signals = {signal.name: signal for signal in result.card.signals}
+    if name not in signals:
+        return undefined_cell(NOT_RECORDED)
+    signal = signals[name]
+    if signal.copy_of is not None:
+        return copy_cell(signals[signal.copy_of].label)
+    return signal_cell(signal, mixed=mixed, p_value=run.screen.signals.get((result.task, name)))
 
 
 def _falling(signal: SignalResult, *, mixed: bool) -> float:
@@ -149,16 +164,17 @@ def _falling(signal: SignalResult, *, mixed: bool) -> float:
     return 1.0 if value is None or signal.invalid is not None else -value
 
 
-def _run_row(signal: SignalResult, result: TaskResult) -> tuple[Cell, ...]:
-    name, mixed = text_cell(signal.label), result.is_mixed
+def _run_row(signal: SignalResult, run: RunResult, result: TaskResult) -> tuple[Cell, ...]:
+    copies = [s.label for s in result.card.signals if s.copy_of == signal.name]
+    name, mixed = name_cell(signal.label, copies), result.is_mixed
     counts = (
         Cell((f"{signal.n} / {signal.n + signal.n_missing}",), float(signal.n)),
         Cell((str(signal.n_errors),), float(signal.n_errors)),
     )
     plain = signal_cell(replace(signal, n_missing=0), mixed=False)
-    if signal.invalid is not None:
+    if not signal.is_scored:
         empty = Cell(("",), state="undefined")
-        return (name, plain, *[empty] * (5 if mixed else 4), *counts)
+        return (name, plain, *[empty] * (6 if mixed else 5), *counts)
     augrc = (
         undefined_cell(_no_selection(signal))
         if signal.selective is None
@@ -168,12 +184,22 @@ def _run_row(signal: SignalResult, result: TaskResult) -> tuple[Cell, ...]:
         name,
         plain,
         *([estimate_cell(signal.within_kind_auroc)] if mixed else []),
+        _p_cell(signal, run.screen.signals.get((result.task, signal.name))),
         rank_cell(result.ranking, signal),
         estimate_cell(signal.within_answer_auroc),
         estimate_cell(signal.error_average_precision),
         augrc,
         *counts,
     )
+
+
+def _p_cell(signal: SignalResult, p_value: float | None) -> Cell:
+    """Empty for what is not screened: oracles and controls."""
+    if signal.access != "deployable":
+        return Cell(("",))
+    if p_value is None:
+        return undefined_cell(signal.warning or "too few images, or no figure: no test")
+    return Cell((format_p(p_value).removeprefix("p "),), p_value)
 
 
 def _no_selection(signal: SignalResult) -> str:

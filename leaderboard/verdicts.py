@@ -13,7 +13,7 @@ from metrics import comparison
 from metrics._limits import too_few_answers, too_few_images
 from metrics.comparison import Difference, smallest_detectable_difference
 
-Verdict = Literal["regressed", "improved", "unchanged within margin", "cannot tell"]
+Verdict = Literal["regressed", "improved", "unchanged within margin", "cannot tell", "not offered"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Change:
     ``n`` answers of ``n_groups`` images were compared. ``old`` and ``new`` are None where the
     figure does not exist in that run. The difference's p-value is of a true change within the
     margin. ``detectable`` gives the smallest change that is found at a level, for gates whose
-    standard error would be another one then.
+    standard error would be another one then. ``not_offered`` is set where a run leaves the gate's
+    signal out: it is passed over.
     """
 
     gate: str
@@ -33,6 +34,7 @@ class Change:
     n_groups: int
     difference: Difference
     detectable: Callable[[float], float | None] | None = None
+    not_offered: bool = False
 
     @property
     def value(self) -> float | None:
@@ -95,7 +97,8 @@ def judge(changes: Sequence[Change], tolerances: Tolerances) -> list[Gate]:
     *regressed* (*improved*): worse (better) by more than the margin, tested: the p-value of a true
     change within the margin, Holm-adjusted over all gates, is at most alpha. For a single gate and
     alpha 0.05 that is a 95 % interval which lies beyond the margin. *unchanged within margin*: the
-    95 % interval lies inside the margin. Else *cannot tell*.
+    95 % interval lies inside the margin. Else *cannot tell*. *not offered*: a run leaves the signal
+    out.
 
     Parameters
     ----------
@@ -133,7 +136,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 def _gate(change: Change, p_value: float | None, tolerances: Tolerances, n_gates: int) -> Gate:
     estimate, margin = change.difference.estimate, tolerances.margins[change.gate]
     detectable = _detectable(change, margin, tolerances.alpha / n_gates) if n_gates else None
-    verdict: Verdict = "cannot tell"
+    verdict: Verdict = "not offered" if change.not_offered else "cannot tell"
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return Gate(change, margin, verdict, p_value, None)
     if p_value is not None and p_value <= tolerances.alpha and abs(estimate.value) > margin:

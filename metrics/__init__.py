@@ -30,7 +30,9 @@ from metrics.calibration_card import CalibrationEstimates, calibration_estimates
 from metrics.card import (
     CalibratedSignal,
     Card,
+    CommonFigures,
     ConsistencyCard,
+    Contrast,
     Fusion,
     SignalResult,
     evaluate_card,
@@ -44,7 +46,6 @@ from metrics.comparison import (
 )
 from metrics.consistency_card import (
     auroc_by_k,
-    majority_shares_by_k,
     precision_at_full_agreement,
 )
 from metrics.controls import category_only_scores, question_only_scores
@@ -135,7 +136,9 @@ __all__ = [
     "CalibratedSignal",
     "CalibrationEstimates",
     "Card",
+    "CommonFigures",
     "ConsistencyCard",
+    "Contrast",
     "CriticalDose",
     "Difference",
     "DoseResponse",
@@ -220,7 +223,6 @@ __all__ = [
     "majority_answer",
     "majority_share",
     "majority_share_at_k",
-    "majority_shares_by_k",
     "margin_summary",
     "mass_inside",
     "mean_entropy",

@@ -11,11 +11,8 @@ from metrics._estimate import Estimate
 from metrics._parts import ConsistencyCard
 from metrics._samples import Samples
 from metrics._scoring import LEVEL
-from metrics.consistency_card import (
-    auroc_by_k,
-    majority_shares_by_k,
-    precision_at_full_agreement,
-)
+from metrics.consistency_card import auroc_by_k, precision_at_full_agreement
+from metrics.self_consistency import majority_share
 
 
 def consistency_of(
@@ -26,10 +23,12 @@ def consistency_of(
     Precision is that of the signal self_consistency where it is recorded: the benchmark may compare
     answers in a form of its own.
     """
-    shares = majority_shares_by_k(answers)
-    if not shares.shape[1]:
+    most = max(map(len, answers), default=0)
+    if most < 2:
         return None
-    counted = shares[:, -1]
+    counted = np.array(
+        [majority_share(a) if len(a) == most and any(a) else np.nan for a in answers]
+    )
     s_sc = counted if recorded is None else recorded
     present = np.isfinite(s_sc)
     kept = samples.only(present)
@@ -40,7 +39,7 @@ def consistency_of(
             kept.correct, s_sc[present], kept.groups, level=LEVEL
         )
     return ConsistencyCard(
-        at_k=auroc_by_k(samples.correct, shares, groups=samples.groups, level=LEVEL),
+        at_k=auroc_by_k(samples.correct, answers, samples.groups, level=LEVEL),
         precision_at_full=precision,
         n_full=n_full,
         n_differ=int((np.abs(counted - s_sc) > 1e-6).sum()),

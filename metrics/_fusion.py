@@ -51,6 +51,8 @@ def _members(
     for result in results:
         if result.access != "deployable" or result.family not in families:
             continue
+        if result.not_offered is not None:
+            continue
         total = result.n + result.n_missing
         if result.invalid is not None:
             left_out.append((result.name, f"INVALID: {result.invalid}"))

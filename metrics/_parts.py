@@ -54,7 +54,8 @@ class Fusion:
 class ConsistencyCard:
     """What the number of samples buys, and how often full agreement is right.
 
-    ``at_k`` pairs k = 2 … K with the AUROC of S_SC@k, all from the one K-run.
+    ``at_k`` pairs k = 2 … K with the AUROC that k samples give, the mean over all ways to pick them
+    from the one K-run.
     ``precision_at_full`` is the accuracy of the ``n_full`` answers with S_SC = 1. ``n_differ``
     samples have another S_SC here than the signal self_consistency: the benchmark compares its
     answers in another form.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from metrics._auroc_interval import chance_p_value
 from metrics._checks import BoolArray, FloatArray, IntArray
 from metrics._estimate import Estimate
 from metrics._limits import LEAST_PER_CLASS
@@ -29,8 +31,12 @@ class SignalResult:
 
     Counts are of the samples that carry both a label and this signal; ``n_missing`` labelled ones
     lack it. ``warning`` is set below 30 of either class: read no verdict from the figures.
-    ``invalid`` says why the signal was not scored at all. ``within_answer_auroc`` counts pairs of
-    the same given answer only; ``selective`` is None unless there are both classes.
+    ``invalid`` says why the signal was not scored at all; ``not_offered`` which setting of the run
+    left it out, so that nothing has failed; ``by_construction`` why its figures would be no
+    estimates. Whatever of them is set, there are no figures. ``within_answer_auroc`` counts pairs
+    of the same given answer only; ``selective`` is None unless there are both classes.
+    ``p_value`` is that of AUROC 1/2, within kinds where they are mixed, unadjusted; None where
+    there is no verdict. ``copy_of`` names an earlier signal that ranks all samples alike.
     """
 
     name: str
@@ -49,6 +55,15 @@ class SignalResult:
     within_answer_auroc: Estimate = _NOT_COMPUTED
     point_biserial: Estimate = _NOT_COMPUTED
     selective: Selective | None = None
+    not_offered: str | None = None
+    by_construction: str | None = None
+    p_value: float | None = None
+    copy_of: str | None = None
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether figures were computed at all; they may still be undefined."""
+        return self.invalid is None and self.not_offered is None and self.by_construction is None
 
 
 def describe(name: str, *, control: bool = False) -> Description:
@@ -62,15 +77,44 @@ def describe(name: str, *, control: bool = False) -> Description:
 
 
 def score_signal(
-    name: str, score: FloatArray, samples: Samples, reason: str | None, *, control: bool = False
+    name: str,
+    score: FloatArray,
+    samples: Samples,
+    reason: str | None,
+    *,
+    control: bool = False,
+    not_offered: str | None = None,
+    by_construction: str | None = None,
 ) -> SignalResult:
     """Return what one signal is worth, after the validity check."""
     named = describe(name, control=control)
+    if not_offered is not None and np.isnan(score).all():
+        return absent_result(named, not_offered, samples)
     if reason is None and score.size:
         reason = check_signal(score, bounds=BOUNDS.get(name, ANY))
     if reason is not None:
         return invalid_result(named, reason, samples)
+    if by_construction is not None:
+        return _constructed_result(named, by_construction, samples)
     return scored_result(named, score, samples)
+
+
+def restates_label(
+    name: str, score: FloatArray, correct: BoolArray, n_tokens: Sequence[int | None] | None
+) -> str | None:
+    """Return why a signal is the label itself, if it is.
+
+    The first token of a greedy answer has the largest logit. So the margin of the true answer's
+    first token over all others is positive exactly where that token was given.
+    """
+    if name != "truth_margin" or n_tokens is None or not np.isfinite(score).any():
+        return None
+    present = np.isfinite(score)
+    if {n for n, own in zip(n_tokens, present, strict=True) if own} == {1}:
+        return "every answer is one token, and the sign says if it is the true one"
+    if ((score > 0) == correct)[present].all():
+        return "the first token decides, and the sign says if it is the true one"
+    return None
 
 
 def scored_result(named: Description, score: FloatArray, all_: Samples) -> SignalResult:
@@ -80,20 +124,22 @@ def scored_result(named: Description, score: FloatArray, all_: Samples) -> Signa
     correct, score = samples.correct, score[present]
     n_errors = int((~correct).sum())
     auroc_, precision, selective = _ranked(correct, score, samples)
+    warning = _warning(correct.size - n_errors, n_errors)
     return SignalResult(
         *named,
         auroc=auroc_,
-        within_kind_auroc=_within(samples.kinds, "one question kind only", score, samples),
+        within_kind_auroc=within_kinds(score, samples),
         error_average_precision=precision,
         n=correct.size,
         n_groups=samples.n_groups,
         n_errors=n_errors,
         n_missing=int((~present).sum()),
-        warning=_warning(correct.size - n_errors, n_errors),
+        warning=warning,
         invalid=None,
         within_answer_auroc=_within(samples.answers, "one given answer only", score, samples),
         point_biserial=point_biserial_estimate(correct, score, groups=samples.groups),
         selective=selective,
+        p_value=None if warning else chance_p_value(correct, score, samples.kinds, samples.groups),
     )
 
 
@@ -113,6 +159,11 @@ def _ranked(
     return of_auroc, found.error_average_precision, selective
 
 
+def within_kinds(score: FloatArray, samples: Samples) -> Estimate:
+    """Return the AUROC within question kinds."""
+    return _within(samples.kinds, "one question kind only", score, samples)
+
+
 def _within(strata: IntArray | None, reason: str, score: FloatArray, samples: Samples) -> Estimate:
     if strata is None:
         return Estimate.undefined("no answers are given")
@@ -127,6 +178,18 @@ def invalid_result(named: Description, reason: str, samples: Samples) -> SignalR
     return replace(
         result, n=0, n_groups=0, n_errors=0, n_missing=result.n, warning=None, invalid=reason
     )
+
+
+def _constructed_result(named: Description, reason: str, samples: Samples) -> SignalResult:
+    """Return the result of an oracle that restates the label."""
+    result = undefined_result(named, f"by construction: {reason}", samples)
+    return replace(result, by_construction=reason)
+
+
+def absent_result(named: Description, reason: str, samples: Samples) -> SignalResult:
+    """Return the result of a signal that the run was not asked for."""
+    result = invalid_result(named, f"not offered: {reason}", samples)
+    return replace(result, invalid=None, not_offered=reason)
 
 
 def undefined_result(named: Description, reason: str, samples: Samples) -> SignalResult:

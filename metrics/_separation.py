@@ -34,13 +34,13 @@ def _largest_miss(correct: BoolArray, strata: IntArray, group: IntArray, alpha: 
         inside = strata == stratum
         right, wrong = group[inside & correct], group[inside & ~correct]
         if right.size and wrong.size:
-            independent = max(1, _n_disjoint(right, wrong))
+            independent = max(1, n_disjoint(right, wrong))
             miss += right.size * wrong.size * (1 - alpha ** (1 / independent))
             pairs += right.size * wrong.size
     return miss / pairs
 
 
-def _n_disjoint(right: IntArray, wrong: IntArray) -> int:
+def n_disjoint(right: IntArray, wrong: IntArray) -> int:
     """Return how many pairs of a right and a wrong answer share no image with each other."""
     one, other = np.unique(right), np.unique(wrong)
     return min(one.size, other.size, np.union1d(one, other).size // 2)

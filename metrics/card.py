@@ -6,7 +6,7 @@ lmms-eval's headline numbers and the leaderboard both call `evaluate_card`, so t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,12 +14,22 @@ from numpy.typing import ArrayLike
 
 from metrics._card_controls import control_results
 from metrics._checks import BoolArray, FloatArray, refuse, same_length
+from metrics._common import NOTHING_COMMON, CommonFigures, common_figures
 from metrics._consistency import consistency_of
+from metrics._contrasts import Contrast, contrasts_of
+from metrics._copies import with_copies
 from metrics._fusion import fuse
 from metrics._parts import CalibratedSignal, ConsistencyCard, Fusion
 from metrics._probabilities import probabilities_of
 from metrics._samples import Samples
-from metrics._scoring import SignalResult, describe, invalid_result, score_signal
+from metrics._scoring import (
+    SignalResult,
+    absent_result,
+    describe,
+    invalid_result,
+    restates_label,
+    score_signal,
+)
 from metrics._selective import Selective
 from metrics.bootstrap import Estimate
 from metrics.proportions import proportion_estimate
@@ -27,7 +37,9 @@ from metrics.proportions import proportion_estimate
 __all__ = [
     "CalibratedSignal",
     "Card",
+    "CommonFigures",
     "ConsistencyCard",
+    "Contrast",
     "Fusion",
     "Selective",
     "SignalResult",
@@ -41,7 +53,9 @@ T = TypeVar("T")
 class Card:
     """One model on one task: counts of labelled samples, accuracy, and every signal.
 
-    ``probabilities`` starts with the one to use: the order is fixed beforehand.
+    ``probabilities`` starts with the one to use: the order is fixed beforehand. ``contrasts`` are
+    every deployable signal and fusion that is no copy, less every control and token confidence;
+    ``common`` holds their AUROCs on the samples that all of them have.
     """
 
     n: int
@@ -54,6 +68,8 @@ class Card:
     probabilities: tuple[CalibratedSignal, ...] = ()
     fusion: tuple[Fusion, ...] = ()
     consistency: ConsistencyCard | None = None
+    contrasts: tuple[Contrast, ...] = ()
+    common: CommonFigures = NOTHING_COMMON
 
 
 def evaluate_card(
@@ -65,9 +81,11 @@ def evaluate_card(
     controls: Mapping[str, ArrayLike] | None = None,
     answers: Sequence[str] | None = None,
     prompts: Sequence[str] | None = None,
+    n_tokens: Sequence[int | None] | None = None,
     samples: Sequence[Sequence[str]] | None = None,
     probabilities: Mapping[str, ArrayLike] | None = None,
     invalid: Mapping[str, str] | None = None,
+    not_offered: Mapping[str, str] | None = None,
     rng: np.random.Generator,
     n_resamples: int = 2000,
 ) -> Card:
@@ -107,6 +125,9 @@ def evaluate_card(
         after `normalize_answer`.
     prompts : sequence of str, length n_samples, optional
         The questions; adds the control question_only.
+    n_tokens : sequence of int or None, length n_samples, optional
+        Tokens of each scored answer. Where all have one, or the first of them decides, the sign of
+        the oracle truth_margin is the label: AUROC 1 by construction, so none is given.
     samples : sequence of sequence of str, length n_samples, optional
         The K sampled answers, normalised; adds ``consistency``.
     probabilities : mapping of str to float array, optional
@@ -114,6 +135,8 @@ def evaluate_card(
         invalid, nothing is said.
     invalid : mapping of str to str, optional
         Signal -> why it was rejected; never scored.
+    not_offered : mapping of str to str, optional
+        Signal -> which setting of the run left it out; where it has no value, that is said instead.
     rng : numpy.random.Generator
         Source of resamples and of the controls' folds.
     n_resamples : int, default 2000
@@ -156,11 +179,20 @@ def evaluate_card(
         n_resamples=n_resamples,
     )
     asked = None if prompts is None else _rows("prompts", prompts, labelled)
+    tokens = None if n_tokens is None else _rows("n_tokens", n_tokens, labelled)
     drawn = None if samples is None else _rows("samples", samples, labelled)
     columns = _columns("signals", signals, labelled)
-    rejected = dict(invalid or {})
+    rejected, left_out = dict(invalid or {}), dict(not_offered or {})
     results = [
-        score_signal(name, values, run, rejected.get(name)) for name, values in columns.items()
+        score_signal(
+            name,
+            values,
+            run,
+            rejected.get(name),
+            not_offered=left_out.get(name),
+            by_construction=restates_label(name, values, run.correct, tokens),
+        )
+        for name, values in columns.items()
     ]
     results += [
         invalid_result(describe(name), reason, run)
@@ -168,16 +200,25 @@ def evaluate_card(
         if name not in columns
     ]
     results += [
-        score_signal(name, values, run, None, control=True)
-        for name, values in _columns("controls", controls or {}, labelled).items()
+        absent_result(describe(name), reason, run)
+        for name, reason in left_out.items()
+        if name not in columns and name not in rejected
     ]
-    results += control_results(run, asked, rng)
-    valid = {r.name: columns[r.name] for r in results if r.name in columns and r.invalid is None}
+    bars = _columns("controls", controls or {}, labelled)
+    results += [
+        score_signal(name, values, run, None, control=True) for name, values in bars.items()
+    ]
+    made = control_results(run, asked, rng)
+    results += [result for result, _ in made]
+    bars |= {result.name: scores for result, scores in made if scores is not None}
+    results = with_copies(results, columns)
+    valid = {r.name: columns[r.name] for r in results if r.name in columns and r.is_scored}
     fusion = fuse(results, valid, run)
     fused = {name: scores for name, (part, scores) in fusion.items() if part.reason is None}
-    broken = {result.name for result in results if result.invalid is not None}
+    compared = [*results, *(replace(fusion[n][0].result, name=n) for n in fused)]
     stated = _columns("probabilities", probabilities or {}, labelled)
-    stated = {name: column for name, column in stated.items() if name not in broken}
+    unscored = {r.name for r in results if not r.is_scored}
+    stated = {name: column for name, column in stated.items() if name not in unscored}
     n_errors = int((~run.correct).sum())
     return Card(
         n=run.correct.size,
@@ -190,6 +231,8 @@ def evaluate_card(
         probabilities=probabilities_of(valid | fused, stated, run),
         fusion=tuple(part for part, _ in fusion.values()),
         consistency=consistency_of(drawn, valid.get("self_consistency"), run) if drawn else None,
+        contrasts=contrasts_of(compared, valid | bars | fused, run),
+        common=common_figures(compared, valid | fused, run),
     )
 
 

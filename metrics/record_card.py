@@ -17,7 +17,11 @@ STATED = ("first_token_probability", "answer_agreement", "loaded_probe")
 
 
 def card_of_records(
-    records: Sequence[SampleRecord], *, invalid: Mapping[str, str], n_resamples: int = 2000
+    records: Sequence[SampleRecord],
+    *,
+    invalid: Mapping[str, str],
+    not_offered: Mapping[str, str] | None = None,
+    n_resamples: int = 2000,
 ) -> Card:
     """Score every signal of one task's records, with controls, fusion and calibration.
 
@@ -33,6 +37,8 @@ def card_of_records(
         All of one task, in the order in which they are stored.
     invalid : mapping of str to str
         Signal -> why the validity gate rejected it.
+    not_offered : mapping of str to str, optional
+        Signal -> which setting of the run left it out.
     n_resamples : int, default 2000
         Bootstrap resamples of each interval.
 
@@ -59,8 +65,10 @@ def card_of_records(
         kinds=[record.kind for record in records],
         signals=signals,
         invalid=dict(invalid),
+        not_offered=not_offered,
         answers=[record.answer for record in records],
         prompts=[record.prompt for record in records],
+        n_tokens=[record.n_answer_tokens for record in records],
         samples=[[normalize_answer(text) for text in record.samples] for record in records],
         probabilities={n: np.clip(signals[n], 0, 1) for n in STATED if n in signals},  # rounding
         rng=rng_for(records[0].task),

@@ -22,8 +22,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from metrics.errors import RecordError
-from metrics.record.channels import ImageMaps, Samples, TokenScores
-from metrics.record.observation import Absent, Observation
 from metrics.record_tables import (
     GROUNDING_FILE,
     GROUNDING_MAPS,
@@ -34,7 +32,6 @@ from metrics.record_tables import (
     TABLES,
     Column,
 )
-from metrics.signals import evaluate, layer_vectors
 
 __all__ = [
     "GROUNDING_FILE",
@@ -142,47 +139,6 @@ class SampleRecord:
         """Task, split and document in one string."""
         return f"{self.task}/{self.split}/{self.doc_id}"
 
-    @classmethod
-    def of(cls, observation: Observation, *, shard: str | None, row: int | None) -> SampleRecord:
-        """Build the record of an observation.
-
-        Signals that need other answers, and those whose channels are not offered, are left out.
-
-        Parameters
-        ----------
-        observation : Observation
-            What was seen.
-        shard, row
-            Where its channels are stored.
-        """
-        signals: dict[str, float | None] = {}
-        missing = {
-            name: absent.reason
-            for name, absent in observation.absent.items()
-            if absent.state == "missing"
-        }
-        for name, value in evaluate(observation).items():
-            if not isinstance(value, Absent):
-                signals[name] = value
-            elif value.state == "missing":
-                signals[name], missing[name] = None, value.reason
-        samples = observation.get(Samples)
-        maps = observation.get(ImageMaps)
-        scores = observation.get(TokenScores)
-        return cls(
-            **{name: getattr(observation, name) for name in _IDENTITY},
-            samples=[] if samples is None else samples.texts.tolist(),
-            normal_answer=observation.normal_answer,
-            normal_samples=[] if samples is None else samples.normal.tolist(),
-            signals=signals,
-            layers=layer_vectors(observation),
-            missing=missing,
-            grid=None if maps is None else [int(side) for side in maps.by_layer.shape[1:]],
-            n_answer_tokens=None if scores is None else int(scores.logprobs.size),
-            shard=shard,
-            row=row,
-        )
-
     def with_signals(
         self, signals: Mapping[str, float | None], missing: Mapping[str, str]
     ) -> SampleRecord:
@@ -224,12 +180,6 @@ class SampleRecord:
         )
 
 
-_IDENTITY = (
-    *("task", "split", "doc_id", "group", "kind", "prompt", "answer", "target", "score"),
-    *("correct", "image"),
-)
-
-
 def _with_prefix(row: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {name[len(prefix) :]: value for name, value in row.items() if name.startswith(prefix)}
 
@@ -258,7 +208,7 @@ class RunManifest:
     command
         The command line, one string per argument.
     invalid
-        Signal -> why the validity gate rejected it for the whole run ("vrp_shapes: constant …").
+        "task:signal" -> why the validity gate rejected it for the whole run ("constant …").
     not_offered
         "task:signal" -> why this access to the model, or these settings, do not offer it; nothing
         is wrong with it, and no record holds it.

@@ -15,6 +15,7 @@ import numpy as np
 
 from metrics._answer_counts import answer_counts
 from metrics._checks import FloatArray
+from metrics._subsets import majority_distribution
 from metrics.errors import UndefinedMetricError
 
 
@@ -236,12 +237,13 @@ def discrete_semantic_entropy(samples: Sequence[str]) -> float:
 
 
 def majority_share_at_k(samples: Sequence[str]) -> FloatArray:
-    r"""Majority share had only k = 2 … K of the samples been drawn.
+    r"""Mean majority share of k = 2 … K of the samples, over all subsets.
 
-    .. math:: S_{SC}@k = \binom{K}{k}^{-1} \sum_{|A| = k} \max_y \mathrm{count}_A(y) / k
+    .. math:: \binom{K}{k}^{-1} \sum_{|A| = k} \max_y \mathrm{count}_A(y) / k
 
-    the exact mean over all subsets of size :math:`k`, so it does not depend on the samples' order.
-    Higher means more likely correct. Range: each in :math:`[1/k, 1]`.
+    What k samples are expected to show of this question. It is no signal that k samples give: a
+    mean over subsets uses all K, so for what k samples tell of right and wrong answers take
+    `auroc_by_k`. Higher means more likely correct. Range: each in :math:`[1/k, 1]`.
 
     Parameters
     ----------
@@ -267,17 +269,9 @@ def majority_share_at_k(samples: Sequence[str]) -> FloatArray:
     >>> majority_share_at_k(["cat", "cat", "dog"]).round(4).tolist()
     [0.6667, 0.6667]
     """
-    counts, n = list(answer_counts("majority_share_at_k", samples).values()), len(samples)
+    counts, n = answer_counts("majority_share_at_k", samples), len(samples)
     if n < 2:
         raise UndefinedMetricError("majority share at k needs two samples, got 1")
-    subsets = np.array([math.comb(n, k) for k in range(n + 1)], dtype=np.float64)
-    expected_max = np.zeros(n + 1)
-    for most in range(max(counts)):  # E[max] = sum over m >= 0 of P(max > m)
-        ways = np.ones(1)
-        for count in counts:
-            ways = np.convolve(ways, [math.comb(count, j) for j in range(min(count, most) + 1)])
-        at_most = np.zeros(n + 1)
-        at_most[: len(ways)] = ways
-        expected_max += 1 - at_most / subsets
-    sizes = np.arange(2, n + 1)
-    return expected_max[2:] / sizes
+    sizes = np.arange(1, n + 1)
+    expected: FloatArray = majority_distribution(tuple(sorted(counts.values()))) @ sizes / sizes
+    return expected[1:]

@@ -10,7 +10,9 @@ __all__ = [
     "ANY",
     "BOUNDS",
     "BY_NAME",
+    "FREE",
     "LAYERS",
+    "ORDER",
     "REPORTED",
     "SIGNALS",
     "Access",
@@ -26,6 +28,8 @@ _FILES = (attention, confidence, consistency, fitted, lens)
 SIGNALS: tuple[Signal, ...] = tuple(signal for file in _FILES for signal in file.SIGNALS)
 LAYERS: tuple[LayerVector, ...] = (*attention.LAYERS, *lens.LAYERS)
 BY_NAME = {signal.name: signal for signal in SIGNALS}
+ORDER = {name: number for number, name in enumerate(BY_NAME)}
+FREE = "token_confidence"  # what every model says with its answer, at no cost: to be beaten
 REPORTED = tuple(signal.name for signal in SIGNALS if signal.reported)
 BOUNDS = {signal.name: signal.bounds for signal in SIGNALS}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from leaderboard.aggregate import Board, RunResult, TaskResult
 from metrics.bootstrap import Estimate
-from metrics.card import Card, SignalResult
+from metrics.card import Card, CommonFigures, SignalResult
 from metrics.signals import BY_NAME
 from tests.leaderboard.golden import KINDS, make_manifest, make_records
 
@@ -50,8 +50,24 @@ SIGNALS = (
 )
 
 
+def common_of(*results: SignalResult) -> CommonFigures:
+    """As `evaluate_card` would have it, of results whose samples are all the same."""
+    kept = [
+        r
+        for r in results
+        if r.access == "deployable" and r.is_scored and not r.warning and r.auroc.value is not None
+    ]
+    return CommonFigures(
+        n=200,
+        names=tuple(r.name for r in kept),
+        auroc=tuple(r.auroc for r in kept),
+        within_kind_auroc=tuple(r.within_kind_auroc for r in kept),
+    )
+
+
 def make_card(signals: tuple[SignalResult, ...] = SIGNALS) -> Card:
     return Card(
+        common=common_of(*signals),
         n=200,
         n_groups=50,
         n_errors=60,

@@ -8,7 +8,7 @@ from leaderboard.aggregate import Board
 from leaderboard.profiles import Curve, LayerProfile
 from metrics.calibration import reliability_bins
 from metrics.card import CalibratedSignal, ConsistencyCard, Fusion, Selective
-from tests.leaderboard.cards import SIGNALS, estimate, make_board, signal
+from tests.leaderboard.cards import SIGNALS, common_of, estimate, make_board, signal
 
 BINS = reliability_bins([0, 1, 1], [0.2, 0.4, 0.9], n_bins=2)
 SELECTIVE = Selective(
@@ -48,7 +48,8 @@ def calibrated(name: str = "token_confidence", reason: str | None = None) -> Cal
 
 
 def fused(reason: str | None = None) -> Fusion:
-    result = replace(signal("fusion", 0.92, 0.85, n=190), selective=SELECTIVE)
+    made = signal("fusion", 0.92, 0.85, n=190, family="fusion", access="deployable")
+    result = replace(made, selective=SELECTIVE)
     return Fusion(
         name="fusion",
         label="all signals",
@@ -86,6 +87,8 @@ def full_board(label: str = "m", **card) -> Board:
             ((2, estimate(0.6)), (10, estimate(0.7))), estimate(0.9), 120
         ),
     }
+    fusions = [f.result for f in (fields | card)["fusion"] if f.reason is None]
+    fields["common"] = common_of(*(fields | card)["signals"], *fusions)
     result = replace(result, card=replace(result.card, **fields | card), profiles=PROFILES)
     manifest = replace(run.manifest, **MANIFEST)
     return replace(board, runs=(replace(run, manifest=manifest, tasks=(result,)),))

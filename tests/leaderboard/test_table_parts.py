@@ -155,15 +155,19 @@ def test_a_fusion_with_samples_costs_the_samples():
 
 def test_cost_is_what_the_run_measured():
     measured, front = cost_tables(full_board(), "shapes")
-    assert rows(measured) == [["m", "1.2 M", "1 + 10 samples", "4", "1.00 GiB", "4"]]
+    assert rows(measured) == [["m", "1.2 M", "1", "1 + 10 samples", "4", "1.00 GiB", "4"]]
     assert [row[1:4] + row[5:] for row in rows(front)] == [
         ["1", "none", "token confidence", "yes"],
         ["11", "none", r"self-consistency S\_SC", "yes"],
         ["11", "needed", "fusion", "yes"],
     ]
     run = full_board().runs[0]
+    settings = run.manifest.settings | {"blank_image": True}
+    blank = replace(run, manifest=replace(run.manifest, settings=settings))
+    measured, _ = cost_tables(replace(full_board(), runs=(blank,)), "shapes")
+    assert rows(measured)[0][2] == "2, one of a blank image"
     bare = replace(full_board(), runs=(replace(run, manifest=replace(run.manifest, cost={})),))
-    assert rows(cost_tables(bare, "shapes")[0])[0][3:] == ["– (1)"] * 3
+    assert rows(cost_tables(bare, "shapes")[0])[0][4:] == ["– (1)"] * 3
 
 
 def test_the_card_of_a_run_holds_every_part_and_so_does_the_whole():

@@ -108,18 +108,18 @@ def test_overview_row():
         "shapes",
         "200 / 50 / 60",
         r"0.700 \[0.650, 0.750\]",
-        r"token confidence<br>0.750 \[0.700, 0.800\]<br>in kind 0.625 \[0.575, 0.675\]"
-        "<br>+ 1 more in its interval",
+        "– (1)",
+        r"token confidence<br>0.750 \[0.700, 0.800\]<br>in kind 0.625 \[0.575, 0.675\]",
         r"0.900 \[0.850, 0.950\]<br>in kind 0.800 \[0.750, 0.850\]<br>n 190/200",
         "INVALID<br>constant over the run",
-        r"– (1)",
+        r"– (2)",
         "4 s/answer<br>1 GiB",
     ]
 
 
 def test_no_best_signal_is_named_below_thirty_errors():
     weak = tuple(signal(s.name, 0.9, 0.9, warning="fewer than 30 errors") for s in SIGNALS)
-    cell = overview_table(make_board("m", signals=weak)).blocks[0].rows[0][6]
+    cell = overview_table(make_board("m", signals=weak)).blocks[0].rows[0][7]
     assert cell.lines == ("–",)
     assert cell.notes == (
         "no best signal is named: none is defined on 30 right and 30 wrong answers",
@@ -128,14 +128,14 @@ def test_no_best_signal_is_named_below_thirty_errors():
 
 def test_the_best_signal_goes_by_the_figure_within_kinds_where_they_are_mixed():
     signals = (signal("token_confidence", 0.9, 0.55), signal("probe", 0.7, 0.65))
-    mixed = overview_table(make_board("m", signals=signals)).blocks[0].rows[0][6]
-    single = overview_table(make_board("m", signals=signals, kinds=("all",))).blocks[0].rows[0][6]
+    mixed = overview_table(make_board("m", signals=signals)).blocks[0].rows[0][7]
+    single = overview_table(make_board("m", signals=signals, kinds=("all",))).blocks[0].rows[0][7]
     assert mixed.lines[0] == "hidden-state probe (L2)"
     assert single.lines[0] == "token confidence"
 
 
 def test_terminal_overview_on_its_side():
-    assert to_terminal(transposed(overview_table(make_board("m")))).splitlines()[:10] == [
+    assert to_terminal(transposed(overview_table(make_board("m")))).splitlines()[:11] == [
         "Overview",
         "",
         "model                m",
@@ -145,6 +145,7 @@ def test_terminal_overview_on_its_side():
         "benchmark            shapes",
         "n / images / errors  200 / 50 / 60",
         "accuracy             0.700 [0.650, 0.750]",
+        "beat all controls    – (1)",
         "best single-pass     token confidence",
     ]
 

@@ -14,7 +14,7 @@ FILES = sorted(FOLDER.glob("*.py"))
 
 # Every public function is in exactly one of these.
 HIGHER_IS_BETTER = {
-    "auroc_by_k", "majority_shares_by_k", "precision_at_full_agreement", "proportion_estimate",
+    "auroc_by_k", "precision_at_full_agreement", "proportion_estimate",
     "question_only_scores",
     "auroc_replicates",
     "attention_feature_scores", "attention_mlp_scores", "fit_probe", "l1_probe",

@@ -86,7 +86,7 @@ FUNCTIONS = {n: f for n, f in vars(metrics).items() if inspect.isfunction(f)}
 OF_STATES = {
     n for n, f in FUNCTIONS.items() if {"hidden", "states"} & set(inspect.signature(f).parameters)
 }
-OF_NAMES = {"check_signal", "normalize_answer", "parse_yes_no", "not_asked_for", "fit_spread"}
+OF_NAMES = {"check_signal", "normalize_answer", "parse_yes_no", "fit_spread"}
 SLOW = {"attention_mlp_scores", "attention_feature_scores", "evaluate_card"}
 TRIED = sorted(set(FUNCTIONS) - OF_STATES - OF_NAMES)
 

@@ -59,6 +59,14 @@ def test_share_at_k_against_all_subsets(samples):
         assert found == pytest.approx(expected)
 
 
+def test_share_at_k_of_very_many_samples():
+    # two samples agree as often as pairs do: share 1 with that chance, else 1/2
+    samples = ["cat"] * 700 + ["dog"] * 500
+    found = majority_share_at_k(samples)
+    assert found[0] == pytest.approx((1 + pairwise_agreement(samples)) / 2, rel=1e-12)
+    assert found[-1] == majority_share(samples)
+
+
 @given(answers, st.randoms(use_true_random=False))
 def test_properties(samples, random):
     k = len(samples)

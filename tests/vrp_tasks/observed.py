@@ -2,7 +2,7 @@
 
 from metrics.record.channels import STATES, ProbeOpinion, Samples
 from metrics.record.observation import Absent, Observation
-from metrics.records import SampleRecord
+from metrics.signals.recording import record_of as of_observation
 from vrp_tasks.capture.channels import channels_of
 
 
@@ -19,4 +19,4 @@ def record_of(captured, *, samples=None, answer="", correct=1):
         target=None, score=float(correct), correct=correct, normal_answer=answer,
         channels=channels, absent=absent,
     )  # fmt: skip
-    return SampleRecord.of(observation, shard=None, row=None)
+    return of_observation(observation, shard=None, row=None)

@@ -7,7 +7,7 @@ import numpy as np
 from metrics.fitted_probe import FittedProbe
 from metrics.record.channels import ProbeOpinion, Samples
 from metrics.record.observation import Observation
-from metrics.records import SampleRecord
+from metrics.signals.recording import record_of as of_observation
 from tests.vrp_tasks.plain_signals import Probe
 from vrp_tasks.capture import Captured
 from vrp_tasks.capture.channels import channels_of
@@ -27,7 +27,7 @@ def produced(
         task="t", split="test", doc_id="0", group="image", kind="all", prompt="?", answer=answer,
         target=None, score=1.0, correct=1, normal_answer=normal, channels=channels, absent=absent,
     )  # fmt: skip
-    record = SampleRecord.of(observation, shard=None, row=None)
+    record = of_observation(observation, shard=None, row=None)
     return record.signals, record.missing
 
 

@@ -82,7 +82,7 @@ def test_the_estimate_by_hand():
     assert found.states == 214_354 * 811_008
     assert found.maps == 214_354 * 73_728
     assert "about 190.9 GB on disk (states 173.8 GB, maps 15.8 GB)" in describe(
-        found, n_samples=214_354, n_kept=214_354, states="float16"
+        found, n_samples=214_354, states="float16"
     )
     none = estimate(
         n_samples=10, n_kept=10, n_states=33, d_model=4096, n_layers=32, n_tokens=576,

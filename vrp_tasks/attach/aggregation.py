@@ -20,7 +20,7 @@ def accuracy(items: list[Item]) -> float | None:
 
 
 def accuracy_stderr(items: list[Item]) -> float | None:
-    """Bootstrap standard error of the accuracy, over images."""
+    """Standard error of the accuracy, at the effective sample size over images."""
     return current().card(items[0].task).accuracy.stderr
 
 

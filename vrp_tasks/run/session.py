@@ -24,6 +24,7 @@ from metrics.record.observation import Absent, Observation
 from metrics.record_card import card_of_records, signal_columns
 from metrics.records import IMAGES_FILE, SampleRecord
 from metrics.signals import ANY, BOUNDS, BY_NAME, SIGNALS
+from metrics.signals.recording import record_of
 from metrics.validity import check_signal
 from vrp_tasks.access.base import Access, Seen
 from vrp_tasks.access.identity import last_parts
@@ -286,7 +287,12 @@ class Session:
         invalid = self._gate(records)
         self._invalid |= {f"{task}:{name}": reason for name, reason in invalid.items()}
         self._records += records
-        return card_of_records(records, invalid=invalid)
+        left_out = {
+            key.removeprefix(f"{task}:"): reason
+            for key, reason in self._not_offered.items()
+            if key.startswith(f"{task}:")
+        }
+        return card_of_records(records, invalid=invalid, not_offered=left_out)
 
     def _without_frozen(self, task: str, records: list[SampleRecord]) -> list[SampleRecord]:
         """Records without consistency where the model does not sample at all."""
@@ -395,7 +401,7 @@ class Session:
 
 
 def _record_at(observation: Observation, shard: str | None, row: int | None) -> SampleRecord:
-    return SampleRecord.of(observation, shard=shard, row=row)
+    return record_of(observation, shard=shard, row=row)
 
 
 def _place(record: SampleRecord) -> Place:

@@ -102,8 +102,13 @@ def storage_plan(
         ),
         start=Estimate(0, 0, 0),
     )
-    states = f"{settings.hidden_dtype}, layers {settings.options.hidden_layers}"
-    logger.info(describe(found, n_samples=n_samples, n_kept=n_kept, states=states))
+    states = (
+        f"hidden states of {n_kept} ({settings.hidden_dtype}, layers "
+        f"{settings.options.hidden_layers})"
+    )
+    if settings.hidden_dtype == "none":
+        states = "no hidden states (hidden_dtype=none)"
+    logger.info(describe(found, n_samples=n_samples, states=states))
     check_room(found, folder)
     return StoragePlan(layers, kept)
 
@@ -201,10 +206,10 @@ def estimate(
     )
 
 
-def describe(found: Estimate, *, n_samples: int, n_kept: int, states: str) -> str:
+def describe(found: Estimate, *, n_samples: int, states: str) -> str:
     """One line for people."""
     return (
-        f"Plan: {n_samples} samples, hidden states of {n_kept} ({states}); about "
+        f"Plan: {n_samples} samples, {states}; about "
         f"{_size(found.total)} on disk (states {_size(found.states)}, maps {_size(found.maps)})."
     )
 
