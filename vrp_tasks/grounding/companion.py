@@ -165,7 +165,7 @@ class Grounding(Companion):
         logprobs: dict[str, float | None],
     ) -> dict[str, Any]:
         identity = self._identity(request, payload)
-        doc, clean = self._doc(request), payload["answer"]
+        doc, clean, answer = self._doc(request), payload["answer"], answer.strip()
         return {
             **identity,
             "correct": self.session.correct_of(self.task, doc, answer),
