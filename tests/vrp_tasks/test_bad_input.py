@@ -1,6 +1,8 @@
 """Bad input is one clear line, before a model is loaded."""
 
+import json
 import re
+import shutil
 from argparse import Namespace
 from pathlib import Path
 
@@ -68,3 +70,26 @@ def test_a_probe_of_another_width_is_refused(tmp_path):
     checkpoint = CHECKPOINTS / "vrp-tiny-qwen2-vl"
     said = cli(tmp_path, arguments=f"pretrained={checkpoint},probe={tmp_path / 'probe'}")
     assert "reads 6 layers of 64 dimensions, this model has 6 of 128" in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"stop_strings": ["."]}, "asks for stop_strings=['.']: lmms-eval's adapters give"),
+        ({"penalty_alpha": 0.6, "top_k": 4}, "asks for penalty_alpha=0.6: it changes how"),
+        ({"dola_layers": "high"}, "asks for dola_layers=high: it changes how"),
+        ({"cache_implementation": "quantized"}, "asks for cache_implementation=quantized"),
+    ],
+)
+def test_a_checkpoint_that_asks_for_another_decoding_is_refused_before_it_is_loaded(
+    settings, message, tmp_path, monkeypatch
+):
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(CHECKPOINTS / "vrp-tiny-qwen2-vl", folder)
+    config = json.loads((folder / "generation_config.json").read_text())
+    (folder / "generation_config.json").write_text(json.dumps(config | settings))
+    monkeypatch.setattr(torch.nn.Module, "__init__", lambda *_: pytest.fail("a model was built"))
+    said = cli(tmp_path, arguments=f"pretrained={folder}")
+    assert said.startswith("vrp-tasks: the checkpoint's generation_config.json asks for ")
+    assert message in said
+    assert "\n" not in said

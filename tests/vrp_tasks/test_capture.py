@@ -1,20 +1,25 @@
 """Captured rows, states and tokens against transformers' own eager outputs and plain `generate`."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
+from transformers.cache_utils import DynamicLayer
 
 from tests.vrp_tasks.random_models import FAMILIES, batch_of, mixed_batch, random_architecture
 from vrp_tasks.capture import CaptureSettings, geometry, probed_generate
 from vrp_tasks.capture.attention import NAME, attention_row, capturing_attention
+from vrp_tasks.capture.cache import RoomyLayer
 from vrp_tasks.capture.geometry import check_geometry
 from vrp_tasks.capture.recorder import Recorder
 from vrp_tasks.capture.sampling import SampleStreams, draw, warpers
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.families import family_of
+from vrp_tasks.signals import capture_payload
+from vrp_tasks.supervised import supervised_signals
 
 GREEDY = {"do_sample": False, "max_new_tokens": 5}
 SETTINGS = CaptureSettings(k=3)
@@ -344,6 +349,75 @@ def test_the_cache_grows_past_its_room_without_changing_answers(monkeypatch):
     _, tight = run("qwen2_vl", max_new_tokens=9)
     assert [item.sampled_tokens for item in tight] == [item.sampled_tokens for item in roomy]
     assert [item.tokens for item in tight] == [item.tokens for item in roomy]
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_a_growing_layer_copies_what_it_holds_a_few_times_only(together):
+    """Doubled, 300 tokens in a room for 2 take 8 moves; grown to fit, they took one each step."""
+    generator = torch.Generator().manual_seed(0)
+    prompt = DynamicLayer()
+    states = torch.randn(2, 2, 1, 5, 4, generator=generator)
+    prompt.update(*states)
+    expected = states.repeat_interleave(3, dim=1)
+    layer = RoomyLayer(prompt, rows=3, room=2)
+    moves, place = 0, layer.keys.data_ptr()
+    for _ in range(300 // together):
+        new = torch.randn(2, 6, 1, together, 4, generator=generator)
+        layer.update(*new)
+        expected = torch.cat([expected, new], dim=3)
+        moves, place = moves + (layer.keys.data_ptr() != place), layer.keys.data_ptr()
+    assert torch.equal(layer.keys, expected[0])
+    assert torch.equal(layer.values, expected[1])
+    assert layer.get_seq_length() == 305
+    assert moves <= 8
+
+
+def test_a_layer_without_room_grows_too():
+    prompt = DynamicLayer()
+    prompt.update(*torch.ones(2, 1, 1, 3, 2))
+    layer = RoomyLayer(prompt, rows=1, room=0)
+    for length in range(4, 9):
+        keys, _ = layer.update(*torch.full((2, 1, 1, 1, 2), float(length)))
+        assert keys[0, 0, :, 0].tolist() == [1, 1, 1, *range(4, length + 1)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_decoder_of_one_layer_has_what_needs_no_second_one(family):
+    model = copy.deepcopy(random_architecture(family).model)
+    decoder = family_of(model.config).decoder(model)
+    decoder.layers = decoder.layers[:1]
+    model.config.get_text_config().num_hidden_layers = 1
+    inputs = batch_of(random_architecture(family))
+    with capturing_attention(model):
+        sequences, captured = probed_generate(
+            model, family_of(model.config), inputs, identities=["a", "b", "c"],
+            settings=SETTINGS, **GREEDY,
+        )  # fmt: skip
+    assert torch.equal(sequences, model.generate(**inputs, **GREEDY))
+    payload = capture_payload(captured[0])
+    undefined = {name for name, value in payload["signals"].items() if value is None}
+    assert undefined == {
+        "entropy_evolution",
+        "final_diffusion",
+        "truth_margin",
+        "truth_margin_peak",
+    }
+    for name in ("entropy_evolution", "final_diffusion"):
+        assert payload["missing"][name] == "attention evolution needs two layers, got 1"
+    assert len(payload["layers"]["spatial_entropy"]) == 1
+    assert len(payload["layers"]["answer_margin"]) == 2
+
+
+def test_features_of_a_decoder_of_one_layer_are_undefined_with_the_reason():
+    maps = np.random.default_rng(0).random((60, 1, 4, 4))
+    folder = SimpleNamespace(rows_of=lambda *_: None, maps_of=lambda _: list(maps))
+    records = [
+        SimpleNamespace(correct=i % 2, group=str(i), signals={"image_attention_mass": 0.2})
+        for i in range(60)
+    ]
+    found = supervised_signals(folder, records, task="one-layer")
+    assert found.reasons["attention_features"] == "attention evolution needs two layers, got 1"
+    assert np.isfinite(found.scores["attention_mlp"]).all()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
