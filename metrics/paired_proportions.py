@@ -30,7 +30,7 @@ from metrics.comparison import Difference
 
 NOTHING_VARIED = "no answer differs: bound from the number of images (rule of three)"
 # how much of an image, all of whose answers changed, is added where the design effect is estimated
-UNSEEN = 0.5
+UNSEEN = 0.25
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,7 @@ class _Discordant:
     only_second: float
     n: float
     degrees: int
-
-    @property
-    def value(self) -> float:
-        return (self.only_first - self.only_second) / self.n
+    value: float
 
 
 def paired_proportion_difference(
@@ -59,16 +56,16 @@ def paired_proportion_difference(
 
     .. math:: T(\delta) = \frac{b - c - m \delta}{\sqrt{m \, (2 \tilde q + \delta (1 - \delta))}},
         \qquad m = n / \max\Big(1, \frac{\frac{G}{G-1} \sum_g (\sum_{i \in g} r_i)^2
-        + \frac12 \bar m^2}{\sum_i r_i^2 + \frac12 \bar m}\Big)
+        + \frac14 \bar m^2}{\sum_i r_i^2 + \frac14 \bar m}\Big)
 
     The interval holds every :math:`\delta` with :math:`|T(\delta)| \le t_{G-1}`. :math:`b` and
     :math:`c` are the samples that are 1 in the first, or in the second, only, as counts of
     :math:`m` effective samples; :math:`\tilde q` is the maximum-likelihood share of the latter if
     the difference is :math:`\delta`. In the design effect :math:`r` are the differences less their
-    mean and :math:`\bar m = \sum_g n_g^2 / n` the size of an image; half an image that changed
-    altogether is added, since what was not seen in few images may still be there. Where nothing
-    varied the interval is :math:`\pm (1 - \alpha^{1/m})`, about :math:`3 / m`, and the note says
-    so. No direction: positive favours the first. Range: :math:`[-1, 1]`.
+    mean and :math:`\bar m = \sum_g n_g^2 / n` the size of an image; a quarter of an image
+    that changed altogether is added, since what was not seen in few images may still be there.
+    Where nothing varied the interval is :math:`\pm (1 - \alpha^{1/m})`, about :math:`3 / m`, and
+    the note says so. No direction: positive favours the first. Range: :math:`[-1, 1]`.
 
     Parameters
     ----------
@@ -98,7 +95,8 @@ def paired_proportion_difference(
     References
     ----------
     Tango (1998), Statistics in Medicine 17; design effect as in Kott and Carr (1997), J. Official
-    Statistics 13; Hanley and Lippman-Hand (1983), JAMA 249, rule of three. The half image is ours.
+    Statistics 13; Hanley and Lippman-Hand (1983), JAMA 249, rule of three. The quarter image
+    is ours.
 
     Examples
     --------
@@ -204,11 +202,13 @@ def _table(function: str, first: ArrayLike, second: ArrayLike, groups: Labels) -
     if n_groups < 2:
         return "one group only: no interval"
     share = 1 / _design_effect(one, two, group)
+    only_first, only_second = int((one & ~two).sum()), int((two & ~one).sum())
     return _Discordant(
-        share * float((one & ~two).sum()),
-        share * float((two & ~one).sum()),
+        share * only_first,
+        share * only_second,
         share * one.size,
         n_groups - 1,
+        (only_first - only_second) / one.size,  # 2 of 100 are 0.02, whatever the effective size
     )
 
 
@@ -263,7 +263,7 @@ def _detectable(table: _Discordant, margin: float, power: float, alpha: float) -
 
     def excess(change: float) -> float:
         b = churn + table.n * change
-        found = _Discordant(b, churn, table.n, table.degrees)
+        found = _Discordant(b, churn, table.n, table.degrees, change)
         at_margin = (found.only_first - found.only_second - table.n * margin) / _score(
             found, margin
         )

@@ -40,8 +40,8 @@ def effective(first, second, groups):
     sums = [r[groups == g].sum() for g in np.unique(groups)]
     size = sum((groups == g).sum() ** 2 for g in np.unique(groups)) / r.size
     g = len(sums)
-    inflated = g / (g - 1) * np.square(sums).sum() + size**2 / 2
-    return r.size / max(1.0, inflated / (np.square(r).sum() + size / 2))
+    inflated = g / (g - 1) * np.square(sums).sum() + size**2 / 4
+    return r.size / max(1.0, inflated / (np.square(r).sum() + size / 4))
 
 
 @pytest.mark.parametrize("counts", [(9, 3, 60), (1, 12, 30), (5, 0, 40)])
@@ -67,7 +67,7 @@ def test_the_interval_is_where_the_likelihoods_score_is_the_quantile(counts):
 
 def test_a_published_interval():
     """Fagerland, Lydersen and Laake (2014), Stat. Med. 33: 1 and 7 of 21; Tango −0.517, −0.026."""
-    found = _score_interval(_Discordant(1, 7, 21, 20), norm.ppf(0.975))
+    found = _score_interval(_Discordant(1, 7, 21, 20, -6 / 21), norm.ppf(0.975))
     assert found == pytest.approx((-0.517, -0.026), abs=5e-4)
 
 
@@ -129,6 +129,13 @@ def test_every_image_lost_leaves_no_doubt():
     assert -0.9 < found.estimate.high < -0.7
     assert found.estimate.stderr > 0.05
     assert found.p_value < 1e-4
+
+
+def test_a_drop_of_exactly_the_margin_is_within_it():
+    for n in (50, 100, 150, 700):
+        first, second = outcomes(0, n // 50, n - n // 50)
+        found = paired_proportion_difference(first, second, groups=np.arange(n) // 5, margin=0.02)
+        assert (found.estimate.value, found.p_value) == (-0.02, 1.0)
 
 
 def test_turned_round_everything_changes_its_sign():
