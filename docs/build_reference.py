@@ -36,9 +36,15 @@ CHAPTERS = {
     "Controls": ("controls", "probe_controls", "validity"),
     "Telling right from wrong": ("discrimination", "bootstrap", "correlation", "ranks", "card"),
     "Answering only when sure": ("risk_coverage", "selective", "selective_card"),
-    "Probabilities and fusion": ("calibration", "calibration_card", "cross_fitting"),
+    "Probabilities and fusion": (
+        "calibration",
+        "calibration_error",
+        "miscalibration",
+        "calibration_card",
+        "cross_fitting",
+    ),
     "Proportions": ("proportions",),
-    "Comparing runs": ("comparison", "paired_differences"),
+    "Comparing runs": ("comparison", "paired_differences", "calibration_differences"),
     "Robustness": ("dose_response", "robustness", "unit_ranking"),
     "Grounding": ("grounding", "grounding_maps"),
 }

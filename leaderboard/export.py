@@ -26,7 +26,8 @@ STATISTICS = (
 )  # fmt: skip
 SELECTIVE = ("aurc", "e_aurc", "augrc", "prr", "accuracy_at_80", "accuracy_at_90")
 PARTS = ("card", "robustness", "grounding")
-CALIBRATION = ("ece", "ece_equal_mass", "brier", "brier_skill")
+CALIBRATION = ("brier", "brier_skill", "ece", "ece_equal_mass")
+BARE = {"ece_plug_in": "reason", "ece_floor": "reason", "p_value": "p_reason"}  # no interval
 
 
 def to_csv(board: Board) -> str:
@@ -43,7 +44,7 @@ def to_csv(board: Board) -> str:
         Columns `CSV_COLUMNS`. Numbers have all their digits. A signal that the validity gate
         rejected has no value and the reason "INVALID: …". ``rank`` has only ``low`` and ``high``. A
         fusion is the signal ``fusion.<name>``; statistics of a calibrated probability are
-        ``<method>.ece`` and so on, of its signal.
+        ``<method>.brier``, ``<method>.ece`` (debiased) and so on, of its signal.
     """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
@@ -106,6 +107,9 @@ def _rows(run: RunResult, result: TaskResult) -> Iterator[dict[str, Any]]:
         for name in CALIBRATION:
             row = {"signal": found.name, "statistic": f"{found.method}.{name}", "n": found.n}
             yield head | row | _numbers(getattr(found, name))
+        for name, why in BARE.items():
+            row = {"signal": found.name, "statistic": f"{found.method}.{name}", "n": found.n}
+            yield head | row | _bare(getattr(found, name), getattr(found, why))
     yield from _consistency_rows(head, card.consistency)
 
 
@@ -136,6 +140,10 @@ def _statistic(signal: SignalResult, name: str) -> dict[str, Any]:
     if signal.invalid is not None:
         return dict.fromkeys(numbers, "") | {"reason": f"INVALID: {signal.invalid}"}
     return numbers
+
+
+def _bare(value: float | None, reason: str | None) -> dict[str, str]:
+    return {"value": "" if value is None else repr(value), "reason": reason or ""}
 
 
 def _numbers(estimate: Estimate) -> dict[str, Any]:

@@ -7,21 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leaderboard.calibration_gates import Found, calibration_change
 from leaderboard.ranking import LEAST
 from leaderboard.read import Run
 from leaderboard.robustness_gate import area_change
-from leaderboard.tolerances import ACCURACY, ROBUSTNESS, Tolerances, signal_of
+from leaderboard.tolerances import ACCURACY, ROBUSTNESS, STATED_GATES, Tolerances, signal_of
 from leaderboard.verdicts import Change
 from metrics.bootstrap import Estimate, cluster_weights
-from metrics.calibration import expected_calibration_error
 from metrics.comparison import Difference
-from metrics.cross_fitting import calibrated_probabilities
 from metrics.discrimination import auroc, within_kind_auroc
 from metrics.errors import UndefinedMetricError
 from metrics.paired_differences import (
     paired_augrc_difference,
     paired_auroc_difference,
-    paired_calibration_error_difference,
     paired_mean_difference,
 )
 from metrics.record_card import rng_for
@@ -37,6 +35,7 @@ NO_SIGNAL = "no sample has the signal in both runs"
 class _Sides:
     """Labels, scores, groups and kinds of the samples that both runs have; old is row 0."""
 
+    gate: str
     correct: np.ndarray
     scores: np.ndarray
     groups: list[str]
@@ -93,6 +92,7 @@ def _sides(gate: str, task: str, pairs: Pairs, weights: np.ndarray) -> _Sides:
         scores = np.array([[r.signals.get(name) for r in pair] for pair in pairs], dtype=float).T
     rows = np.flatnonzero(np.isfinite(scores).all(axis=0)).tolist()
     return _Sides(
+        gate,
         correct[:, rows],
         scores[:, rows],
         [pairs[i][0].group for i in rows],
@@ -128,9 +128,6 @@ def _too_few(correct: np.ndarray) -> str | None:
     return f"{least} {name} answers only: no verdict below {LEAST}" if least < LEAST else None
 
 
-Found = tuple[float | None, float | None, Difference]
-
-
 def _accuracy(sides: _Sides) -> Found:
     old, new = sides.correct
     difference = paired_mean_difference(new, old, weights=sides.weights)
@@ -152,14 +149,10 @@ def _augrc(sides: _Sides) -> Found:
     return _or_none(augrc, *sides.old), _or_none(augrc, *sides.new), difference
 
 
-def _ece(sides: _Sides) -> Found:
-    """Each run's signal becomes a probability by its own labels, out of fold."""
-    old, new = (
-        (y, calibrated_probabilities(s, y, sides.groups, rng=rng_for(sides.task)))
-        for y, s in (sides.old, sides.new)
+def _calibration(sides: _Sides) -> Found:
+    return calibration_change(
+        sides.gate, sides.correct, sides.scores, sides.groups, rng=rng_for(sides.task)
     )
-    difference = paired_calibration_error_difference(new, old, weights=sides.weights)
-    return expected_calibration_error(*old), expected_calibration_error(*new), difference
 
 
 def _or_none(
@@ -171,4 +164,6 @@ def _or_none(
         return None
 
 
-_GATES = {ACCURACY: _accuracy, "auroc": _auroc, "augrc": _augrc, "ece": _ece}
+_GATES = {ACCURACY: _accuracy, "auroc": _auroc, "augrc": _augrc} | dict.fromkeys(
+    ("brier", "ece", *STATED_GATES), _calibration
+)

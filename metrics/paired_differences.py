@@ -10,13 +10,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics._bins import bin_of_each
 from metrics._checks import BoolArray, FloatArray, Labels, binary_labels, codes, refuse
 from metrics._estimate import Estimate
 from metrics._paired import difference_of_replicates
 from metrics._ranking import ranking_replicates, weighted_auroc, weighted_stratified_auroc
-from metrics._resampling import Weights, blocks, weighted_mean
-from metrics.calibration import expected_calibration_error
+from metrics._resampling import Weights, weighted_mean
 from metrics.comparison import Difference
 from metrics.discrimination import auroc, within_kind_auroc
 from metrics.errors import UndefinedMetricError
@@ -196,74 +194,6 @@ def paired_augrc_difference(
 
     return _difference(
         "paired_augrc_difference", (first, second), augrc, replicates, weights, level
-    )
-
-
-def paired_calibration_error_difference(
-    first: Pair, second: Pair, *, weights: Weights, n_bins: int = 15, level: float = 0.95
-) -> Difference:
-    r"""ECE of one minus ECE of the other, on the same samples and the same resamples.
-
-    .. math:: D^*_b = E_1(w_b) - E_2(w_b), \qquad
-        E(w) = \sum_k \Bigl| \sum_{i \in k} w_i (y_i - p_i) \Bigr| \Big/ \sum_i w_i
-
-    over bins of equal width. Probabilities that were cross-fitted stay as they are. ECE of few
-    samples is biased upwards, of both alike. No direction: *negative* favours the first, since ECE
-    is an error. Range: :math:`[-1, 1]`.
-
-    Parameters
-    ----------
-    first, second : tuple of (y_true, y_prob), each shape (n_samples,)
-        Rows of both belong to the same samples.
-    weights : uint16 array, shape (n_resamples, n_samples)
-        From `cluster_weights`.
-    n_bins : int, default 15
-        Number of bins.
-    level : float in (0, 1), default 0.95
-        Coverage of the interval.
-
-    Returns
-    -------
-    Difference
-        Undefined with a reason if the weights hold one group only.
-
-    Raises
-    ------
-    ValueError
-        If an argument is malformed.
-
-    References
-    ----------
-    Guo et al. (2017), arXiv 1706.04599 (ECE); the pairing is ours.
-
-    Examples
-    --------
-    >>> from metrics.bootstrap import cluster_weights
-    >>> y = np.arange(40) % 2
-    >>> weights = cluster_weights(range(40), n_resamples=200, rng=np.random.default_rng(0))
-    >>> sure, unsure = np.full(40, 0.95), np.full(40, 0.5)
-    >>> found = paired_calibration_error_difference((y, sure), (y, unsure), weights=weights)
-    >>> round(found.estimate.value, 4)
-    0.45
-    """
-
-    def replicates(y: BoolArray, p: FloatArray) -> FloatArray:
-        bins, _ = bin_of_each(p, n_bins, equal_mass=False)
-        gap = np.zeros((n_bins, p.size))
-        gap[bins, np.arange(p.size)] = y - p
-        found = np.empty(len(weights))
-        for columns in blocks(len(weights)):
-            block = weights.T[:, columns].astype(np.float64)
-            found[columns] = np.abs(gap @ block).sum(axis=0) / block.sum(axis=0)
-        return found
-
-    return _difference(
-        "paired_calibration_error_difference",
-        (first, second),
-        lambda y, p: expected_calibration_error(y, p, n_bins=n_bins),
-        replicates,
-        weights,
-        level,
     )
 
 

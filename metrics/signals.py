@@ -9,6 +9,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from metrics._checks import FloatArray
+
 Access = Literal["deployable", "oracle", "control"]
 Bounds = tuple[float, float]
 ANY: Bounds = (-math.inf, math.inf)
@@ -24,6 +28,8 @@ class Signal:
     (needs the true answer) or "control" (a baseline any signal has to beat); the three are never
     ranked in one table. ``headline`` marks the one that lmms-eval's own table shows per family.
     ``bounds`` is the range that no value can leave, as oriented: what does is not that signal.
+    ``states`` says that the signal is a probability of its answer as it stands, or is the logarithm
+    of one: the model's own of what it wrote, or the share of its samples that write the same.
     A ``source`` without a paper is the method's own section.
     """
 
@@ -34,6 +40,12 @@ class Signal:
     source: str
     headline: bool = False
     bounds: Bounds = ANY
+    states: Literal["probability", "log-probability"] | None = None
+
+    def probability(self, values: FloatArray) -> FloatArray:
+        """Return the values as the probability that the signal states."""
+        stated = np.exp(values) if self.states == "log-probability" else values
+        return np.clip(stated, 0.0, 1.0)  # rounding
 
 
 SIGNALS: tuple[Signal, ...] = (
@@ -112,6 +124,7 @@ SIGNALS: tuple[Signal, ...] = (
         "method §3, paper eq. 7",
         True,
         bounds=_NEGATED,
+        states="log-probability",
     ),
     Signal(
         "min_token_confidence",
@@ -120,6 +133,7 @@ SIGNALS: tuple[Signal, ...] = (
         "deployable",
         "method §3",
         bounds=_NEGATED,
+        states="log-probability",
     ),
     Signal(
         "first_token_probability",
@@ -128,6 +142,7 @@ SIGNALS: tuple[Signal, ...] = (
         "deployable",
         "method §3",
         bounds=_SHARE,
+        states="probability",
     ),
     Signal(
         "first_token_margin",
@@ -164,6 +179,7 @@ SIGNALS: tuple[Signal, ...] = (
         "deployable",
         "method §3 (ours)",
         bounds=_SHARE,
+        states="probability",
     ),
     Signal(
         "pairwise_agreement",
@@ -202,6 +218,7 @@ SIGNALS: tuple[Signal, ...] = (
         "deployable",
         "method §4 (transfer)",
         bounds=_SHARE,
+        states="probability",
     ),
     Signal(
         "attention_features",
