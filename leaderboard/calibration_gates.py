@@ -61,8 +61,9 @@ def _probabilities(
     groups: Sequence[str],
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    kind, signal = gate.partition(".")[0], signal_of(gate) or ""
-    if kind not in STATED_GATES:
-        return transferred_probabilities(scores[0], old_correct, scores[1], groups, rng=rng)
-    old, new = BY_NAME[signal].probability(scores)
-    return old, new
+    signal = BY_NAME[signal_of(gate) or ""]
+    if gate.partition(".")[0] in STATED_GATES:
+        old, new = signal.probability(scores)
+        return old, new
+    old, new = signal.odds(scores)
+    return transferred_probabilities(old, old_correct, new, groups, rng=rng)

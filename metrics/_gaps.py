@@ -58,7 +58,7 @@ class Gaps:
     def furthest(self) -> tuple[float, float]:
         """Arguments of `shifted` at which all gaps are gone, and all are as large as can be."""
         gone = float((np.abs(self.gap) / self.variance).max())
-        return gone, -float((self.share / self.variance).max())
+        return gone * (1 + 1e-9), -float((self.share / self.variance).max())
 
     def plug_in_given(self, true: FloatArray) -> FloatArray:
         """Draws of the plug-in ECE if these were the true gaps."""

@@ -47,11 +47,18 @@ def _calibrated(name: str, score: FloatArray, samples: Samples) -> CalibratedSig
     prob = np.full(score.size, np.nan)
     try:
         prob[present] = calibrated_probabilities(
-            score[present], kept.correct, kept.groups, rng=np.random.default_rng(samples.seed)
+            _odds(name, score[present]),
+            kept.correct,
+            kept.groups,
+            rng=np.random.default_rng(samples.seed),
         )
     except UndefinedMetricError as undefined:
         return _nothing(name, "platt", str(undefined))
     return _described(name, "platt", prob, samples)
+
+
+def _odds(name: str, score: FloatArray) -> FloatArray:
+    return BY_NAME[name].odds(score) if name in BY_NAME else score
 
 
 def _described(name: str, method: str, prob: FloatArray, all_: Samples) -> CalibratedSignal:

@@ -14,7 +14,7 @@ from metrics.signals import SIGNALS
 
 # What is a probability as it stands. Logarithms of one are not shown beside it: of answers of one
 # token, token confidence is that of first_token_probability.
-STATED = tuple(signal.name for signal in SIGNALS if signal.states == "probability")
+STATED = tuple(signal.name for signal in SIGNALS if signal.states in ("probability", "share"))
 
 
 def card_of_records(

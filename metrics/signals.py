@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.special import logit
 
 from metrics._checks import FloatArray
 
@@ -17,6 +18,7 @@ Access = Literal["deployable", "oracle", "control"]
 Bounds = tuple[float, float]
 ANY: Bounds = (-math.inf, math.inf)
 _SHARE: Bounds = (0.0, 1.0)
+SURE = 16.0  # log-odds of the last float32 before 1
 _NEGATED: Bounds = (-math.inf, 0.0)  # of what cannot be negative
 
 
@@ -28,8 +30,8 @@ class Signal:
     (needs the true answer) or "control" (a baseline any signal has to beat); the three are never
     ranked in one table. ``headline`` marks the one that lmms-eval's own table shows per family.
     ``bounds`` is the range that no value can leave, as oriented: what does is not that signal.
-    ``states`` says that the signal is a probability of its answer as it stands, or is the logarithm
-    of one: the model's own of what it wrote, or the share of its samples that write the same.
+    ``states`` says that the signal is a probability as it stands, the logarithm of one, or the
+    share of samples that give the same answer.
     A ``source`` without a paper is the method's own section.
     """
 
@@ -40,12 +42,26 @@ class Signal:
     source: str
     headline: bool = False
     bounds: Bounds = ANY
-    states: Literal["probability", "log-probability"] | None = None
+    states: Literal["probability", "log-probability", "share"] | None = None
 
     def probability(self, values: FloatArray) -> FloatArray:
         """Return the values as the probability that the signal states."""
         stated = np.exp(values) if self.states == "log-probability" else values
         return np.clip(stated, 0.0, 1.0)  # rounding
+
+    def odds(self, values: FloatArray) -> FloatArray:
+        """Return the values on the scale on which a logistic curve is fitted to them.
+
+        That of log-odds for a probability, which is linear where the curve is; a share of ten
+        samples is 0 or 1 too often for that, and stays as it is, like any other score.
+        """
+        if self.states not in ("probability", "log-probability"):
+            return values
+        with np.errstate(divide="ignore"):
+            odds = logit(self.probability(values))
+            if self.states == "log-probability":  # log p - log(1 - p), exact close to p = 1
+                odds = values - np.log(-np.expm1(np.minimum(values, 0.0)))
+        return np.clip(odds, -SURE, SURE)
 
 
 SIGNALS: tuple[Signal, ...] = (
@@ -179,7 +195,7 @@ SIGNALS: tuple[Signal, ...] = (
         "deployable",
         "method §3 (ours)",
         bounds=_SHARE,
-        states="probability",
+        states="share",
     ),
     Signal(
         "pairwise_agreement",

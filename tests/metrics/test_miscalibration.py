@@ -3,6 +3,7 @@ import pytest
 from scipy.stats import f as fisher
 from statsmodels.stats.multivariate import test_mvmean as hotelling
 
+from metrics.calibration import expected_calibration_error
 from metrics.cross_fitting import calibrated_probabilities
 from metrics.errors import UndefinedMetricError
 from metrics.miscalibration import miscalibration_test
@@ -26,13 +27,16 @@ def test_it_is_hotellings_test_of_sums_over_images():
 
 
 def test_what_the_old_interval_let_pass_is_refuted():
-    """A plug-in ECE of about 0.05 whose interval used to begin at 0: p < 0.01 in most draws."""
-    p_values = []
+    """Plug-in ECEs of about 0.05, whose interval used to begin at 0: p is 0.001 in the middle."""
+    errors, p_values = [], []
     for seed in range(40):
         true, right, image = clustered_answers(seed)
-        p_values.append(miscalibration_test(right, overstated(true, 0.045), image).p_value)
-    assert np.median(p_values) < 0.0015
-    assert np.quantile(p_values, 0.8) < 0.02
+        prob = overstated(true, 0.05)
+        errors.append(expected_calibration_error(right, prob))
+        p_values.append(miscalibration_test(right, prob, image).p_value)
+    assert np.median(errors) == pytest.approx(0.05, abs=0.005)
+    assert np.median(p_values) < 0.005
+    assert np.mean(np.array(p_values) < 0.05) > 0.85
 
 
 @pytest.mark.parametrize("within", [0.0, 0.4])

@@ -3,12 +3,10 @@ import pytest
 from scipy.stats import norm
 
 from metrics.bootstrap import auroc_estimate, cluster_weights
-from metrics.calibration import expected_calibration_error
 from metrics.discrimination import within_kind_auroc
 from metrics.paired_differences import (
     paired_augrc_difference,
     paired_auroc_difference,
-    paired_calibration_error_difference,
     paired_mean_difference,
 )
 from metrics.selective import augrc
@@ -63,16 +61,6 @@ def test_augrcs_by_a_loop():
     labels, scores, _, weights = drawn()
     found = paired_augrc_difference(*zip(labels, scores, strict=True), weights=weights)
     check(found, lambda run, rows: augrc(labels[run, rows], scores[run, rows]), weights)
-
-
-def test_calibration_errors_by_a_loop():
-    labels, scores, _, weights = drawn()
-    found = paired_calibration_error_difference(*zip(labels, scores, strict=True), weights=weights)
-    check(
-        found,
-        lambda run, rows: expected_calibration_error(labels[run, rows], scores[run, rows]),
-        weights,
-    )
 
 
 def test_a_difference_without_spread_has_the_sign_test_over_groups():
