@@ -36,7 +36,13 @@ CHAPTERS = {
     "Controls": ("controls", "probe_controls", "validity"),
     "Telling right from wrong": ("discrimination", "bootstrap", "correlation", "ranks", "card"),
     "Answering only when sure": ("risk_coverage", "selective", "selective_card"),
-    "Probabilities and fusion": ("calibration", "calibration_card", "cross_fitting"),
+    "Probabilities and fusion": (
+        "calibration",
+        "calibration_error",
+        "miscalibration",
+        "calibration_card",
+        "cross_fitting",
+    ),
     "Proportions": ("proportions",),
     "Comparing runs": (
         "comparison",
@@ -44,6 +50,7 @@ CHAPTERS = {
         "paired_proportions",
         "margins",
         "detectable",
+        "calibration_differences",
     ),
     "Robustness": ("dose_response", "robustness", "unit_ranking"),
     "Grounding": ("grounding", "grounding_maps"),

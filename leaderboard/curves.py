@@ -16,7 +16,10 @@ from metrics.signals import BY_NAME
 
 MAX_MODELS = N_COLOURS
 RISK_FAMILIES = ("confidence", "consistency", "attention", "probe")
-METHODS = {"platt": "Platt scaling, cross-fitted by image.", "as stated": "As stated by the model."}
+METHODS = {
+    "platt": "Platt scaling, cross-fitted by image, mean of 20 splits.",
+    "as stated": "As stated by the model.",
+}
 BRANCHES = ("margin_from_mlp", "margin_from_attention")
 COVERAGE, RISK = "coverage", "risk"
 
@@ -143,8 +146,12 @@ def _reliability(signal: CalibratedSignal) -> Chart | None:
         [f"stated {p:.2f}, right {share:.2f}, n {count}" for p, share, count in rows],
         sizes=[count / most for *_, count in rows],
     )
-    figures = [("ECE", signal.ece), ("Brier skill", signal.brier_skill)]
-    stated = [f"{name} {e.value:.3f}" for name, e in figures if e.value is not None]
+    figures = [
+        ("Brier skill", signal.brier_skill.value),
+        ("debiased ECE", signal.ece.value),
+        ("its noise floor", signal.ece_floor),
+    ]
+    stated = [f"{name} {value:.3f}" for name, value in figures if value is not None]
     caption = [METHODS.get(signal.method, signal.method)]
     caption += [f"{', '.join(stated)}."] if stated else []
     caption.append("The larger a point, the more answers; on the diagonal they are calibrated.")

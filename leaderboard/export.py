@@ -27,7 +27,8 @@ STATISTICS = (
 )  # fmt: skip
 SELECTIVE = ("aurc", "e_aurc", "augrc", "prr", "accuracy_at_80", "accuracy_at_90")
 PARTS = ("card", "robustness", "grounding")
-CALIBRATION = ("ece", "ece_equal_mass", "brier", "brier_skill")
+CALIBRATION = ("brier", "brier_skill", "ece", "ece_equal_mass")
+BARE = {"ece_plug_in": "reason", "ece_floor": "reason", "p_value": "p_reason"}  # no interval
 
 
 def to_csv(board: Board) -> str:
@@ -44,8 +45,8 @@ def to_csv(board: Board) -> str:
         Columns `CSV_COLUMNS`. Numbers have all their digits. A signal that the validity gate
         rejected has no value and the reason "INVALID: …". ``rank`` has only ``low`` and ``high``. A
         fusion is the signal ``fusion.<name>``; statistics of a calibrated probability are
-        ``<method>.ece`` and so on, of its signal. ``p_value`` stands with the AUROC that decides
-        (within kinds where they are mixed); ``p_adjusted`` is Benjamini-Hochberg over the run, and
+        ``<method>.brier``, ``<method>.ece`` (debiased) and so on, of its signal. ``p_value`` stands
+        with the AUROC that decides (within kinds where they are mixed); ``p_adjusted`` is Benjamini-Hochberg over the run, and
         empty for a copy, which is no test of its own. ``<AUROC>_less_<baseline>`` is the paired
         difference to a control or to token confidence, Holm over the signals. ``beats_controls``
         has the verdict as its reason.
@@ -114,6 +115,9 @@ def _rows(run: RunResult, result: TaskResult) -> Iterator[dict[str, Any]]:
         for name in CALIBRATION:
             row = {"signal": found.name, "statistic": f"{found.method}.{name}", "n": found.n}
             yield head | row | _numbers(getattr(found, name))
+        for name, why in BARE.items():
+            row = {"signal": found.name, "statistic": f"{found.method}.{name}", "n": found.n}
+            yield head | row | _bare(getattr(found, name), getattr(found, why))
     yield from _consistency_rows(head, card.consistency)
 
 
@@ -194,6 +198,10 @@ def _statistic(signal: SignalResult, name: str) -> dict[str, Any]:
     if signal.invalid is not None:
         return dict.fromkeys(numbers, "") | {"reason": f"INVALID: {signal.invalid}"}
     return numbers
+
+
+def _bare(value: float | None, reason: str | None) -> dict[str, str]:
+    return {"value": "" if value is None else repr(value), "reason": reason or ""}
 
 
 def _numbers(estimate: Estimate) -> dict[str, Any]:

@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from leaderboard.calibration_gates import Found, calibration_change
 from leaderboard.read import Run
 from leaderboard.robustness_gate import area_change
-from leaderboard.tolerances import ACCURACY, ROBUSTNESS, Tolerances, signal_of
+from leaderboard.tolerances import ACCURACY, ROBUSTNESS, STATED_GATES, Tolerances, signal_of
 from leaderboard.verdicts import Change, reason_against
 from metrics._limits import too_few_images
 from metrics.bootstrap import Estimate, cluster_weights
-from metrics.calibration import expected_calibration_error
 from metrics.comparison import Difference
-from metrics.cross_fitting import calibrated_probabilities
 from metrics.detectable import detectable_ranking_difference
 from metrics.discrimination import auroc, within_kind_auroc
 from metrics.errors import UndefinedMetricError
@@ -23,7 +22,6 @@ from metrics.margins import beyond_margin
 from metrics.paired_differences import (
     paired_augrc_difference,
     paired_auroc_difference,
-    paired_calibration_error_difference,
 )
 from metrics.paired_proportions import (
     detectable_proportion_difference,
@@ -175,9 +173,6 @@ def _change(sides: _Sides) -> Change:
     return Change(gate, old, new, n, n_groups, difference, _detectable(sides, difference))
 
 
-Found = tuple[float | None, float | None, Difference]
-
-
 def _accuracy(sides: _Sides) -> Found:
     old, new = sides.correct
     difference = paired_proportion_difference(new, old, groups=sides.groups, margin=sides.margin)
@@ -234,14 +229,10 @@ def _augrc(sides: _Sides) -> Found:
     return _or_none(augrc, *sides.old), _or_none(augrc, *sides.new), difference
 
 
-def _ece(sides: _Sides) -> Found:
-    """Each run's signal becomes a probability by its own labels, out of fold."""
-    old, new = (
-        (y, calibrated_probabilities(s, y, sides.groups, rng=rng_for(sides.task)))
-        for y, s in (sides.old, sides.new)
+def _calibration(sides: _Sides) -> Found:
+    return calibration_change(
+        sides.gate, sides.correct, sides.scores, sides.groups, rng=rng_for(sides.task)
     )
-    difference = paired_calibration_error_difference(new, old, weights=sides.weights)
-    return expected_calibration_error(*old), expected_calibration_error(*new), difference
 
 
 def _or_none(
@@ -253,4 +244,6 @@ def _or_none(
         return None
 
 
-_GATES = {ACCURACY: _accuracy, "auroc": _auroc, "augrc": _augrc, "ece": _ece}
+_GATES = {ACCURACY: _accuracy, "auroc": _auroc, "augrc": _augrc} | dict.fromkeys(
+    ("brier", "ece", *STATED_GATES), _calibration
+)

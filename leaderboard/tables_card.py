@@ -13,10 +13,14 @@ from metrics.card import CalibratedSignal, Fusion, SignalResult
 from metrics.signals import BY_NAME
 
 CALIBRATION = (
-    "ECE: mean distance between stated probability and accuracy, 15 bins of equal width; "
-    "“equal mass”: bins of equal count. Brier skill: gain over always stating the accuracy; 0 is "
-    "none, below 0 is worse. platt: the signal is turned into a probability by a logistic fit on "
-    "other images. ECE, Brier: lower is better."
+    "Brier: mean squared distance of probability and outcome, lower is better. Skill: its gain "
+    "over always stating the accuracy; 0 is none, below 0 is worse. ECE: mean distance between "
+    "stated probability and accuracy over 15 bins, without the noise of the bins; “equal mass”: "
+    "bins of equal count. Plug-in / floor: ECE as usually printed, and what it would be on average "
+    "if the probability were perfectly calibrated. p: of perfect calibration, by a test over "
+    "images; a large one proves nothing. platt: the signal is turned into a probability by a "
+    "logistic fit on other images, mean of 20 splits; the test is then of the curve's bend, since "
+    "level and slope were fitted. Intervals are over images."
 )
 SELECTIVE = (
     "Answering only where the signal is high. AURC, E-AURC (in excess of an oracle), AUGRC: lower "
@@ -40,7 +44,8 @@ COVERAGE_SLACK = 0.02
 def calibration_tables(board: Board, task: str) -> list[Table]:
     """Probabilities and whether they come true; the one to use stands first in each model."""
     columns = (
-        "model", "probability", "method", "ECE", "ECE, equal mass", "Brier", "Brier skill", "n",
+        "model", "probability", "method", "Brier skill", "Brier", "ECE, debiased",
+        "plug-in / floor", "p (calibrated)", "ECE, equal mass", "n",
     )  # fmt: skip
     rows = [
         (text_cell(run.label), *_probability_row(found))
@@ -111,9 +116,17 @@ def _one(
 def _probability_row(found: CalibratedSignal) -> tuple[Cell, ...]:
     head = (text_cell(found.label), text_cell(found.method))
     if found.reason is not None:
-        return (*head, undefined_cell(found.reason), *[Cell(("",))] * 4)
-    figures = (found.ece, found.ece_equal_mass, found.brier, found.brier_skill)
-    return (*head, *map(estimate_cell, figures), number_cell(found.n, "{:.0f}"))
+        return (*head, undefined_cell(found.reason), *[Cell(("",))] * 6)
+    return (
+        *head,
+        estimate_cell(found.brier_skill),
+        estimate_cell(found.brier),
+        estimate_cell(found.ece),
+        Cell((f"{found.ece_plug_in:.3f} / {found.ece_floor:.3f}",), found.ece_plug_in),
+        number_cell(found.p_value, "{:.2g}", reason=found.p_reason or ""),
+        estimate_cell(found.ece_equal_mass),
+        number_cell(found.n, "{:.0f}"),
+    )
 
 
 def _headlines(result: TaskResult) -> list[SignalResult]:

@@ -13,8 +13,9 @@ from metrics.signals import BY_NAME
 
 ACCURACY, ROBUSTNESS = "accuracy", "robustness"
 PLAIN_GATES = (ACCURACY, ROBUSTNESS)
-SIGNAL_GATES = ("auroc", "augrc", "ece")
-LOWER_IS_BETTER = ("augrc", "ece")
+STATED_GATES = ("brier_stated", "ece_stated")
+SIGNAL_GATES = ("auroc", "augrc", "brier", "ece", *STATED_GATES)
+LOWER_IS_BETTER = ("augrc", "brier", "ece", *STATED_GATES)
 
 
 class ToleranceError(ValueError):
@@ -23,7 +24,7 @@ class ToleranceError(ValueError):
 
 @dataclass(frozen=True)
 class Tolerances:
-    """Margins per gate: accuracy, robustness, or auroc, augrc and ece of a signal (auroc.probe)."""
+    """Margins per gate: accuracy, robustness, or auroc, brier … of a signal (auroc.probe)."""
 
     margins: Mapping[str, float]
     alpha: float = 0.05
@@ -95,5 +96,8 @@ def _check(gate: str, margin: object) -> None:
     if gate not in PLAIN_GATES and (kind not in SIGNAL_GATES or signal not in BY_NAME):
         known = ", ".join((*PLAIN_GATES, *(f"{kind}.<signal>" for kind in SIGNAL_GATES)))
         raise ToleranceError(f"margins.{gate} is no gate ({known}) of a declared signal.")
+    if kind in STATED_GATES and BY_NAME[signal].states is None:
+        stating = ", ".join(name for name, declared in BY_NAME.items() if declared.states)
+        raise ToleranceError(f"margins.{gate}: {signal} states no probability; {stating} do.")
     if isinstance(margin, bool) or not isinstance(margin, (int, float)) or not 0 <= margin <= 1:
         raise ToleranceError(f"margins.{gate} must be in [0, 1], got {margin!r}.")

@@ -27,6 +27,11 @@ from metrics.calibration import (
     reliability_bins,
 )
 from metrics.calibration_card import CalibrationEstimates, calibration_estimates
+from metrics.calibration_differences import (
+    paired_brier_difference,
+    paired_calibration_error_difference,
+)
+from metrics.calibration_error import CalibrationError, calibration_error_estimate
 from metrics.card import (
     CalibratedSignal,
     Card,
@@ -50,7 +55,12 @@ from metrics.consistency_card import (
 )
 from metrics.controls import category_only_scores, question_only_scores
 from metrics.correlation import fisher_interval, point_biserial, point_biserial_estimate
-from metrics.cross_fitting import FusedScores, calibrated_probabilities, fused_scores
+from metrics.cross_fitting import (
+    FusedScores,
+    calibrated_probabilities,
+    fused_scores,
+    transferred_probabilities,
+)
 from metrics.detectable import detectable_ranking_difference
 from metrics.discrimination import auroc, error_average_precision, within_kind_auroc
 from metrics.dose_response import DoseResponse, Flips, answer_flips, dose_response
@@ -78,10 +88,10 @@ from metrics.grounding_maps import (
 )
 from metrics.logit_lens import MarginSummary, answer_margin, margin_summary, mlp_share
 from metrics.margins import beyond_margin
+from metrics.miscalibration import MiscalibrationTest, miscalibration_test
 from metrics.paired_differences import (
     paired_augrc_difference,
     paired_auroc_difference,
-    paired_calibration_error_difference,
     paired_mean_difference,
 )
 from metrics.paired_proportions import (
@@ -134,6 +144,7 @@ from metrics.validity import check_signal
 __all__ = [
     "SIGNALS",
     "CalibratedSignal",
+    "CalibrationError",
     "CalibrationEstimates",
     "Card",
     "CommonFigures",
@@ -150,6 +161,7 @@ __all__ = [
     "Fusion",
     "LeakageReport",
     "MarginSummary",
+    "MiscalibrationTest",
     "PaperProtocol",
     "ProbePanel",
     "ProbeScores",
@@ -187,6 +199,7 @@ __all__ = [
     "brier_loss",
     "brier_skill_score",
     "calibrated_probabilities",
+    "calibration_error_estimate",
     "calibration_estimates",
     "category_only_scores",
     "center_prior_map",
@@ -230,12 +243,14 @@ __all__ = [
     "mean_logprob",
     "mean_replicates",
     "min_logprob",
+    "miscalibration_test",
     "mlp_probe",
     "mlp_share",
     "n_distinct",
     "normalize_answer",
     "paired_augrc_difference",
     "paired_auroc_difference",
+    "paired_brier_difference",
     "paired_calibration_error_difference",
     "paired_mean_difference",
     "paired_proportion_difference",
@@ -266,6 +281,7 @@ __all__ = [
     "top2_margin",
     "top_share_iou",
     "transfer_matrix",
+    "transferred_probabilities",
     "uniform_map",
     "wilson_interval",
     "within_kind_auroc",

@@ -89,6 +89,21 @@ def binary_labels(function: str, argument: str, values: ArrayLike) -> BoolArray:
     return labels
 
 
+def probabilities(
+    function: str, y_true: ArrayLike, y_prob: ArrayLike
+) -> tuple[BoolArray, FloatArray]:
+    """Return labels and probabilities, or refuse them."""
+    correct = binary_labels(function, "y_true", y_true)
+    prob = finite_array(function, "y_prob", y_prob)
+    same_length(function, "y_prob", prob, correct.size)
+    if not prob.size:
+        raise UndefinedMetricError("no samples")
+    if prob.min() < 0 or prob.max() > 1:
+        got = f"{prob.min():g} … {prob.max():g}"
+        raise refuse(function, "y_prob", "in [0, 1]", got, "Calibrate other scores first.")
+    return correct, prob
+
+
 def same_length(function: str, argument: str, values: ArrayLike | Labels, n: int) -> None:
     """Refuse a sequence that does not have one entry per sample."""
     if len(values) != n:  # type: ignore[arg-type]

@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
-from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from metrics._checks import BoolArray, FloatArray, IntArray
 from metrics._folds import training_folds
 
-UNPENALISED = 1e6
 FARTHEST = 1e9  # standard deviations; what lies beyond may have no float
-
-
-def probabilities_by_fold(
-    score: FloatArray,
-    label: BoolArray,
-    fold: IntArray,
-    *,
-    method: Literal["platt", "isotonic"] = "platt",
-) -> FloatArray:
-    """Return each sample's probability of being correct."""
-    prob = np.empty(label.size)
-    for train, test in training_folds(label, fold):
-        if method == "isotonic":
-            steps = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
-            prob[test] = steps.fit(score[train], label[train]).predict(score[test])
-        else:
-            z = _standardised(score[:, None], score[train][:, None])
-            model = _logistic(z[train], label[train], UNPENALISED)
-            prob[test] = model.predict_proba(z[test])[:, 1]
-    return prob
 
 
 def fused_by_fold(

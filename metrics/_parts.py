@@ -13,17 +13,24 @@ from metrics.calibration import ReliabilityBins
 class CalibratedSignal:
     """A probability of being correct, and whether it comes true.
 
-    ``method`` is "platt" (cross-fitted by image on the signal ``name``) or "as stated". Where there
-    is no probability, ``reason`` says why, ``n`` is 0 and the bins are empty.
+    ``method`` is "platt" (cross-fitted by image on the signal ``name``) or "as stated". Brier
+    first: it needs no bins. ``ece`` and ``ece_equal_mass`` are debiased; ``ece_plug_in`` is the one
+    usually printed, ``ece_floor`` its mean were the probability perfectly calibrated. ``p_value``
+    is of the test that it is; without one ``p_reason`` says why. Where there is no probability,
+    ``reason`` says why, ``n`` is 0 and the bins are empty.
     """
 
     name: str
     label: str
     method: str
-    ece: Estimate
-    ece_equal_mass: Estimate
     brier: Estimate
     brier_skill: Estimate
+    ece: Estimate
+    ece_equal_mass: Estimate
+    ece_plug_in: float | None
+    ece_floor: float | None
+    p_value: float | None
+    p_reason: str | None
     bins: ReliabilityBins
     bins_equal_mass: ReliabilityBins
     n: int

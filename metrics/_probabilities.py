@@ -9,13 +9,14 @@ import numpy as np
 from metrics._checks import FloatArray
 from metrics._estimate import Estimate
 from metrics._fusion import FUSIONS
-from metrics._logistic import probabilities_by_fold
 from metrics._parts import CalibratedSignal
 from metrics._samples import Samples
 from metrics._scoring import LEVEL
 from metrics.calibration import ReliabilityBins, reliability_bins
 from metrics.calibration_card import calibration_estimates
+from metrics.cross_fitting import calibrated_probabilities
 from metrics.errors import UndefinedMetricError
+from metrics.miscalibration import LEVEL_AND_SLOPE
 from metrics.signals import BY_NAME
 
 # One signal of each origin, what has seen most first. Fixed before any figure is seen, so that the
@@ -45,31 +46,47 @@ def _calibrated(name: str, score: FloatArray, samples: Samples) -> CalibratedSig
     kept = samples.only(present)
     prob = np.full(score.size, np.nan)
     try:
-        prob[present] = probabilities_by_fold(score[present], kept.correct, kept.fitting_folds())
+        prob[present] = calibrated_probabilities(
+            _odds(name, score[present]),
+            kept.correct,
+            kept.groups,
+            rng=np.random.default_rng(samples.seed),
+        )
     except UndefinedMetricError as undefined:
         return _nothing(name, "platt", str(undefined))
     return _described(name, "platt", prob, samples)
 
 
+def _odds(name: str, score: FloatArray) -> FloatArray:
+    return BY_NAME[name].odds(score) if name in BY_NAME else score
+
+
 def _described(name: str, method: str, prob: FloatArray, all_: Samples) -> CalibratedSignal:
     present = np.isfinite(prob)
     samples, p = all_.only(present), prob[present]
+    n_fitted = LEVEL_AND_SLOPE if method == "platt" else 0
     try:
-        found = calibration_estimates(samples.correct, p, weights=samples.weights, level=LEVEL)
+        found = calibration_estimates(
+            samples.correct, p, samples.groups, n_fitted=n_fitted, level=LEVEL
+        )
     except UndefinedMetricError as undefined:
         return _nothing(name, method, str(undefined))
     bins, equal_mass = (
         reliability_bins(samples.correct, p, equal_mass=equal) for equal in (False, True)
     )
     return CalibratedSignal(
-        name, _label(name), method, found.ece, found.ece_equal_mass, found.brier,
-        found.brier_skill, bins, equal_mass, p.size, None,
+        name, _label(name), method, found.brier, found.brier_skill, found.ece.debiased,
+        found.ece_equal_mass.debiased, found.ece.plug_in, found.ece.noise_floor,
+        found.test.p_value, found.test.reason, bins, equal_mass, p.size, None,
     )  # fmt: skip
 
 
 def _nothing(name: str, method: str, reason: str) -> CalibratedSignal:
-    figures = (Estimate.undefined(reason),) * 4
-    return CalibratedSignal(name, _label(name), method, *figures, _NO_BINS, _NO_BINS, 0, reason)
+    none = Estimate.undefined(reason)
+    return CalibratedSignal(
+        name, _label(name), method, none, none, none, none, None, None, None, reason,
+        _NO_BINS, _NO_BINS, 0, reason,
+    )  # fmt: skip
 
 
 def _label(name: str) -> str:

@@ -13,10 +13,7 @@ from metrics._checks import (
     FloatArray,
     IntArray,
     at_least,
-    binary_labels,
-    finite_array,
-    refuse,
-    same_length,
+    probabilities,
 )
 from metrics.errors import UndefinedMetricError
 
@@ -75,7 +72,7 @@ def reliability_bins(
     >>> reliability_bins([0, 1, 1], [0.2, 0.4, 0.9], n_bins=2).count
     (2, 1)
     """
-    correct, prob = _checked("reliability_bins", y_true, y_prob)
+    correct, prob = probabilities("reliability_bins", y_true, y_prob)
     at_least("reliability_bins", "n_bins", n_bins, 1)
     index, edges = bin_of_each(prob, n_bins, equal_mass=equal_mass)
     count = np.bincount(index, minlength=edges.size - 1).tolist()
@@ -170,7 +167,7 @@ def brier_loss(y_true: ArrayLike, y_prob: ArrayLike) -> float:
     >>> brier_loss([1, 0], [0.5, 0.5])
     0.25
     """
-    correct, prob = _checked("brier_loss", y_true, y_prob)
+    correct, prob = probabilities("brier_loss", y_true, y_prob)
     return float(((prob - correct) ** 2).mean())
 
 
@@ -210,7 +207,7 @@ def brier_skill_score(y_true: ArrayLike, y_prob: ArrayLike) -> float:
     >>> round(brier_skill_score([1, 0], [0.9, 0.1]), 4)
     0.96
     """
-    correct, prob = _checked("brier_skill_score", y_true, y_prob)
+    correct, prob = probabilities("brier_skill_score", y_true, y_prob)
     accuracy, loss = float(correct.mean()), brier_loss(correct, prob)
     if accuracy in (0.0, 1.0):
         raise UndefinedMetricError("one class only: the base rate has no loss to improve on")
@@ -220,15 +217,3 @@ def brier_skill_score(y_true: ArrayLike, y_prob: ArrayLike) -> float:
 def _sums(index: IntArray, values: FloatArray | BoolArray, n_bins: int) -> list[float]:
     sums: list[float] = np.bincount(index, weights=values, minlength=n_bins).tolist()
     return sums
-
-
-def _checked(function: str, y_true: ArrayLike, y_prob: ArrayLike) -> tuple[BoolArray, FloatArray]:
-    correct = binary_labels(function, "y_true", y_true)
-    prob = finite_array(function, "y_prob", y_prob)
-    same_length(function, "y_prob", prob, correct.size)
-    if not prob.size:
-        raise UndefinedMetricError("no samples")
-    if prob.min() < 0 or prob.max() > 1:
-        got = f"{prob.min():g} … {prob.max():g}"
-        raise refuse(function, "y_prob", "in [0, 1]", got, "Calibrate other scores first.")
-    return correct, prob

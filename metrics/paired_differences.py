@@ -9,16 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics._bins import bin_of_each
 from metrics._checks import (
-    BoolArray,
-    FloatArray,
     Labels,
-    binary_labels,
     codes,
     finite_array,
     finite_differences,
-    refuse,
     safe_mean,
     same_length,
 )
@@ -29,12 +24,9 @@ from metrics._paired import (
     augrc_influence,
     checked_pairs,
     difference_of_influences,
-    difference_of_replicates,
     in_a_pair,
     strata_of,
 )
-from metrics._resampling import Weights, blocks
-from metrics.calibration import expected_calibration_error
 from metrics.comparison import Difference
 from metrics.discrimination import auroc, within_kind_auroc
 from metrics.errors import UndefinedMetricError
@@ -228,75 +220,4 @@ def paired_augrc_difference(
     one, two = (augrc_influence(side[0], *auroc_influence(*side, whole)) for side in sides)
     return difference_of_influences(
         values[0] - values[1], one - two, group, level=level, fit_variance=fit_variance
-    )
-
-
-def paired_calibration_error_difference(
-    first: Pair, second: Pair, *, weights: Weights, n_bins: int = 15, level: float = 0.95
-) -> Difference:
-    r"""ECE of one minus ECE of the other, on the same samples and the same resamples.
-
-    .. math:: D^*_b = E_1(w_b) - E_2(w_b), \qquad
-        E(w) = \sum_k \Bigl| \sum_{i \in k} w_i (y_i - p_i) \Bigr| \Big/ \sum_i w_i
-
-    over bins of equal width. Probabilities that were cross-fitted stay as they are. ECE of few
-    samples is biased upwards, of both alike. No direction: *negative* favours the first, since ECE
-    is an error. Range: :math:`[-1, 1]`.
-
-    Parameters
-    ----------
-    first, second : tuple of (y_true, y_prob), each shape (n_samples,)
-        Rows of both belong to the same samples.
-    weights : uint16 array, shape (n_resamples, n_samples)
-        From `cluster_weights`.
-    n_bins : int, default 15
-        Number of bins.
-    level : float in (0, 1), default 0.95
-        Coverage of the interval.
-
-    Returns
-    -------
-    Difference
-        Undefined with a reason if the weights hold one group only.
-
-    Raises
-    ------
-    ValueError
-        If an argument is malformed.
-
-    References
-    ----------
-    Guo et al. (2017), arXiv 1706.04599 (ECE); the pairing is ours.
-
-    Examples
-    --------
-    >>> from metrics.bootstrap import cluster_weights
-    >>> y = np.arange(40) % 2
-    >>> weights = cluster_weights(range(40), n_resamples=200, rng=np.random.default_rng(0))
-    >>> sure, unsure = np.full(40, 0.95), np.full(40, 0.5)
-    >>> found = paired_calibration_error_difference((y, sure), (y, unsure), weights=weights)
-    >>> round(found.estimate.value, 4)
-    0.45
-    """
-
-    def replicates(y: BoolArray, p: FloatArray) -> FloatArray:
-        bins, _ = bin_of_each(p, n_bins, equal_mass=False)
-        gap = np.zeros((n_bins, p.size))
-        gap[bins, np.arange(p.size)] = y - p
-        found = np.empty(len(weights))
-        for columns in blocks(len(weights)):
-            block = weights.T[:, columns].astype(np.float64)
-            found[columns] = np.abs(gap @ block).sum(axis=0) / block.sum(axis=0)
-        return found
-
-    function, values, drawn = "paired_calibration_error_difference", [], []
-    for y_true, y_prob in (first, second):
-        y, p = binary_labels(function, "y_true", y_true), np.asarray(y_prob, np.float64)
-        if not y.shape == p.shape == weights.shape[1:]:
-            got = f"shapes {y.shape}, {p.shape} and {weights.shape}"
-            raise refuse(function, "first, second, weights", "of one length", got)
-        values.append(expected_calibration_error(y, p, n_bins=n_bins))
-        drawn.append(replicates(y, p))
-    return difference_of_replicates(
-        values[0] - values[1], drawn[0] - drawn[1], weights=weights, level=level
     )

@@ -10,10 +10,11 @@ import numpy as np
 from metrics.answers import normalize_answer
 from metrics.card import Card, evaluate_card
 from metrics.records import SampleRecord
+from metrics.signals import SIGNALS
 
-# signals that are probabilities as they stand: the model's own of its first token, the share of
-# samples that give the answer, and what a probe fitted on another run says
-STATED = ("first_token_probability", "answer_agreement", "loaded_probe")
+# What is a probability as it stands. Logarithms of one are not shown beside it: of answers of one
+# token, token confidence is that of first_token_probability.
+STATED = tuple(signal.name for signal in SIGNALS if signal.states in ("probability", "share"))
 
 
 def card_of_records(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def _signal(
     source: str = "method §3",
     headline: bool = False,
     reported: bool = False,
-    probability: bool = False,
+    states: Literal["probability", "log-probability", "share"] | None = None,
 ) -> Signal:
     def of_tokens(scores: TokenScores) -> float:
         if not scores.logprobs.size:
@@ -39,7 +40,7 @@ def _signal(
         cost="answer",
         headline=headline,
         reported=reported,
-        probability=probability,
+        states=states,
     )
 
 
@@ -50,6 +51,7 @@ SIGNALS = (
         lambda scores: mean_logprob(scores.logprobs),
         NEGATED,
         source="method §3, paper eq. 7",
+        states="log-probability",
         headline=True,
         reported=True,
     ),
@@ -58,13 +60,14 @@ SIGNALS = (
         "min token confidence",
         lambda scores: min_logprob(scores.logprobs),
         NEGATED,
+        states="log-probability",
     ),
     _signal(
         "first_token_probability",
         "first-token probability",
         lambda scores: np.exp(scores.logprobs[0]),
         SHARE,
-        probability=True,
+        states="probability",
     ),
     _signal(
         "first_token_margin",

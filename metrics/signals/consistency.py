@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from metrics.errors import UndefinedMetricError
 from metrics.record.channels import Samples
@@ -25,7 +26,7 @@ def _signal(
     source: str = "method §3",
     headline: bool = False,
     reported: bool = False,
-    probability: bool = False,
+    states: Literal["probability", "log-probability", "share"] | None = None,
 ) -> Signal:
     def of_samples(samples: Samples) -> float:
         if not samples.normal.size:
@@ -43,7 +44,7 @@ def _signal(
         cost="samples",
         headline=headline,
         reported=reported,
-        probability=probability,
+        states=states,
     )
 
 
@@ -64,7 +65,7 @@ SIGNALS = (
         SHARE,
         source="method §3 (ours)",
         reported=True,
-        probability=True,
+        states="share",
     ),
     _signal(
         "pairwise_agreement",

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+from scipy.special import logit
+
 from metrics.errors import UndefinedMetricError
-from metrics.record.channels import Channel
+from metrics.record.channels import Array, Channel
 from metrics.record.observation import Absent, Observation
 
 Access = Literal["deployable", "oracle", "control"]
@@ -16,6 +19,7 @@ Cost = Literal["answer", "prefill", "samples", "second pass"]
 Bounds = tuple[float, float]
 ANY: Bounds = (-math.inf, math.inf)
 SHARE: Bounds = (0.0, 1.0)
+SURE = 16.0  # log-odds of the last float32 before 1
 NEGATED: Bounds = (-math.inf, 0.0)  # of what cannot be negative
 
 
@@ -49,8 +53,9 @@ class Signal:
         Shown in lmms-eval's own table; every headline is.
     fitted
         Fitted on labels, so that its score is out of fold.
-    probability
-        A probability of being correct as it stands.
+    states
+        That the signal is a probability of being correct as it stands, the logarithm of one, or
+        the share of samples that give the same answer.
     on_grid
         Reads where on the image's grid attention lies: void if the geometry self-test fails.
     """
@@ -67,8 +72,27 @@ class Signal:
     headline: bool = False
     reported: bool = False
     fitted: bool = False
-    probability: bool = False
+    states: Literal["probability", "log-probability", "share"] | None = None
     on_grid: bool = False
+
+    def probability(self, values: Array) -> Array:
+        """Return the values as the probability that the signal states."""
+        stated = np.exp(values) if self.states == "log-probability" else values
+        return np.clip(stated, 0.0, 1.0)  # rounding
+
+    def odds(self, values: Array) -> Array:
+        """Return the values on the scale on which a logistic curve is fitted to them.
+
+        That of log-odds for a probability, which is linear where the curve is; a share of ten
+        samples is 0 or 1 too often for that, and stays as it is, like any other score.
+        """
+        if self.states not in ("probability", "log-probability"):
+            return values
+        with np.errstate(divide="ignore"):
+            odds = logit(self.probability(values))
+            if self.states == "log-probability":  # log p - log(1 - p), exact close to p = 1
+                odds = values - np.log(-np.expm1(np.minimum(values, 0.0)))
+        return np.clip(odds, -SURE, SURE)
 
     def of(self, observation: Observation) -> float | Absent:
         """The signal of one answer, or why there is none."""

@@ -47,7 +47,7 @@ SIGNALS = (
         (ProbeOpinion,),
         lambda opinion: opinion.probability[0],
         bounds=SHARE,
-        probability=True,
+        states="probability",
     ),
     _stress_test("attention_features", "11 attention features (trees)", "a"),
     _stress_test("attention_mlp", "MLP on attention maps", "b"),

@@ -41,10 +41,13 @@ MANIFEST = {
 
 
 def calibrated(name: str = "token_confidence", reason: str | None = None) -> CalibratedSignal:
-    figures = [estimate(None if reason else v, 0.01) for v in (0.04, 0.05, 0.2, 0.1)]
+    figures = [estimate(None if reason else v, 0.01) for v in (0.2, 0.1, 0.04, 0.05)]
+    bare = [None if reason else v for v in (0.06, 0.03, 0.0123)]
     label = name.replace("_", " ")
     n = 0 if reason else 200
-    return CalibratedSignal(name, label, "platt", *figures, BINS, BINS, n, reason)
+    return CalibratedSignal(
+        name, label, "platt", *figures, *bare, reason, BINS, BINS, n, reason
+    )  # fmt: skip
 
 
 def fused(reason: str | None = None) -> Fusion:

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from leaderboard.cli import main
 from leaderboard.compare import IncomparableError, compare_runs
@@ -238,22 +239,94 @@ def test_every_kind_of_gate_finds_a_signal_that_was_lost(tmp_path):
     }
 
 
-def test_a_probability_that_no_longer_comes_true_regresses(tmp_path):
-    """Right in a window of the score only, which no logistic curve can state."""
+def told(records, probability, right):
+    """The same records with labels, and a token confidence that states a probability."""
+    return [
+        replace(r, signals=r.signals | {"token_confidence": float(np.log(p))})
+        for r, p in zip(with_labels(records, right), probability, strict=True)
+    ]
+
+
+CALIBRATION = tuple(
+    f"{kind}.token_confidence" for kind in ("brier", "ece", "brier_stated", "ece_stated")
+)
+
+
+def calibration_gates(old, new, tmp_path, gates=CALIBRATION, margin=0.03):
+    tolerances = Tolerances(dict.fromkeys(gates, margin), n_resamples=50)
+    found = compare_runs(run_of(old, tmp_path), run_of(new, tmp_path), tolerances).gates
+    return {gate.change.gate: gate for _, gate in found}
+
+
+def drifted_runs(seed=0, n=1000, factor=8.0):
+    """The issue's drift: the same answers, log-odds of the token times 8."""
+    rng = np.random.default_rng(seed)
+    odds = 2.8 + 1.7 * rng.normal(size=n)
+    right = rng.random(n) < expit(odds - 0.5)  # stated ECE 0.05, and 0.14 after the drift
+    records = make_records(n, kinds=("all",))
+    return (told(records, np.clip(expit(k * odds), 1e-12, 1), right) for k in (1.0, factor))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_probability_that_was_driven_to_its_ends_regresses(tmp_path, seed):
+    old, new = drifted_runs(seed)
+    gates = calibration_gates(old, new, tmp_path)
+    stated = gates["ece_stated.token_confidence"].change
+    assert stated.old == pytest.approx(0.05, abs=0.035)
+    assert stated.new == pytest.approx(0.14, abs=0.03)
+    assert {name: gate.verdict for name, gate in gates.items()
+            if not name.startswith("brier")} == {
+        "ece.token_confidence": "regressed", "ece_stated.token_confidence": "regressed",
+    }  # fmt: skip
+    assert all(gate.change.value > 0 for gate in gates.values())
+    for gate in ("ece", "brier"):
+        assert gates[f"{gate}.token_confidence"].verdict != "unchanged within margin"
+
+
+def test_the_documented_defaults_find_the_drift(tmp_path):
+    old, new = drifted_runs()
+    margins = {
+        gate: margin
+        for gate, margin in read_tolerances().margins.items()
+        if gate.endswith("token_confidence") or gate == "accuracy"
+    }
+    tolerances = Tolerances(margins, n_resamples=50)
+    found = compare_runs(run_of(old, tmp_path), run_of(new, tmp_path), tolerances)
+    verdicts = {gate.change.gate: gate.verdict for _, gate in found.gates}
+    assert verdicts["ece.token_confidence"] == "regressed"
+    assert verdicts["auroc.token_confidence"] != "regressed"  # ranks are as they were
+
+
+def test_the_new_run_has_no_part_in_the_calibration(tmp_path):
+    """Half of the right answers lost: a curve fitted anew would follow them down."""
+    old, _ = drifted_runs()
+    lost = with_labels(old, [r.correct and i % 2 for i, r in enumerate(old)])
+    gates = calibration_gates(old, lost, tmp_path)
+    assert {gate.verdict for gate in gates.values()} == {"regressed"}
+    assert gates["ece.token_confidence"].change.new > 0.3
+
+
+def test_calibration_gates_of_the_same_run_are_unchanged(tmp_path):
+    old, _ = drifted_runs()
+    gates = calibration_gates(old, old, tmp_path)
+    assert {gate.verdict for gate in gates.values()} == {"unchanged within margin"}
+    # one bit of rounding in the scores is no drift
+    nudged = [
+        replace(r, signals={k: v if v is None else v * (1 - 1e-6) for k, v in r.signals.items()})
+        for r in old
+    ]
+    gates = calibration_gates(old, nudged, tmp_path)
+    assert {gate.verdict for gate in gates.values()} == {"unchanged within margin"}
+
+
+def test_a_shape_that_no_logistic_curve_can_state_regresses(tmp_path):
+    """Right in a window of the score only."""
     rng = np.random.default_rng(0)
-    records = make_records(800, kinds=("all",))
-    scores = rng.normal(size=800)
-    old = with_labels(records, rng.random(800) < 1 / (1 + np.exp(-2 * scores)))
-    new = with_labels(records, (scores > 0) & (scores < 1))
-    old, new = (
-        [
-            replace(r, signals=r.signals | {"token_confidence": float(-np.exp(-s))})
-            for r, s in zip(run, scores, strict=True)
-        ]
-        for run in (old, new)
-    )
-    tolerances = Tolerances({"ece.token_confidence": 0.03}, n_resamples=200)
-    ((_, gate),) = compare_runs(run_of(old, tmp_path), run_of(new, tmp_path), tolerances).gates
+    records, scores = make_records(800, kinds=("all",)), rng.normal(size=800)
+    probability = np.exp(-np.exp(-scores))
+    old = told(records, probability, rng.random(800) < expit(2 * scores))
+    new = told(records, probability, (scores > 0) & (scores < 1))
+    gate = calibration_gates(old, new, tmp_path)["ece.token_confidence"]
     assert gate.verdict == "regressed"
     assert gate.change.old < 0.08
     assert gate.change.new > 0.2
@@ -458,7 +531,9 @@ def test_an_interval_without_width_is_no_evidence():
     assert (found[0].verdict, found[0].detectable) == ("cannot tell", None)
 
 
-@pytest.mark.parametrize("gate", ["augrc.probe", "ece.probe"])
+@pytest.mark.parametrize(
+    "gate", ["augrc.probe", "brier.probe", "ece.probe", "ece_stated.loaded_probe"]
+)
 def test_risk_and_calibration_error_regress_by_rising(gate):
     tolerances = Tolerances({gate: 0.02})
     assert judge([change(gate, 0.08, 0.02)], tolerances)[0].verdict == "regressed"
@@ -482,7 +557,7 @@ def test_the_documented_defaults_are_read():
     assert tolerances.margins["accuracy"] == 0.02
     assert tolerances.margins["auroc.self_consistency"] == 0.03
     kinds = {gate.partition(".")[0] for gate in tolerances.margins}
-    assert kinds == {"accuracy", "robustness", "auroc", "augrc", "ece"}
+    assert kinds == {"accuracy", "robustness", "auroc", "augrc", "brier", "ece"}
 
 
 @pytest.mark.parametrize(
@@ -495,6 +570,10 @@ def test_the_documented_defaults_are_read():
         ("alpha = 0.05", "name no gate"),
         ("[margins]\naccuracy = -1", r"accuracy must be in \[0, 1\], got -1"),
         ("[margins.auroc]\nprob = 0.1", "auroc.prob is no gate .* of a declared signal"),
+        (
+            "[margins.ece_stated]\nprobe = 0.1",
+            "margins.ece_stated.probe: probe states no probability; token_confidence, .* do",
+        ),
         ("[margins]\nauroc = 0.1", "margins.auroc is no gate"),
         ("[margins]\naccuracy = true", r"accuracy must be in \[0, 1\], got True"),
     ],

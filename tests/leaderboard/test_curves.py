@@ -28,10 +28,14 @@ def calibrated() -> CalibratedSignal:
         name="token_confidence",
         label="token confidence",
         method="platt",
+        brier=NONE,
+        brier_skill=estimate(0.25),
         ece=estimate(0.125),
         ece_equal_mass=NONE,
-        brier=NONE,
-        brier_skill=NONE,
+        ece_plug_in=0.135,
+        ece_floor=0.0625,
+        p_value=0.5,
+        p_reason=None,
         bins=bins,
         bins_equal_mass=bins,
         n=3,
@@ -99,7 +103,8 @@ def test_a_reliability_diagram_has_a_point_per_filled_bin():
         "stated 0.30, right 0.50, n 2",
         "stated 0.90, right 1.00, n 1",
     )
-    assert "ECE 0.125" in diagram.caption
+    figures = "Brier skill 0.250, debiased ECE 0.125, its noise floor 0.062."
+    assert figures in diagram.caption
     assert "cross-fitted by image" in diagram.caption
     assert diagram.diagonal
 

@@ -61,6 +61,11 @@ def test_csv_holds_every_figure_of_a_card_and_comes_back(tmp_path):
             number = getattr(estimate, field)
             assert (float(found[key][field]) if found[key][field] else None) == number, key
         assert found[key]["reason"] == (estimate.reason or "")
+    bare = {"ece_plug_in": "0.06", "ece_floor": "0.03", "p_value": "0.0123"}
+    for name, value in bare.items():
+        row, none = found["token_confidence", f"platt.{name}"], found["probe", f"platt.{name}"]
+        assert (row["value"], row["low"], row["stderr"], row["reason"]) == (value, "", "", "")
+        assert (none["value"], none["reason"]) == ("", "one class only")
     assert {row["run"] for row in rows} == {'m, "n"\n=1+1'}
 
 

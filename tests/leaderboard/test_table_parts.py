@@ -16,7 +16,7 @@ from leaderboard.tables_cost import cost_tables
 from leaderboard.tables_lens import lens_tables, mean_curve
 from leaderboard.tables_transfer import transfer_tables
 from tests.leaderboard.cards import make_board, signal
-from tests.leaderboard.full_card import full_board, fused
+from tests.leaderboard.full_card import calibrated, full_board, fused
 
 
 def rows(table) -> list[list[str]]:
@@ -27,14 +27,25 @@ def rows(table) -> list[list[str]]:
 
 def test_calibration_lists_every_probability_and_why_one_is_missing():
     (table,) = calibration_tables(full_board(), "shapes")
+    # Brier and its skill lead; ECE stands beside its floor and its test
+    assert table.columns[3:8] == (
+        "Brier skill", "Brier", "ECE, debiased", "plug-in / floor", "p (calibrated)",
+    )  # fmt: skip
     assert rows(table) == [
         [
-            "m", "token confidence", "platt", r"0.040 \[0.030, 0.050\]", r"0.050 \[0.040, 0.060\]",
-            r"0.200 \[0.190, 0.210\]", r"0.100 \[0.090, 0.110\]", "200",
+            "m", "token confidence", "platt", r"0.100 \[0.090, 0.110\]", r"0.200 \[0.190, 0.210\]",
+            r"0.040 \[0.030, 0.050\]", "0.060 / 0.030", "0.012", r"0.050 \[0.040, 0.060\]", "200",
         ],
-        ["m", "probe", "platt", "– (1)", "", "", "", ""],
+        ["m", "probe", "platt", "– (1)", "", "", "", "", "", ""],
     ]  # fmt: skip
     assert "(1) one class only" in to_markdown(table)
+
+
+def test_a_probability_without_a_test_says_why():
+    untested = replace(calibrated(), p_value=None, p_reason="12 wrong answers only: no test")
+    (table,) = calibration_tables(full_board(probabilities=(untested,)), "shapes")
+    assert rows(table)[0][7] == "– (1)"
+    assert "(1) 12 wrong answers only: no test" in to_markdown(table)
 
 
 def test_selective_prediction_shows_the_coverage_that_ties_gave():

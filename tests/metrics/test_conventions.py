@@ -21,7 +21,7 @@ HIGHER_IS_BETTER = {
     "last_layers_probe", "mlp_probe", "probe_panel", "transfer_matrix",
     "mass_inside", "peak_weighted_iou", "pointing_game", "top_share_iou",
     "control_gap", "dose_at_drop", "robustness_area",
-    "answer_margin", "calibrated_probabilities", "fused_scores",
+    "answer_margin", "calibrated_probabilities", "fused_scores", "transferred_probabilities",
     "accuracy_at_coverage", "brier_skill_score", "point_biserial", "point_biserial_estimate", "prr",
     "answer_agreement", "auroc", "auroc_estimate", "category_only_scores", "cross_fit_probe",
     "effective_sample_size", "error_average_precision", "error_average_precision_estimate",
@@ -29,7 +29,8 @@ HIGHER_IS_BETTER = {
     "pairwise_agreement", "top2_margin", "within_kind_auroc",
 }  # fmt: skip
 LOWER_IS_BETTER = {
-    "augrc", "aurc", "brier_loss", "e_aurc", "expected_calibration_error",
+    "augrc", "aurc", "brier_loss", "calibration_error_estimate", "e_aurc",
+    "expected_calibration_error",
     "detectable_proportion_difference", "detectable_ranking_difference",
     "smallest_detectable_difference",
     "cluster_count", "cluster_count_grid", "connected_component_count",
@@ -37,7 +38,7 @@ LOWER_IS_BETTER = {
     "entropy_from_logprobs", "mean_entropy", "n_distinct", "spatial_entropy",
 }  # fmt: skip
 NO_DIRECTION = {
-    "calibration_estimates", "selective_estimates",
+    "calibration_estimates", "miscalibration_test", "selective_estimates",
     "attention_features", "paper_protocol",
     "boundary_filtered_map", "center_prior_map", "context_free_activation", "rank_gaussian_filter",
     "uniform_map",
@@ -45,7 +46,8 @@ NO_DIRECTION = {
     "robustness_area_difference",
     "leakage_report", "margin_summary", "mlp_share", "shuffled_label_aurocs",
     "benjamini_hochberg", "fisher_interval", "holm", "reliability_bins",
-    "paired_augrc_difference", "paired_auroc_difference", "paired_calibration_error_difference",
+    "paired_augrc_difference", "paired_auroc_difference", "paired_brier_difference",
+    "paired_calibration_error_difference",
     "beyond_margin", "mean_replicates", "paired_mean_difference", "paired_proportion_difference",
     "rank_intervals",
     "risk_coverage_curve",

@@ -1,16 +1,13 @@
 import numpy as np
 import pytest
-from scipy.stats import norm, ttest_1samp, ttest_rel
 from scipy.stats import t as student
+from scipy.stats import ttest_1samp, ttest_rel
 
 from metrics._clustered import auroc_influence, clustered_stderr
-from metrics.bootstrap import cluster_weights
-from metrics.calibration import expected_calibration_error
 from metrics.discrimination import auroc, within_kind_auroc
 from metrics.paired_differences import (
     paired_augrc_difference,
     paired_auroc_difference,
-    paired_calibration_error_difference,
     paired_mean_difference,
 )
 from metrics.selective import augrc
@@ -131,24 +128,6 @@ def test_the_variance_of_fitting_is_added():
     assert (same.estimate.stderr, same.p_value) == (pytest.approx(0.03), 1.0)
     with pytest.raises(ValueError, match="`fit_variance` must be >= 0, got nan"):
         paired_auroc_difference(*pairs, groups=groups, fit_variance=float("nan"))
-
-
-def test_calibration_errors_by_a_loop():
-    labels, scores, _, groups = drawn()
-    weights = cluster_weights(groups, n_resamples=40, rng=np.random.default_rng(0))
-    found = paired_calibration_error_difference(*zip(labels, scores, strict=True), weights=weights)
-
-    def statistic(run, rows):
-        return expected_calibration_error(labels[run, rows], scores[run, rows])
-
-    rows = [np.repeat(np.arange(N), w) for w in weights]
-    replicates = np.array([statistic(0, r) - statistic(1, r) for r in rows])
-    everything = np.arange(N)
-    estimate = found.estimate
-    assert estimate.value == pytest.approx(statistic(0, everything) - statistic(1, everything))
-    assert [estimate.low, estimate.high] == pytest.approx(np.quantile(replicates, [0.025, 0.975]))
-    assert estimate.stderr == pytest.approx(replicates.std(ddof=1), rel=1e-6)
-    assert found.p_value == pytest.approx(2 * norm.sf(abs(estimate.value) / estimate.stderr))
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0, 0.1])

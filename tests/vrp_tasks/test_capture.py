@@ -8,6 +8,8 @@ import pytest
 import torch
 from scipy import stats
 from transformers.cache_utils import DynamicLayer
+from vrp_tasks.signals import capture_payload
+from vrp_tasks.supervised import supervised_signals
 
 from tests.vrp_tasks.random_models import FAMILIES, batch_of, mixed_batch, random_architecture
 from vrp_tasks.capture import CaptureSettings, geometry, probed_generate
@@ -18,8 +20,6 @@ from vrp_tasks.capture.recorder import Recorder
 from vrp_tasks.capture.sampling import SampleStreams, draw, warpers
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.families import family_of
-from vrp_tasks.signals import capture_payload
-from vrp_tasks.supervised import supervised_signals
 
 GREEDY = {"do_sample": False, "max_new_tokens": 5}
 SETTINGS = CaptureSettings(k=3)

@@ -1,0 +1,41 @@
+"""True gaps of a probability's bins that agree with its plug-in ECE: the inversion of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from metrics._checks import FloatArray
+from metrics._gaps import Gaps
+
+N_HALVINGS = 24  # of a range of ECEs of at most about 1
+
+
+def likeliest(gaps: Gaps) -> FloatArray:
+    """Return the true gaps under which the plug-in ECE is as often too high as too low."""
+    return _largest(gaps, lambda drawn: (drawn <= gaps.plug_in).mean() < 0.5)
+
+
+def limits(gaps: Gaps, level: float) -> tuple[float, float]:
+    """Return the ends of the interval of the true ECE."""
+    tail, step = (1 - level) / 2, gaps.effect / (2 * gaps.n)  # half an answer: counts are discrete
+    usual = float(np.median(gaps.plug_in_given(np.zeros(gaps.gap.size))))
+    at_least_usual = max(gaps.plug_in, usual) + step
+    low = _largest(gaps, lambda drawn: (drawn >= gaps.plug_in - step).mean() > tail)
+    high = _largest(gaps, lambda drawn: (drawn <= at_least_usual).mean() < tail)
+    return float(np.abs(low).sum()), float(np.abs(high).sum())
+
+
+def _largest(gaps: Gaps, is_too_large: Callable[[FloatArray], bool | np.bool_]) -> FloatArray:
+    """Return the largest true gaps whose draws are not too large: bisection along `shifted`."""
+    none, most = gaps.furthest()
+    if is_too_large(gaps.plug_in_given(gaps.shifted(none))):
+        return gaps.shifted(none)
+    for _ in range(N_HALVINGS):
+        middle = (none + most) / 2
+        if is_too_large(gaps.plug_in_given(gaps.shifted(middle))):
+            most = middle
+        else:
+            none = middle
+    return gaps.shifted(none)
