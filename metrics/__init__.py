@@ -53,6 +53,7 @@ from metrics.cross_fitting import FusedScores, calibrated_probabilities, fused_s
 from metrics.discrimination import auroc, error_average_precision, within_kind_auroc
 from metrics.dose_response import DoseResponse, Flips, answer_flips, dose_response
 from metrics.errors import RecordError, UndefinedMetricError
+from metrics.fit_spread import FitSpread, fit_spread
 from metrics.fitted_probe import FittedProbe, fit_probe
 from metrics.generation import (
     entropy_from_logprobs,
@@ -135,6 +136,7 @@ __all__ = [
     "DoseResponse",
     "EntropyEvolution",
     "Estimate",
+    "FitSpread",
     "FittedProbe",
     "Flips",
     "FusedScores",
@@ -202,6 +204,7 @@ __all__ = [
     "expected_calibration_error",
     "fisher_interval",
     "fit_probe",
+    "fit_spread",
     "fused_scores",
     "holm",
     "image_folds",

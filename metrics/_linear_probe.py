@@ -120,6 +120,16 @@ def _principal_axes(z: States, limit: int) -> States:
     return axes
 
 
+def principal_coordinates(x: States, max_components: int | None) -> States | None:
+    """Standardised states in their leading principal axes, orthogonal; None if none varies."""
+    plain = Basis.standardising(x)
+    if plain is None:
+        return None
+    z = plain.transform(x)
+    limit = min(*z.shape) if max_components is None else min(*z.shape, max_components)
+    return np.matmul(z, _principal_axes(z, limit), dtype=np.float32)
+
+
 def check_states(
     function: str, hidden: NDArray[np.floating], n: int, argument: str = "hidden"
 ) -> None:
