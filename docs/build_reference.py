@@ -27,8 +27,10 @@ CHAPTERS = {
     "Generation": ("generation", "self_consistency", "consistency_card", "answers"),
     "Hidden states": (
         "probes",
-        "probe_kinds",
+        "probe_l1",
+        "probe_mlp",
         "probe_panel",
+        "fit_spread",
         "fitted_probe",
         "transfer",
         "logit_lens",

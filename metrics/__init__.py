@@ -53,7 +53,7 @@ from metrics.cross_fitting import FusedScores, calibrated_probabilities, fused_s
 from metrics.discrimination import auroc, error_average_precision, within_kind_auroc
 from metrics.dose_response import DoseResponse, Flips, answer_flips, dose_response
 from metrics.errors import RecordError, UndefinedMetricError
-from metrics.fit_spread import FitSpread, fit_spread
+from metrics.fit_spread import FitSpread, FittedScores, fit_spread
 from metrics.fitted_probe import FittedProbe, fit_probe
 from metrics.generation import (
     entropy_from_logprobs,
@@ -89,12 +89,8 @@ from metrics.probe_controls import (
     paper_protocol,
     shuffled_label_aurocs,
 )
-from metrics.probe_kinds import (
-    SparseProbeScores,
-    WeightedDimension,
-    l1_probe,
-    mlp_probe,
-)
+from metrics.probe_l1 import SparseProbeScores, WeightedDimension, l1_probe
+from metrics.probe_mlp import mlp_probe
 from metrics.probe_panel import ProbePanel, probe_panel
 from metrics.probes import ProbeScores, cross_fit_probe, last_layers_probe
 from metrics.proportions import effective_sample_size, proportion_estimate, wilson_interval
@@ -138,6 +134,7 @@ __all__ = [
     "Estimate",
     "FitSpread",
     "FittedProbe",
+    "FittedScores",
     "Flips",
     "FusedScores",
     "Fusion",

@@ -21,9 +21,9 @@ from metrics._folds import require_classes
 from metrics._linear_probe import check_states, rising
 from metrics._logistic_columns import auroc_columns
 from metrics._nested_probe import Layers, NestedFit, Split, nested_fit
-from metrics._permutation import permuted_labels
-from metrics._repeats import LEAST_REPEATS, middle_repeat
-from metrics.fit_spread import FitSpread, fit_spread
+from metrics._permutation import permutation_p, permuted_labels
+from metrics._repeats import reported_repeat
+from metrics.fit_spread import FitSpread
 
 DEFAULT_CS = (1e-4, 1e-3, 1e-2, 1e-1)
 MIN_PER_CLASS = 20
@@ -92,6 +92,24 @@ class Prepared:
         drawn = permuted_labels(self.label, self.group, n_shuffles, rng)
         return np.array([auroc_columns(y, self.once(y, rng).scores[:, None])[0] for y in drawn])
 
+    def probe(
+        self,
+        rng: np.random.Generator,
+        *,
+        n_repeats: int = N_REPEATS,
+        n_shuffles: int = 0,
+        kinds: Labels | None = None,
+        answers: Labels | None = None,
+    ) -> ProbeScores:
+        """Repeat, then permute; the splits come first from the generator."""
+        found = self.repeated(rng, n_repeats=n_repeats, kinds=kinds, answers=answers)
+        if not n_shuffles:
+            return found
+        shuffled = self.shuffled(rng, n_shuffles)
+        p = permutation_p(float(auroc_columns(self.label, found.scores[:, None])[0]), shuffled)
+        fit = None if found.fit is None else replace(found.fit, p=p)
+        return replace(found, shuffled_aurocs=shuffled, fit=fit)
+
     def repeated(
         self,
         rng: np.random.Generator,
@@ -102,13 +120,11 @@ class Prepared:
     ) -> ProbeScores:
         """Cross-fit on several splits; report the one in the middle."""
         fits = [self.once(self.label, rng) for _ in range(n_repeats)]
-        scores = np.array([fit.scores for fit in fits])
-        fits.insert(0, fits.pop(middle_repeat(self.label, scores)))
-        spread = None
-        if n_repeats >= LEAST_REPEATS:
-            spread = fit_spread(
-                self.label, scores, kinds=kinds, answers=answers, n_folds=self.n_folds
-            )
+        scores = [fit.scores for fit in fits]
+        chosen, spread = reported_repeat(
+            self.label, scores, kinds=kinds, answers=answers, n_folds=self.n_folds
+        )
+        fits.insert(0, fits.pop(chosen))
         by_layer = np.mean([auroc_columns(self.label, fit.by_layer.T) for fit in fits], axis=0)
         by_layer[[z is None for z in self.layers.coordinates]] = np.nan
         return ProbeScores(
@@ -117,7 +133,7 @@ class Prepared:
             layer_per_fold=fits[0].layer_per_fold,
             C_per_fold=fits[0].c_per_fold,
             auroc_by_layer=by_layer,
-            repeat_aurocs=auroc_columns(self.label, scores.T),
+            repeat_aurocs=auroc_columns(self.label, np.array(scores).T),
             repeats=tuple((fit.fold, fit.layer_per_fold) for fit in fits),
             fit=spread,
             shuffled_aurocs=np.zeros(0),

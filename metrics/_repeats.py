@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from metrics._checks import BoolArray, FloatArray
+from metrics._checks import BoolArray, FloatArray, Labels
 from metrics._logistic_columns import auroc_columns
-
-LEAST_REPEATS = 4
+from metrics.fit_spread import LEAST_REPEATS, FitSpread, fit_spread
 
 
 def middle_repeat(correct: BoolArray, scores: FloatArray) -> int:
@@ -19,3 +20,20 @@ def middle_repeat(correct: BoolArray, scores: FloatArray) -> int:
     """
     found = auroc_columns(correct, scores.T)
     return int(np.abs(found - found.mean()).argmin())
+
+
+def reported_repeat(
+    correct: BoolArray,
+    scores: Sequence[FloatArray],
+    *,
+    kinds: Labels | None = None,
+    answers: Labels | None = None,
+    n_folds: int = 5,
+) -> tuple[int, FitSpread | None]:
+    """Return which repeat to report, and what fitting adds to its standard error."""
+    stacked = np.array(scores)
+    chosen = middle_repeat(correct, stacked)
+    if len(stacked) < LEAST_REPEATS:
+        return chosen, None
+    spread = fit_spread(correct, stacked, kinds=kinds, answers=answers, n_folds=n_folds)
+    return chosen, spread

@@ -20,7 +20,8 @@ from metrics._checks import (
 )
 from metrics._clustered import auroc_influence
 from metrics._logistic_columns import auroc_columns
-from metrics._repeats import LEAST_REPEATS
+
+LEAST_REPEATS = 4
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,17 @@ class FitSpread:
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, as the manifest's ``fits`` keeps them."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class FittedScores:
+    """Out-of-fold scores (n_samples,) of the middle one of several cross-fits, and their spread.
+
+    ``fit`` is None below 4 repeats.
+    """
+
+    scores: FloatArray
+    fit: FitSpread | None
 
 
 def fit_spread(

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from metrics._checks import Labels, at_least
 from metrics._linear_probe import check_states
-from metrics._logistic_columns import auroc_columns
-from metrics._permutation import permutation_p
 from metrics._repeated_probe import (
     DEFAULT_CS,
     MAX_COMPONENTS,
@@ -119,13 +116,9 @@ def cross_fit_probe(
     )  # fmt: skip
     at_least("cross_fit_probe", "n_repeats", n_repeats, 1)
     at_least("cross_fit_probe", "n_shuffles", n_shuffles, 0)
-    found = prepared.repeated(rng, n_repeats=n_repeats, kinds=kinds, answers=answers)
-    if not n_shuffles:
-        return found
-    shuffled = prepared.shuffled(rng, n_shuffles)
-    p = permutation_p(float(auroc_columns(prepared.label, found.scores[:, None])[0]), shuffled)
-    fit = None if found.fit is None else replace(found.fit, p=p)
-    return replace(found, shuffled_aurocs=shuffled, fit=fit)
+    return prepared.probe(
+        rng, n_repeats=n_repeats, n_shuffles=n_shuffles, kinds=kinds, answers=answers
+    )
 
 
 def last_layers_probe(

@@ -4,7 +4,8 @@ from sklearn.linear_model import LogisticRegression
 
 from metrics.discrimination import auroc
 from metrics.errors import UndefinedMetricError
-from metrics.probe_kinds import l1_probe, mlp_probe
+from metrics.probe_l1 import l1_probe
+from metrics.probe_mlp import mlp_probe
 from metrics.probes import cross_fit_probe, last_layers_probe
 from tests.metrics.planted import planted_states
 
