@@ -10,7 +10,7 @@ from metrics._linear_probe import Basis, States, check_states, layer_states
 from metrics._repeated_probe import ProbeScores
 from metrics.errors import UndefinedMetricError
 
-N_REPEATS = 8  # a fit of these costs what a hundred of the L2 probe's do
+N_REPEATS = 6  # a fit of these costs what a hundred of the L2 probe's do
 
 
 def check_reference(

@@ -86,7 +86,7 @@ def l1_probe(
         Inner folds.
     Cs : sequence of float, default 0.01 … 0.3
         Inverse strengths tried; the paper's strength 0.1 on a mean loss is C = 10 / n.
-    n_repeats : int, default 8
+    n_repeats : int, default 6
         How many of the reference's splits; the one in the middle by AUROC is reported.
     kinds, answers : sequence, length n_samples, optional
         Passed on to `fit_spread`.

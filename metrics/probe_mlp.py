@@ -55,7 +55,7 @@ def mlp_probe(
         Source of the weights' start.
     n_epochs : int, default 50
         Passes over the training part.
-    n_repeats : int, default 8
+    n_repeats : int, default 6
         How many of the reference's splits; the one in the middle by AUROC is reported.
     max_components : int, default 256
         Of more dimensions than this it sees the leading principal axes, as the L2 probe does.

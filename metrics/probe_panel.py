@@ -74,7 +74,7 @@ def probe_panel(
 
     with :math:`\hat s_{-f}` fitted without the fold, and so without the image, of sample :math:`i`.
     All probes have the same splits, as far as they have the same samples. Each is a whole procedure
-    repeated over splits (20 for L2 probes, 8 for the others): its scores are those of the split in
+    repeated over splits (20 for L2 probes, 6 for the others): its scores are those of the split in
     the middle, ``fits`` holds what to add to their standard error, and for L2 probes a permutation
     p. The bars of the main probe (leakage, shuffled labels, protocol "paper") have its layers, its
     strengths and its splits. Higher means more likely correct. Range: scores unbounded.

@@ -151,7 +151,11 @@ def last_layers_probe(
         Source of the splits; seeded alike, the folds are those of `cross_fit_probe`.
     n_last : int, default 5
         Number of layers.
-    n_repeats, n_shuffles, kinds, answers
+    n_repeats : int, default 20
+        As in `cross_fit_probe`.
+    n_shuffles : int, default 0
+        As in `cross_fit_probe`.
+    kinds, answers : sequence, length n_samples, optional
         As in `cross_fit_probe`.
 
     Returns

@@ -8,7 +8,7 @@ from metrics._linear_probe import Basis, logistic_path
 from metrics._nested_probe import Layers, Split, nested_fit
 from metrics.discrimination import auroc
 from metrics.errors import UndefinedMetricError
-from metrics.probes import cross_fit_probe
+from metrics.probes import cross_fit_probe, last_layers_probe
 from tests.metrics.planted import planted_states
 
 
@@ -184,3 +184,23 @@ def test_refusals(change, error, match):
         cross_fit_probe(
             arguments.pop("hidden"), arguments.pop("correct"), arguments.pop("groups"), **arguments
         )
+
+
+def test_last_layers_join_what_each_layer_has_a_part_of():
+    rng = np.random.default_rng(5)
+    correct = rng.random(500) < 0.5
+    hidden = rng.normal(size=(500, 6, 3))
+    hidden[:, 1:, 0] += 0.7 * correct[:, None]  # each of the last five says the same a little
+    one = cross_fit_probe(hidden, correct, np.arange(500), rng=np.random.default_rng(6))
+    five = last_layers_probe(hidden, correct, np.arange(500), rng=np.random.default_rng(6))
+    assert auroc(correct, five.scores) > auroc(correct, one.scores) + 0.05
+    splits = [{fold.tobytes() for fold, _ in found.repeats} for found in (one, five)]
+    assert splits[0] == splits[1]
+    with pytest.raises(ValueError, match="must be >= 5, got 4"):
+        last_layers_probe(hidden[:, :4], correct, np.arange(500), rng=rng)
+
+
+def test_the_last_layers_need_states_by_layer():
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"got shape \(60, 6\)"):
+        last_layers_probe(np.zeros((60, 6)), np.arange(60) % 2, range(60), rng=rng)
