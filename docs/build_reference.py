@@ -23,7 +23,7 @@ stands with its equation, direction, range and source.
 """
 # heading -> modules, in the order of the page
 CHAPTERS = {
-    "Attention to the image": ("attention", "cluster_grid", "stress_tests"),
+    "Attention to the image": ("attention", "cluster_grid", "attention_features", "stress_tests"),
     "Generation": ("generation", "self_consistency", "consistency_card", "answers"),
     "Hidden states": (
         "probes",

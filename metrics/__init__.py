@@ -12,6 +12,7 @@ from metrics.attention import (
     entropy_evolution,
     spatial_entropy,
 )
+from metrics.attention_features import attention_features
 from metrics.bootstrap import (
     Estimate,
     auroc_estimate,
@@ -116,7 +117,7 @@ from metrics.self_consistency import (
     pairwise_agreement,
 )
 from metrics.signals import SIGNALS, Signal
-from metrics.stress_tests import attention_feature_scores, attention_features, attention_mlp_scores
+from metrics.stress_tests import attention_feature_scores, attention_mlp_scores
 from metrics.transfer import TransferMatrix, transfer_matrix
 from metrics.unit_ranking import RankingVerdict, image_folds, probe_weights, ranking_verdict
 from metrics.validity import check_signal

@@ -11,19 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from metrics.answers import normalize_answer
+from metrics.attention_features import N_FEATURES, attention_features
 from metrics.cluster_grid import EPSILONS, SHARES, cluster_count_grid
 from metrics.discrimination import auroc
 from metrics.errors import UndefinedMetricError
+from metrics.fit_spread import FitSpread, FittedScores
 from metrics.fitted_probe import FittedProbe, fit_probe
 from metrics.probe_panel import probe_panel
 from metrics.record_card import rng_for
 from metrics.records import SampleRecord
-from metrics.stress_tests import (
-    N_FEATURES,
-    attention_feature_scores,
-    attention_features,
-    attention_mlp_scores,
-)
+from metrics.stress_tests import attention_feature_scores, attention_mlp_scores
 from metrics.transfer import transfer_matrix
 from vrp_tasks.run_folder import RunFolder
 
@@ -51,11 +49,14 @@ class Supervised:
         Signal -> why there are none.
     summary : dict
         For the manifest: choices, curves over layers, leakage, shuffled labels.
+    fits : dict of str to FitSpread
+        Signal -> what fitting adds to the standard error of its AUROC, for `RunManifest.fits`.
     """
 
     scores: dict[str, np.ndarray] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
+    fits: dict[str, FitSpread] = field(default_factory=dict)
 
     def enter(self, records: Sequence[SampleRecord], labelled: Sequence[SampleRecord]) -> None:
         """Write the scores into the records, with a reason wherever there is none."""
@@ -97,7 +98,8 @@ def supervised_signals(
     groups = [record.group for record in records]
     states = _states_of(folder, records)
     if PROBE_STATE in states:
-        panel = probe_panel(states, correct, groups, rng=rng_for(task))
+        panel = probe_panel(states, correct, groups, rng=rng_for(task), **_strata(records))
+        found.fits |= panel.fits
         found.scores |= panel.scores
         found.reasons |= panel.reasons
         found.summary = panel.summary
@@ -144,9 +146,17 @@ def _states_of(folder: RunFolder, records: Sequence[SampleRecord]) -> dict[str, 
     return {name: rows for name, rows in found.items() if rows is not None}
 
 
+def _strata(records: Sequence[SampleRecord]) -> dict[str, list[str]]:
+    """Within what the AUROCs of a card are taken too, as it does."""
+    return {
+        "kinds": [record.kind for record in records],
+        "answers": [normalize_answer(record.answer) for record in records],
+    }
+
+
 def _features(
     maps: list[np.ndarray], records: Sequence[SampleRecord], **options: Any
-) -> np.ndarray:
+) -> FittedScores:
     rows = []
     for own, record in zip(maps, records, strict=True):
         mass = record.signals.get("image_attention_mass")
@@ -158,11 +168,11 @@ def _features(
     return attention_feature_scores(rows, **options)
 
 
-def _maps(maps: list[np.ndarray], _records: Sequence[SampleRecord], **options: Any) -> np.ndarray:
+def _maps(maps: list[np.ndarray], _records: Sequence[SampleRecord], **options: Any) -> FittedScores:
     return attention_mlp_scores(maps, **options)
 
 
-_STRESS_TESTS: dict[str, Callable[..., np.ndarray]] = {
+_STRESS_TESTS: dict[str, Callable[..., FittedScores]] = {
     "attention_features": _features,
     "attention_mlp": _maps,
 }
@@ -171,7 +181,7 @@ _STRESS_TESTS: dict[str, Callable[..., np.ndarray]] = {
 def _stress_test(
     found: Supervised,
     name: str,
-    compute: Callable[..., np.ndarray],
+    compute: Callable[..., FittedScores],
     folder: RunFolder,
     records: Sequence[SampleRecord],
     task: str,
@@ -182,18 +192,21 @@ def _stress_test(
     try:
         if not rows:
             raise UndefinedMetricError("no attention maps were kept")
-        scores = compute(
+        fitted = compute(
             [own for own in maps if own is not None],
             chosen,
             correct=np.array([record.correct for record in chosen]),
             groups=[record.group for record in chosen],
             rng=rng_for(task),
+            **_strata(chosen),
         )
     except UndefinedMetricError as undefined:
         found.reasons[name] = str(undefined)
         return
     found.scores[name] = np.full(len(records), np.nan)
-    found.scores[name][rows] = scores
+    found.scores[name][rows] = fitted.scores
+    if fitted.fit is not None:
+        found.fits[name] = fitted.fit
 
 
 def fitted_probe(folder: RunFolder, records: Sequence[SampleRecord], *, task: str) -> FittedProbe:
