@@ -15,7 +15,7 @@ from leaderboard.read import Problem, Run
 from leaderboard.robustness import Robustness, summarise
 from leaderboard.samples import Showcase, showcase_of
 from metrics.card import Card
-from metrics.record_card import card_of_records
+from metrics.record_card import card_of_records, of_task
 from metrics.records import RunManifest
 
 DEFAULT_RESAMPLES = 2000
@@ -118,13 +118,13 @@ def evaluate_run(run: Run, *, n_resamples: int = DEFAULT_RESAMPLES) -> RunResult
 
 def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
     records = run.of_task(task)
-    prefix = f"{task}:"
-    invalid = {
-        key.removeprefix(prefix): reason
-        for key, reason in run.manifest.invalid.items()
-        if key.startswith(prefix)
-    }
-    card = card_of_records(records, invalid=invalid, n_resamples=n_resamples)
+    manifest = run.manifest
+    card = card_of_records(
+        records,
+        invalid=of_task(manifest.invalid, task),
+        fits=of_task(manifest.fits, task),
+        n_resamples=n_resamples,
+    )
     return TaskResult(
         task=task,
         kinds=tuple(sorted({record.kind for record in records})),

@@ -16,6 +16,7 @@ from metrics.bootstrap import auroc_estimate
 from metrics.correlation import point_biserial_estimate
 from metrics.discrimination import auroc, error_average_precision
 from metrics.errors import UndefinedMetricError
+from metrics.fit_spread import FitSpread
 from metrics.signals import ANY, BOUNDS, BY_NAME, Access
 from metrics.validity import check_signal
 
@@ -32,7 +33,9 @@ class SignalResult:
     Counts are of the samples that carry both a label and this signal; ``n_missing`` labelled ones
     lack it. ``warning`` is set below 30 of either class: read no verdict from the figures.
     ``invalid`` says why the signal was not scored at all. ``within_answer_auroc`` counts pairs of
-    the same given answer only; ``selective`` is None unless there are both classes.
+    the same given answer only; ``selective`` is None unless there are both classes. ``fit`` is
+    what fitting adds, of a signal that was fitted on labels: the AUROCs' intervals include it, and
+    it holds a permutation p.
     """
 
     name: str
@@ -51,6 +54,8 @@ class SignalResult:
     within_answer_auroc: Estimate = _NOT_COMPUTED
     point_biserial: Estimate = _NOT_COMPUTED
     selective: Selective | None = None
+    p_value: float | None = None
+    fit: FitSpread | None = None
 
 
 def describe(name: str, *, control: bool = False) -> Description:

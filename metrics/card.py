@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from metrics._card_controls import control_results
 from metrics._checks import BoolArray, FloatArray, refuse, same_length
 from metrics._consistency import consistency_of
+from metrics._fitted_interval import with_fit, without_repeats
 from metrics._fusion import fuse
 from metrics._parts import CalibratedSignal, ConsistencyCard, Fusion
 from metrics._probabilities import probabilities_of
@@ -22,7 +23,9 @@ from metrics._samples import Samples
 from metrics._scoring import SignalResult, describe, invalid_result, score_signal
 from metrics._selective import Selective
 from metrics.bootstrap import Estimate
+from metrics.fit_spread import FitSpread
 from metrics.proportions import proportion_estimate
+from metrics.signals import FITTED
 
 __all__ = [
     "CalibratedSignal",
@@ -68,6 +71,7 @@ def evaluate_card(
     samples: Sequence[Sequence[str]] | None = None,
     probabilities: Mapping[str, ArrayLike] | None = None,
     invalid: Mapping[str, str] | None = None,
+    fits: Mapping[str, FitSpread] | None = None,
     rng: np.random.Generator,
     n_resamples: int = 2000,
 ) -> Card:
@@ -114,6 +118,10 @@ def evaluate_card(
         invalid, nothing is said.
     invalid : mapping of str to str, optional
         Signal -> why it was rejected; never scored.
+    fits : mapping of str to FitSpread, optional
+        Signal -> what fitting adds to the standard error of its AUROC; its interval includes that.
+        A probe or stress test without one is said to be frozen. Fusions and the controls made here
+        are repeated here.
     rng : numpy.random.Generator
         Source of resamples and of the controls' folds.
     n_resamples : int, default 2000
@@ -171,7 +179,8 @@ def evaluate_card(
         score_signal(name, values, run, None, control=True)
         for name, values in _columns("controls", controls or {}, labelled).items()
     ]
-    results += control_results(run, asked, rng)
+    results = [_as_fitted(result, fits or {}) for result in results]
+    results += [result for result, _ in control_results(run, asked, rng)]
     valid = {r.name: columns[r.name] for r in results if r.name in columns and r.invalid is None}
     fusion = fuse(results, valid, run)
     fused = {name: scores for name, (part, scores) in fusion.items() if part.reason is None}
@@ -191,6 +200,12 @@ def evaluate_card(
         fusion=tuple(part for part, _ in fusion.values()),
         consistency=consistency_of(drawn, valid.get("self_consistency"), run) if drawn else None,
     )
+
+
+def _as_fitted(result: SignalResult, fits: Mapping[str, FitSpread]) -> SignalResult:
+    if result.name in fits:
+        return with_fit(result, fits[result.name])
+    return without_repeats(result) if result.name in FITTED else result
 
 
 def _labelled(label: FloatArray) -> BoolArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -48,6 +49,15 @@ class FitSpread:
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, as the manifest's ``fits`` keeps them."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> FitSpread:
+        """Read `to_json`'s form; what is not there within kinds or answers is as over all pairs."""
+        overall = float(data["stderr"])
+        within = (data.get(f"stderr_within_{strata}") for strata in ("kind", "answer"))
+        kind, answer = (overall if value is None else float(value) for value in within)
+        p = data.get("p")
+        return cls(int(data["repeats"]), overall, kind, answer, None if p is None else float(p))
 
 
 @dataclass(frozen=True)

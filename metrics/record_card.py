@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from metrics.answers import normalize_answer
 from metrics.card import Card, evaluate_card
+from metrics.fit_spread import FitSpread
 from metrics.records import SampleRecord
+
+T = TypeVar("T")
 
 # signals that are probabilities as they stand: the model's own of its first token, the share of
 # samples that give the answer, and what a probe fitted on another run says
@@ -17,7 +21,11 @@ STATED = ("first_token_probability", "answer_agreement", "loaded_probe")
 
 
 def card_of_records(
-    records: Sequence[SampleRecord], *, invalid: Mapping[str, str], n_resamples: int = 2000
+    records: Sequence[SampleRecord],
+    *,
+    invalid: Mapping[str, str],
+    fits: Mapping[str, Mapping[str, Any]] | None = None,
+    n_resamples: int = 2000,
 ) -> Card:
     """Score every signal of one task's records, with controls, fusion and calibration.
 
@@ -33,6 +41,8 @@ def card_of_records(
         All of one task, in the order in which they are stored.
     invalid : mapping of str to str
         Signal -> why the validity gate rejected it.
+    fits : mapping of str to mapping, optional
+        Signal -> `FitSpread` as plain numbers, of `RunManifest.fits`.
     n_resamples : int, default 2000
         Bootstrap resamples of each interval.
 
@@ -59,6 +69,7 @@ def card_of_records(
         kinds=[record.kind for record in records],
         signals=signals,
         invalid=dict(invalid),
+        fits={name: FitSpread.from_json(found) for name, found in (fits or {}).items()},
         answers=[record.answer for record in records],
         prompts=[record.prompt for record in records],
         samples=[[normalize_answer(text) for text in record.samples] for record in records],
@@ -66,6 +77,12 @@ def card_of_records(
         rng=rng_for(records[0].task),
         n_resamples=n_resamples,
     )
+
+
+def of_task(entries: Mapping[str, T], task: str) -> dict[str, T]:
+    """Signal -> entry of one task, from a manifest's mapping of "task:signal"."""
+    prefix = f"{task}:"
+    return {k.removeprefix(prefix): v for k, v in entries.items() if k.startswith(prefix)}
 
 
 def signal_columns(records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:

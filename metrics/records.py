@@ -211,6 +211,10 @@ class RunManifest:
     probe
         Task -> what was found on its hidden states, as `metrics.probe_panel` describes it: choices
         per fold, curves over layers, leakage, shuffled labels, the protocol ``paper``.
+    fits
+        "task:signal" -> what fitting adds to the standard error of the signal's AUROC, as
+        `metrics.fit_spread.FitSpread` has it: ``repeats``, ``stderr``, ``stderr_within_kind``,
+        ``stderr_within_answer``, ``p`` (permutation, or null). Empty in runs before it was kept.
     transfer
         Probes fitted on one task and scored on another: ``tasks`` (names) and ``auroc``, a matrix
         [fitted on][scored on] of numbers or null; the diagonal is out-of-fold. Empty for one task.
@@ -231,6 +235,7 @@ class RunManifest:
     command: list[str]
     invalid: dict[str, str] = field(default_factory=dict)
     probe: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fits: dict[str, dict[str, Any]] = field(default_factory=dict)
     transfer: dict[str, Any] = field(default_factory=dict)
     sweeps: dict[str, dict[str, Any]] = field(default_factory=dict)
     cost: dict[str, Any] = field(default_factory=dict)

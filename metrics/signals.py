@@ -237,4 +237,11 @@ SIGNALS: tuple[Signal, ...] = (
 )
 
 BY_NAME = {signal.name: signal for signal in SIGNALS}
+# fitted on labels of the same run; a probe fitted elsewhere is a signal like any other
+FITTED = frozenset(
+    s.name
+    for s in SIGNALS
+    if (s.family in ("probe", "stress test") and s.name != "loaded_probe")
+    or s.name == "probe_blank"
+)
 BOUNDS = {signal.name: signal.bounds for signal in SIGNALS}

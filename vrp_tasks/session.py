@@ -69,6 +69,7 @@ class Session:
         self._records: list[SampleRecord] = []
         self._invalid: dict[str, str] = {}
         self._probe: dict[str, dict[str, Any]] = {}
+        self._fits: dict[str, dict[str, Any]] = {}
         self.sweeps: dict[str, dict[str, Any]] = {}
         self._images = Thumbnails()
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -142,6 +143,8 @@ class Session:
         found = supervised_signals(self.folder, labelled, task=task)
         found.enter(records, labelled)
         self._probe[task] = found.summary
+        fits = {name: fit.to_json() for name, fit in found.fits.items()}
+        self._fits |= {f"{task}:{name}": fit for name, fit in fits.items()}
         if self._cluster_grid:
             self._probe[task]["cluster_grid"] = cluster_grid(self.folder, labelled)
         invalid = {}
@@ -153,7 +156,7 @@ class Session:
                 invalid[name] = complaint
         self._invalid |= {f"{task}:{name}": reason for name, reason in invalid.items()}
         self._records += records
-        card = card_of_records(records, invalid=invalid)
+        card = card_of_records(records, invalid=invalid, fits=fits)
         self.cards[task] = card
         return card
 
@@ -206,6 +209,7 @@ class Session:
             "command": list(sys.argv),
             "invalid": self._invalid,
             "probe": self._probe,
+            "fits": self._fits,
             "transfer": transfer(
                 self.folder, {task: self._of_task(task) for task in self._own_images()}
             ),
