@@ -164,8 +164,8 @@ def check_manifest(manifest: RunManifest) -> None:
         If a field is missing or of another type; names the field.
     """
     for name in (
-        "model", "tasks", "settings", "versions", "invalid", "probe", "fits", "transfer", "sweeps", "cost",
-        "files",
+        "model", "tasks", "settings", "versions", "invalid", "probe", "fits", "transfer", "sweeps",
+        "cost", "files",
     ):  # fmt: skip
         _require(getattr(manifest, name), name, dict, "an object")
     _require(manifest.command, "command", list, "a list")

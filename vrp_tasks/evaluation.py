@@ -55,7 +55,7 @@ def _output_path(path: str | None) -> Iterator[None]:
 
 
 def _wrap_evaluate(stock: Callable) -> Callable:
-    def evaluate(lm: object, task_dict: dict, *args: object, **kwargs: object) -> Any:
+    def evaluate(lm: Any, task_dict: dict, *args: object, **kwargs: object) -> Any:
         from lmms_eval.evaluator_utils import get_task_list
 
         tasks = {
@@ -68,6 +68,8 @@ def _wrap_evaluate(stock: Callable) -> Callable:
         check_tasks(lm, tasks)
         asked = inspect.signature(stock).bind(lm, task_dict, *args, **kwargs).arguments
         plans = plan_tasks(lm, tasks, limit=asked.get("limit"), offset=asked.get("offset", 0))
+        if lm.loaded_probe is not None:
+            lm.loaded_probe.check_unseen(tasks, {name: plan.rows for name, plan in plans.items()})
         session = Session(lm, tasks, plans, output=_outputs[-1] if _outputs else None)
         sessions.append(session)
         try:

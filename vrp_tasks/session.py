@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,13 @@ from metrics.record_card import card_of_records, signal_columns
 from metrics.records import IMAGES_FILE, SampleRecord
 from metrics.signals import ANY, BOUNDS, BY_NAME
 from metrics.validity import check_signal
+from vrp_tasks.attach.groups import content_hashes
 from vrp_tasks.attach.plan import TaskPlan
 from vrp_tasks.attach.scorer import describe_task, scorer_of
 from vrp_tasks.attach.settings import given_keys
 from vrp_tasks.companions import COMPANIONS
 from vrp_tasks.errors import SetupError
-from vrp_tasks.probe_file import save_probe
+from vrp_tasks.probe_file import SEEN, save_probe
 from vrp_tasks.provenance import describe_model, last_parts, package_versions, peak_memory
 from vrp_tasks.run_folder import RunFolder
 from vrp_tasks.scoring import unlabelled
@@ -172,11 +174,22 @@ class Session:
             return
         for task in self._own_images():
             try:
-                probe = fitted_probe(self.folder, self._of_task(task), task=task)
+                probe, fitted_on = fitted_probe(self.folder, self._of_task(task), task=task)
             except UndefinedMetricError as undefined:
                 logger.info(f"{task}: no probe is saved: {undefined}.")
                 continue
-            save_probe(self.folder.path, probe, task=task, position=PROBE_STATE, model=self.model)
+            docs = self.tasks[task].eval_docs
+            images = (
+                content_hashes(self.tasks[task], docs[int(record.doc_id)]) for record in fitted_on
+            )
+            save_probe(
+                self.folder.path,
+                probe,
+                task=task,
+                position=PROBE_STATE,
+                model=self.model,
+                images=chain.from_iterable(images),
+            )
 
     def _own_images(self) -> list[str]:
         """Tasks that are no variant (robustness, grounding) of another one of the run."""
@@ -186,6 +199,10 @@ class Session:
 
     def _of_task(self, name: str) -> list[SampleRecord]:
         return [record for record in self._records if record.task == name]
+
+    def _n_seen(self, task: str) -> int:
+        """Samples that a given probe leaves out, since it was fitted on their images."""
+        return sum(r.missing.get("loaded_probe") == SEEN for r in self._of_task(task))
 
     def finish(self) -> None:
         """Write records and manifest (rank 0)."""
@@ -202,6 +219,7 @@ class Session:
                     labels=self._labels.get(name),
                     subset=self._plans[name].subset,
                 )
+                | {"n_seen_by_loaded_probe": self._n_seen(name)}
                 for name, task in self.tasks.items()
             },
             "settings": self.settings,

@@ -209,14 +209,17 @@ def _stress_test(
         found.fits[name] = fitted.fit
 
 
-def fitted_probe(folder: RunFolder, records: Sequence[SampleRecord], *, task: str) -> FittedProbe:
-    """The L2 probe fitted on every labelled record of a task that has its state.
+def fitted_probe(
+    folder: RunFolder, records: Sequence[SampleRecord], *, task: str
+) -> tuple[FittedProbe, list[SampleRecord]]:
+    """The L2 probe fitted on every labelled record of a task that has its state, and those records.
 
     Raises UndefinedMetricError where there is too little to fit on.
     """
     hidden, kept = _labelled_states(folder, records)
     correct = np.array([record.correct for record in kept])
-    return fit_probe(hidden, correct, [record.group for record in kept], rng=rng_for(task))
+    probe = fit_probe(hidden, correct, [record.group for record in kept], rng=rng_for(task))
+    return probe, kept
 
 
 def transfer(folder: RunFolder, records: dict[str, Sequence[SampleRecord]]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from vrp_tasks.capture.observer import Subjects
 from vrp_tasks.companions import Companion, companions_for
 from vrp_tasks.families import family_of
 from vrp_tasks.preflight import check_probe, probe_from, settings_from
+from vrp_tasks.probe_file import SEEN, LoadedProbe
 from vrp_tasks.provenance import center_crop
 from vrp_tasks.run_options import run_options_from
 from vrp_tasks.session import Session
@@ -52,10 +53,10 @@ class ProbedAdapter(lmms):
     def __init__(self, **kwargs: Any) -> None:
         self._capture, self._hidden_dtype = settings_from(kwargs)
         self.options = run_options_from(kwargs)
-        self._loaded_probe = probe_from(kwargs)
+        self.loaded_probe = probe_from(kwargs)
         super().__init__(**with_device(kwargs))
-        if self._loaded_probe is not None:
-            check_probe(self._loaded_probe, self.model.config)
+        if self.loaded_probe is not None:
+            check_probe(self.loaded_probe, self.model.config)
         self.pretrained = kwargs.get("pretrained", self.default_checkpoint())
 
     @classmethod
@@ -69,7 +70,7 @@ class ProbedAdapter(lmms):
     def vrp_settings(self) -> dict[str, Any]:
         """Capture settings, for the manifest."""
         sampling = {"top_k": None, "repetition_penalty": None}  # never applied to the samples
-        loaded = self._loaded_probe
+        loaded = self.loaded_probe
         return {
             **asdict(self._capture),
             **sampling,
@@ -226,13 +227,28 @@ class ProbedAdapter(lmms):
                 **capture_payload(item),
             }
             payload["missing"] |= missing
-            if self._loaded_probe is not None:
-                payload["signals"]["loaded_probe"] = self._loaded_probe.probability(item.hidden)
+            if self.loaded_probe is not None:
+                self._score_by_loaded(self.loaded_probe, session, request, item, payload)
             payloads.append(payload)
             arrays.append(own)
         session.folder.add(payloads, arrays)
         session.n_generated += len(payloads)
         return payloads
+
+    def _score_by_loaded(
+        self,
+        loaded: LoadedProbe,
+        session: Session,
+        request: Any,
+        item: Captured,
+        payload: dict[str, Any],
+    ) -> None:
+        """Add what the given probe says of an answer, unless it was fitted on its image."""
+        task = session.tasks[request.task_name]
+        seen = loaded.has_seen(task, self._doc(request))
+        payload["signals"]["loaded_probe"] = None if seen else loaded.probability(item.hidden)
+        if seen:
+            payload["missing"]["loaded_probe"] = SEEN
 
     def texts(self, tokens: list[list[int]]) -> list[str]:
         """Decoded answers."""

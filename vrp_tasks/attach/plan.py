@@ -32,11 +32,14 @@ class TaskPlan:
         ``n``, ``seed`` and ``of``, for the manifest.
     kept : frozenset of str or None
         Documents whose hidden states are kept; None for all.
+    rows : sequence of int
+        The documents that are run.
     """
 
     n_samples: int
     subset: dict[str, int] | None = None
     kept: frozenset[str] | None = None
+    rows: Sequence[int] = ()
 
 
 def plan_tasks(
@@ -95,7 +98,7 @@ def _plan(
         kept = frozenset(str(rows[i]) for i in part)
     if wanted is not None:
         restrict(task, list(rows))
-    return TaskPlan(len(rows), subset, kept)
+    return TaskPlan(len(rows), subset, kept, rows)
 
 
 def wanted_subset(name: str, settings: Any, options: RunOptions) -> tuple[int, int] | None:
