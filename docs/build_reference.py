@@ -23,12 +23,14 @@ stands with its equation, direction, range and source.
 """
 # heading -> modules, in the order of the page
 CHAPTERS = {
-    "Attention to the image": ("attention", "cluster_grid", "stress_tests"),
+    "Attention to the image": ("attention", "cluster_grid", "attention_features", "stress_tests"),
     "Generation": ("generation", "self_consistency", "consistency_card", "answers"),
     "Hidden states": (
         "probes",
-        "probe_kinds",
+        "probe_l1",
+        "probe_mlp",
         "probe_panel",
+        "fit_spread",
         "fitted_probe",
         "transfer",
         "logit_lens",

@@ -17,7 +17,7 @@ from leaderboard.robustness import Robustness, summarise
 from leaderboard.samples import Showcase, showcase_of
 from leaderboard.screen import Screen, screen_of
 from metrics.card import Card
-from metrics.record_card import card_of_records
+from metrics.record_card import card_of_records, of_task
 from metrics.records import RunManifest
 
 DEFAULT_RESAMPLES = 2000
@@ -125,10 +125,12 @@ def evaluate_run(run: Run, *, n_resamples: int = DEFAULT_RESAMPLES) -> RunResult
 
 def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
     records = run.of_task(task)
+    manifest = run.manifest
     card = card_of_records(
         records,
-        invalid=_of_task(task, run.manifest.invalid),
-        not_offered=_of_task(task, run.manifest.not_offered),
+        invalid=of_task(manifest.invalid, task),
+        not_offered=of_task(manifest.not_offered, task),
+        fits=of_task(manifest.fits, task),
         n_resamples=n_resamples,
     )
     return TaskResult(

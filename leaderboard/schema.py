@@ -165,13 +165,13 @@ def check_manifest(manifest: RunManifest) -> None:
         If a field is missing or of another type; names the field.
     """
     for name in (
-        "model", "tasks", "settings", "versions", "invalid", "not_offered", "probe", "transfer",
-        "sweeps", "cost", "files",
+        "model", "tasks", "settings", "versions", "invalid", "not_offered", "probe", "fits",
+        "transfer", "sweeps", "cost", "files",
     ):  # fmt: skip
         _require(getattr(manifest, name), name, dict, "an object")
     _require(manifest.command, "command", list, "a list")
     _require(manifest.model.get("name"), "model.name", str, "text")
-    for field in ("tasks", "files", "probe"):
+    for field in ("tasks", "files", "probe", "fits"):
         for key, entry in getattr(manifest, field).items():
             _require(entry, f"{field}.{key}", dict, "an object")
     for field, reasons in (("invalid", manifest.invalid), ("not_offered", manifest.not_offered)):
@@ -197,7 +197,18 @@ def _require_texts(reasons: dict[str, Any], field: str) -> None:
         _require(reason, f"{field}.{key}", str, "text")
 
 
+def _check_fit(found: dict[str, Any], name: str) -> None:
+    _require(found.get("repeats"), f"{name}.repeats", int, "an integer")
+    _require(found.get("stderr"), f"{name}.stderr", (int, float), "a number")
+    for figure in ("stderr", "stderr_within_kind", "stderr_within_answer", "p"):
+        _require_number(found.get(figure), f"{name}.{figure}")
+        if (found.get(figure) or 0) < 0:
+            raise RecordError(f"manifest field {name}.{figure} must not be negative.")
+
+
 def _check_probes(manifest: RunManifest) -> None:
+    for key, fit in manifest.fits.items():
+        _check_fit(fit, f"fits.{key}")
     for task, found in manifest.probe.items():
         _check_probe(found, f"probe.{task}")
     if manifest.transfer:

@@ -12,6 +12,7 @@ from metrics.attention import (
     entropy_evolution,
     spatial_entropy,
 )
+from metrics.attention_features import attention_features
 from metrics.bootstrap import (
     Estimate,
     auroc_estimate,
@@ -65,6 +66,7 @@ from metrics.detectable import detectable_ranking_difference
 from metrics.discrimination import auroc, error_average_precision, within_kind_auroc
 from metrics.dose_response import DoseResponse, Flips, answer_flips, dose_response
 from metrics.errors import RecordError, UndefinedMetricError
+from metrics.fit_spread import FitSpread, FittedScores, fit_spread
 from metrics.fitted_probe import FittedProbe, fit_probe
 from metrics.generation import (
     entropy_from_logprobs,
@@ -105,12 +107,8 @@ from metrics.probe_controls import (
     paper_protocol,
     shuffled_label_aurocs,
 )
-from metrics.probe_kinds import (
-    SparseProbeScores,
-    WeightedDimension,
-    l1_probe,
-    mlp_probe,
-)
+from metrics.probe_l1 import SparseProbeScores, WeightedDimension, l1_probe
+from metrics.probe_mlp import mlp_probe
 from metrics.probe_panel import ProbePanel, probe_panel
 from metrics.probes import ProbeScores, cross_fit_probe, last_layers_probe
 from metrics.proportions import effective_sample_size, proportion_estimate, wilson_interval
@@ -136,7 +134,7 @@ from metrics.self_consistency import (
     pairwise_agreement,
 )
 from metrics.signals import SIGNALS, Signal
-from metrics.stress_tests import attention_feature_scores, attention_features, attention_mlp_scores
+from metrics.stress_tests import attention_feature_scores, attention_mlp_scores
 from metrics.transfer import TransferMatrix, transfer_matrix
 from metrics.unit_ranking import RankingVerdict, image_folds, probe_weights, ranking_verdict
 from metrics.validity import check_signal
@@ -155,7 +153,9 @@ __all__ = [
     "DoseResponse",
     "EntropyEvolution",
     "Estimate",
+    "FitSpread",
     "FittedProbe",
+    "FittedScores",
     "Flips",
     "FusedScores",
     "Fusion",
@@ -227,6 +227,7 @@ __all__ = [
     "expected_calibration_error",
     "fisher_interval",
     "fit_probe",
+    "fit_spread",
     "fused_scores",
     "holm",
     "image_folds",

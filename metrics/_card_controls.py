@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from metrics._checks import FloatArray, IntArray
 from metrics._estimate import Estimate
-from metrics._samples import Samples
+from metrics._fitted_interval import with_fit
+from metrics._only_scores import (
+    category_columns,
+    labels_and_permutations,
+    p_of_columns,
+    word_columns,
+    words_of,
+)
+from metrics._repeats import reported_repeat
+from metrics._samples import N_FOLDS, Samples
 from metrics._scoring import SignalResult, describe, scored_result, undefined_result
 from metrics.controls import category_only_scores, question_only_scores
 from metrics.errors import UndefinedMetricError
+
+N_REPEATS = 10
 
 Control = tuple[SignalResult, FloatArray | None]  # and its scores, if it has any
 
@@ -19,7 +31,11 @@ Control = tuple[SignalResult, FloatArray | None]  # and its scores, if it has an
 def control_results(
     samples: Samples, prompts: list[str] | None, rng: np.random.Generator
 ) -> list[Control]:
-    """Return answer_only, kind_only and question_only, as far as their input is there."""
+    """Return answer_only, kind_only and question_only, as far as their input is there.
+
+    Each is cross-fitted on several splits: the one in the middle is reported, with an interval
+    about all of them, and with a permutation p.
+    """
     found = []
     if samples.answers is not None:
         found.append(_category_control("answer_only", samples.answers, samples, rng))
@@ -33,12 +49,16 @@ def control_results(
 def _category_control(
     name: str, categories: IntArray, samples: Samples, rng: np.random.Generator
 ) -> Control:
-    named = describe(name, control=True)
-    try:
-        scores = category_only_scores(categories, samples.correct, samples.groups, rng=rng)
-    except UndefinedMetricError as undefined:
-        return undefined_result(named, str(undefined), samples), None
-    result = scored_result(named, scores, samples)
+    def draw() -> FloatArray:
+        return category_only_scores(categories, samples.correct, samples.groups, rng=rng)
+
+    def permutation_p() -> float:
+        labels, fold = _permuted(samples, rng)
+        return p_of_columns(labels, category_columns(categories, labels, fold))
+
+    result, scores = _repeated(name, draw, permutation_p, samples)
+    if scores is None:
+        return result, None
     if name == "kind_only":
         constant = Estimate.undefined("constant within every question kind by construction")
         return replace(result, within_kind_auroc=constant, p_value=None), scores
@@ -47,9 +67,35 @@ def _category_control(
 
 
 def _question_control(prompts: list[str], samples: Samples, rng: np.random.Generator) -> Control:
-    named = describe("question_only", control=True)
+    def draw() -> FloatArray:
+        return question_only_scores(prompts, samples.correct, samples.groups, rng=rng)
+
+    def permutation_p() -> float:
+        labels, fold = _permuted(samples, rng)
+        return p_of_columns(labels, word_columns(words_of(prompts), labels, fold))
+
+    return _repeated("question_only", draw, permutation_p, samples)
+
+
+def _permuted(samples: Samples, rng: np.random.Generator) -> tuple[np.ndarray, IntArray]:
+    return labels_and_permutations(samples.correct, samples.groups, rng, n_folds=N_FOLDS)
+
+
+def _repeated(
+    name: str,
+    draw: Callable[[], FloatArray],
+    permutation_p: Callable[[], float],
+    samples: Samples,
+) -> Control:
+    named = describe(name, control=True)
     try:
-        scores = question_only_scores(prompts, samples.correct, samples.groups, rng=rng)
+        drawn = [draw() for _ in range(N_REPEATS)]
     except UndefinedMetricError as undefined:
         return undefined_result(named, str(undefined), samples), None
-    return scored_result(named, scores, samples), scores
+    chosen, spread = reported_repeat(
+        samples.correct, drawn, kinds=samples.kinds, answers=samples.answers
+    )
+    result = scored_result(named, drawn[chosen], samples)
+    if spread is not None:
+        result = with_fit(result, replace(spread, p=permutation_p()))
+    return result, drawn[chosen]

@@ -55,6 +55,25 @@ def dealt_folds(
     return splits
 
 
+def balanced_folds(
+    label: BoolArray, group: IntArray, *, n_folds: int, rng: np.random.Generator
+) -> IntArray:
+    """Return folds over groups with the classes in proportion, cheap enough for hundreds of splits.
+
+    Groups in order of their wrong and right answers are dealt out, each round to all folds.
+    """
+    names, own = np.unique(group, return_inverse=True)
+    wrong = np.bincount(own, weights=~label)
+    size = np.bincount(own)
+    order = np.lexsort((rng.random(names.size), size, wrong))
+    n_rounds = -(-names.size // n_folds)
+    dealt = rng.permuted(np.tile(np.arange(n_folds), (n_rounds, 1)), axis=1).ravel()
+    fold = np.empty(names.size, np.int64)
+    fold[order[::-1]] = dealt[: names.size]
+    found: IntArray = fold[own]
+    return found
+
+
 def random_group_folds(group: IntArray, *, n_folds: int, rng: np.random.Generator) -> IntArray:
     """Return the fold of each sample with groups dealt out at random, blind to the labels."""
     n_groups = int(group.max()) + 1

@@ -8,11 +8,17 @@ from dataclasses import replace
 import numpy as np
 
 from metrics._checks import BoolArray, FloatArray
+from metrics._fitted_interval import with_fit
+from metrics._folds import balanced_folds
+from metrics._linear_probe import principal_coordinates
 from metrics._logistic import fused_by_fold
+from metrics._only_scores import fusion_columns, labels_and_permutations, p_of_columns
 from metrics._parts import Fusion
-from metrics._samples import Samples
+from metrics._repeats import middle_repeat
+from metrics._samples import N_FOLDS, Samples
 from metrics._scoring import Description, SignalResult, scored_result, undefined_result
 from metrics.errors import UndefinedMetricError
+from metrics.fit_spread import FitSpread, fit_spread
 
 # No probe: its out-of-fold score of a training row was fitted on labels of the test fold, and a
 # second regression would find that (on pure noise, an AUROC of 0.54 at 200 samples).
@@ -23,6 +29,7 @@ FUSIONS = {
 }
 MAX_MISSING = 0.10
 C = 1.0
+N_REPEATS = 10
 
 
 def fuse(
@@ -85,15 +92,35 @@ def _fusion(
         x = np.stack([columns[name] for name in names], axis=1)
         complete: BoolArray = np.logical_and.reduce(np.isfinite(x), axis=1)
         kept = samples.only(complete)
-        fused, weights = fused_by_fold(x[complete], kept.correct, kept.fitting_folds(), c=C)
+        fused, weights, fit = _repeated(x[complete], kept)
     except UndefinedMetricError as undefined:
         reason = str(undefined)
         result = undefined_result(description, reason, samples)
         return Fusion(*named, names, (), (), result, 0, reason), scores
     scores[complete] = fused
     mean, spread = weights.mean(axis=0), weights.std(axis=0, ddof=1)
-    result = scored_result(description, scores, samples)
+    result = with_fit(scored_result(description, scores, samples), fit)
     n_dropped = int((~complete).sum())
     return Fusion(
         *named, names, tuple(mean.tolist()), tuple(spread.tolist()), result, n_dropped, None
     ), scores
+
+
+def _repeated(x: FloatArray, kept: Samples) -> tuple[FloatArray, FloatArray, FitSpread]:
+    """Fuse on several splits: scores and weights of the one in the middle, and the spread."""
+    rng = np.random.default_rng(kept.seed)
+    folds = [kept.fitting_folds()]  # refuses what cannot be split
+    folds += [
+        balanced_folds(kept.correct, kept.groups, n_folds=N_FOLDS, rng=rng)
+        for _ in range(N_REPEATS - 1)
+    ]
+    found = [fused_by_fold(x, kept.correct, fold, c=C) for fold in folds]
+    scores = np.array([own for own, _ in found])
+    chosen = middle_repeat(kept.correct, scores)
+    labels, fold = labels_and_permutations(kept.correct, kept.groups, rng, n_folds=N_FOLDS)
+    z = principal_coordinates(x.astype(np.float32), None)
+    p = None if z is None else p_of_columns(labels, fusion_columns(z, labels, fold, c=C))
+    spread = fit_spread(
+        kept.correct, scores, kinds=kept.kinds, answers=kept.answers, n_folds=N_FOLDS, p=p
+    )
+    return found[chosen][0], found[chosen][1], spread

@@ -87,7 +87,9 @@ def logistic_path(z: States, y: BoolArray, cs: tuple[float, ...]) -> list[tuple[
     return fitted
 
 
-def sparse_path(z: States, y: BoolArray, cs: tuple[float, ...]) -> list[tuple[FloatArray, float]]:
+def sparse_path(
+    z: States, y: BoolArray, cs: tuple[float, ...], *, tolerance: float = 1e-6
+) -> list[tuple[FloatArray, float]]:
     """Return (coefficients, intercept) for each C under an L1 penalty.
 
     liblinear penalises the intercept too; scaled by 10,000 it is free in effect (on 400 × 16 with
@@ -99,7 +101,7 @@ def sparse_path(z: States, y: BoolArray, cs: tuple[float, ...]) -> list[tuple[Fl
         warnings.simplefilter("ignore", ConvergenceWarning)
         for c in cs:
             model = LogisticRegression(
-                l1_ratio=1.0, C=c, solver="liblinear", intercept_scaling=1e4, tol=1e-6,
+                l1_ratio=1.0, C=c, solver="liblinear", intercept_scaling=1e4, tol=tolerance,
                 max_iter=300, random_state=0,
             ).fit(wide, y)  # fmt: skip
             fitted.append((model.coef_[0].astype(np.float64), float(model.intercept_[0])))
@@ -118,6 +120,16 @@ def _principal_axes(z: States, limit: int) -> States:
         return np.ascontiguousarray(vectors)
     axes: States = (z.T @ vectors) / np.sqrt(values).astype(np.float32)
     return axes
+
+
+def principal_coordinates(x: States, max_components: int | None) -> States | None:
+    """Standardised states in their leading principal axes, orthogonal; None if none varies."""
+    plain = Basis.standardising(x)
+    if plain is None:
+        return None
+    z = plain.transform(x)
+    limit = min(*z.shape) if max_components is None else min(*z.shape, max_components)
+    return np.matmul(z, _principal_axes(z, limit), dtype=np.float32)
 
 
 def check_states(
@@ -179,10 +191,16 @@ class FoldFit:
 
     @classmethod
     def fit(
-        cls, z: States, y: BoolArray, inner: IntArray, cs: tuple[float, ...], path: Path
+        cls,
+        z: States,
+        y: BoolArray,
+        inner: IntArray,
+        cs: tuple[float, ...],
+        path: Path,
+        rough: Path,
     ) -> FoldFit:
-        """Choose C in the inner folds, then fit on all of the training part."""
-        decisions, aurocs = inner_validation(z, y, inner, cs, path)
+        """Choose C in the inner folds by ``rough``, then fit on all of the training part."""
+        decisions, aurocs = inner_validation(z, y, inner, cs, rough)
         best = int(aurocs.argmax())
         ((coef, intercept),) = path(z, y, cs[best : best + 1])
         centre, spread = float(decisions[best].mean()), float(decisions[best].std())

@@ -17,6 +17,7 @@ from metrics._selective import Selective, selective_from
 from metrics.bootstrap import auroc_estimate
 from metrics.correlation import point_biserial_estimate
 from metrics.errors import UndefinedMetricError
+from metrics.fit_spread import FitSpread
 from metrics.signals import ANY, BOUNDS, BY_NAME, Access
 from metrics.validity import check_signal
 
@@ -36,7 +37,9 @@ class SignalResult:
     estimates. Whatever of them is set, there are no figures. ``within_answer_auroc`` counts pairs
     of the same given answer only; ``selective`` is None unless there are both classes.
     ``p_value`` is that of AUROC 1/2, within kinds where they are mixed, unadjusted; None where
-    there is no verdict. ``copy_of`` names an earlier signal that ranks all samples alike.
+    there is no verdict. ``copy_of`` names an earlier signal that ranks all samples alike. ``fit``
+    is what fitting adds, of a signal that was fitted on labels: the AUROCs' intervals include it,
+    and it holds a permutation p.
     """
 
     name: str
@@ -59,6 +62,7 @@ class SignalResult:
     by_construction: str | None = None
     p_value: float | None = None
     copy_of: str | None = None
+    fit: FitSpread | None = None
 
     @property
     def is_scored(self) -> bool:

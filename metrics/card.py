@@ -18,6 +18,7 @@ from metrics._common import NOTHING_COMMON, CommonFigures, common_figures
 from metrics._consistency import consistency_of
 from metrics._contrasts import Contrast, contrasts_of
 from metrics._copies import with_copies
+from metrics._fitted_interval import with_fit, without_repeats
 from metrics._fusion import fuse
 from metrics._parts import CalibratedSignal, ConsistencyCard, Fusion
 from metrics._probabilities import probabilities_of
@@ -32,7 +33,9 @@ from metrics._scoring import (
 )
 from metrics._selective import Selective
 from metrics.bootstrap import Estimate
+from metrics.fit_spread import FitSpread
 from metrics.proportions import proportion_estimate
+from metrics.signals import FITTED
 
 __all__ = [
     "CalibratedSignal",
@@ -86,6 +89,7 @@ def evaluate_card(
     probabilities: Mapping[str, ArrayLike] | None = None,
     invalid: Mapping[str, str] | None = None,
     not_offered: Mapping[str, str] | None = None,
+    fits: Mapping[str, FitSpread] | None = None,
     rng: np.random.Generator,
     n_resamples: int = 2000,
 ) -> Card:
@@ -137,6 +141,10 @@ def evaluate_card(
         Signal -> why it was rejected; never scored.
     not_offered : mapping of str to str, optional
         Signal -> which setting of the run left it out; where it has no value, that is said instead.
+    fits : mapping of str to FitSpread, optional
+        Signal -> what fitting adds to the standard error of its AUROC; its interval includes that.
+        A probe or stress test without one is said to be frozen. Fusions and the controls made here
+        are repeated here.
     rng : numpy.random.Generator
         Source of resamples and of the controls' folds.
     n_resamples : int, default 2000
@@ -204,6 +212,7 @@ def evaluate_card(
         for name, reason in left_out.items()
         if name not in columns and name not in rejected
     ]
+    results = [_as_fitted(result, fits or {}) for result in results]
     bars = _columns("controls", controls or {}, labelled)
     results += [
         score_signal(name, values, run, None, control=True) for name, values in bars.items()
@@ -234,6 +243,12 @@ def evaluate_card(
         contrasts=contrasts_of(compared, valid | bars | fused, run),
         common=common_figures(compared, valid | fused, run),
     )
+
+
+def _as_fitted(result: SignalResult, fits: Mapping[str, FitSpread]) -> SignalResult:
+    if result.name in fits:
+        return with_fit(result, fits[result.name])
+    return without_repeats(result) if result.name in FITTED else result
 
 
 def _labelled(label: FloatArray) -> BoolArray:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
-from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from metrics._checks import (
@@ -22,10 +21,8 @@ from metrics._checks import (
     two_classes,
 )
 from metrics._folds import random_group_folds, require_classes, training_folds
+from metrics._only_scores import category_columns, mid_rank, words_of
 from metrics.errors import UndefinedMetricError
-
-# pseudo-counts at the training accuracy: a category seen once is not "always right"
-PRIOR_STRENGTH = 2.0
 
 
 def category_only_scores(
@@ -99,15 +96,7 @@ def category_only_scores(
     two_classes(label)
     require_classes(label, group, 1, n_folds)
     fold = random_group_folds(group, n_folds=n_folds, rng=rng)
-    frequency = np.bincount(category)
-    scores = np.empty(label.size)
-    for train, test in training_folds(label, fold):
-        accuracy = _smoothed_accuracy(category[train], label[train], frequency.size)
-        seen = np.bincount(category[train], minlength=frequency.size) > 0
-        standing = np.full(frequency.size, 0.5)
-        standing[seen] = _standing(accuracy[seen], frequency[seen])
-        scores[test] = standing[category[test]]
-    return scores
+    return category_columns(category, label[:, None], fold)[:, 0]
 
 
 def question_only_scores(
@@ -181,15 +170,11 @@ def question_only_scores(
     require_classes(label, group, 1, n_folds)
     fold = random_group_folds(group, n_folds=n_folds, rng=rng)
     question = codes(function, "prompts", prompts, label.size)
-    texts = list(dict.fromkeys(prompts))
-    try:
-        words = CountVectorizer(binary=True, token_pattern=r"(?u)\b\w+\b").fit_transform(texts)
-    except ValueError as empty:  # scikit-learn's way to say that there is no word
-        raise UndefinedMetricError("the questions hold no word") from empty
+    words = words_of(list(dict.fromkeys(prompts)))
     scores = np.empty(label.size)
     for train, test in training_folds(label, fold):
         z = _word_log_odds(words, question[train], label[train])[question[test]]
-        scores[test] = _standing(z, np.ones(test.size, np.int64))
+        scores[test] = mid_rank(z, np.ones(test.size, np.int64))
     return scores
 
 
@@ -202,17 +187,3 @@ def _word_log_odds(words: csr_matrix, question: IntArray, label: BoolArray) -> F
     model = LogisticRegression(max_iter=1000).fit(seen[:, known], label)
     log_odds: FloatArray = model.decision_function(words[:, known])
     return log_odds
-
-
-def _smoothed_accuracy(category: IntArray, label: BoolArray, n_categories: int) -> FloatArray:
-    n = np.bincount(category, minlength=n_categories)
-    k = np.bincount(category, weights=label, minlength=n_categories)
-    smoothed: FloatArray = (k + PRIOR_STRENGTH * label.mean()) / (n + PRIOR_STRENGTH)
-    return smoothed
-
-
-def _standing(accuracy: FloatArray, frequency: IntArray) -> FloatArray:
-    _, level = np.unique(accuracy.round(12), return_inverse=True)
-    mass = np.bincount(level, weights=frequency) / frequency.sum()
-    standing: FloatArray = (np.cumsum(mass) - mass / 2)[level]
-    return standing

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import train_test_split
 
-from metrics._checks import FloatArray, Labels, binary_labels, codes
-from metrics._linear_probe import Basis, check_states, layer_states, logistic_path
-from metrics.discrimination import auroc
+from metrics._checks import FloatArray, Labels, at_least, binary_labels
+from metrics._linear_probe import check_states
+from metrics._nested_probe import Layers
+from metrics._probe_bars import LeakageReport, PaperProtocol, leakage_of, paper_of
+from metrics._repeated_probe import MAX_COMPONENTS, N_REPEATS, ProbeScores, prepare
 from metrics.errors import UndefinedMetricError
-from metrics.probes import DEFAULT_CS, cross_fit_probe
+from metrics.probes import DEFAULT_CS
 
+__all__ = [
+    "LeakageReport",
+    "PaperProtocol",
+    "leakage_report",
+    "paper_protocol",
+    "shuffled_label_aurocs",
+]
 
-@dataclass(frozen=True)
-class LeakageReport:
-    """AUROC of the same probe when rows are split and when images are; the first is inflated."""
-
-    row_split: float
-    grouped_split: float
-
-    def __str__(self) -> str:
-        """Say both in one line."""
-        return (
-            f"probe AUROC {self.row_split:.3f} under a row split, "
-            f"{self.grouped_split:.3f} under a split by image"
-        )
+N_SPLITS = 20
 
 
 def leakage_report(
@@ -37,14 +31,17 @@ def leakage_report(
     *,
     rng: np.random.Generator,
     Cs: tuple[float, ...] = DEFAULT_CS,
+    n_repeats: int = N_REPEATS,
+    reference: ProbeScores | None = None,
 ) -> LeakageReport:
-    r"""AUROC of a cross-fitted probe under a row split and under a grouped split.
+    r"""AUROC of a cross-fitted probe under row splits and under grouped splits, with their spread.
 
     .. math:: A(\text{fold of each row drawn}) \quad \text{and} \quad
         A(\text{fold of each image drawn})
 
-    The difference is what a probe gains by having seen the image. No direction: a description.
-    Range: each in :math:`[0, 1]`.
+    The same nested procedure, layers and strengths, on as many splits of either kind. The
+    difference is what a probe gains by having seen the image; single splits differ by chance as
+    much as ``difference_sd`` says. No direction: a description. Range: each in :math:`[0, 1]`.
 
     Parameters
     ----------
@@ -58,6 +55,10 @@ def leakage_report(
         Source of the splits.
     Cs : tuple of float
         As in `cross_fit_probe`.
+    n_repeats : int, default 20
+        Splits of rows, and of images where no reference is given; at least 2.
+    reference : ProbeScores, optional
+        The reported probe of these samples, from `cross_fit_probe`: its splits are those by image.
 
     Returns
     -------
@@ -78,14 +79,15 @@ def leakage_report(
     >>> rng = np.random.default_rng(0)
     >>> item = np.repeat(np.arange(60), 5)
     >>> states, label = rng.normal(size=(60, 1, 64))[item], (np.arange(60) % 2)[item]
-    >>> found = leakage_report(states, label, item, rng=rng, Cs=(0.01,))
+    >>> found = leakage_report(states, label, item, rng=rng, Cs=(0.01,), n_repeats=4)
     >>> found.row_split > 0.9 > found.grouped_split
     True
     """
-    label = binary_labels("leakage_report", "correct", correct)
-    by_row = cross_fit_probe(hidden, label, np.arange(label.size), rng=rng, Cs=Cs)
-    by_group = cross_fit_probe(hidden, label, groups, rng=rng, Cs=Cs)
-    return LeakageReport(auroc(label, by_row.scores), auroc(label, by_group.scores))
+    by_image = prepare("leakage_report", hidden, correct, groups, Cs=Cs)
+    at_least("leakage_report", "n_repeats", n_repeats, 2)
+    if reference is None:
+        reference = by_image.repeated(rng, n_repeats=n_repeats)
+    return leakage_of(by_image, reference, rng)
 
 
 def shuffled_label_aurocs(
@@ -94,7 +96,7 @@ def shuffled_label_aurocs(
     groups: Labels,
     *,
     rng: np.random.Generator,
-    n_shuffles: int = 5,
+    n_shuffles: int = 20,
     Cs: tuple[float, ...] = DEFAULT_CS,
 ) -> FloatArray:
     r"""AUROC that the whole procedure reaches on labels without meaning.
@@ -117,7 +119,7 @@ def shuffled_label_aurocs(
         Image of each sample.
     rng : numpy.random.Generator
         Source of permutations and splits.
-    n_shuffles : int, default 5
+    n_shuffles : int, default 20
         Number of permutations.
     Cs : tuple of float
         As in `cross_fit_probe`.
@@ -145,38 +147,26 @@ def shuffled_label_aurocs(
     >>> bool((abs(found - 0.5) < 0.3).all())
     True
     """
-    label = binary_labels("shuffled_label_aurocs", "correct", correct)
-    group = codes("shuffled_label_aurocs", "groups", groups, label.size)
-    rows_of = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
-    found = np.empty(n_shuffles)
-    for i in range(n_shuffles):
-        shuffled = label.copy()
-        for size in {len(rows) for rows in rows_of}:
-            same = np.array([rows for rows in rows_of if len(rows) == size])
-            shuffled[same] = rng.permuted(label[rng.permutation(same)], axis=1)
-        scores = cross_fit_probe(hidden, shuffled, groups, rng=rng, Cs=Cs).scores
-        found[i] = auroc(shuffled, scores)
-    return found
-
-
-@dataclass(frozen=True)
-class PaperProtocol:
-    """What the papers' protocol gives; for comparison only, since it chooses on what it reports."""
-
-    auroc: float
-    layer: int
-    auroc_by_layer: FloatArray
+    return prepare("shuffled_label_aurocs", hidden, correct, groups, Cs=Cs).shuffled(
+        rng, n_shuffles
+    )
 
 
 def paper_protocol(
-    hidden: NDArray[np.floating], correct: ArrayLike, *, rng: np.random.Generator
+    hidden: NDArray[np.floating],
+    correct: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    n_splits: int = N_SPLITS,
+    max_components: int | None = MAX_COMPONENTS,
 ) -> PaperProtocol:
-    r"""AUROC of an L2 probe by the papers' own protocol: for comparison only.
+    r"""AUROC of an L2 probe by the papers' own protocol, over several seeds: for comparison only.
 
     .. math:: \max_l A(\text{test rows}, w_l^\top z^{(l)})
 
-    with one stratified 80/20 split of *rows* (questions of one image may be on both sides), C = 1,
-    and the best layer chosen on the very rows whose AUROC is reported. Both inflate it. No
+    with a stratified 80/20 split of *rows* (questions of one image may be on both sides), C = 1,
+    and the best layer chosen on the very rows whose AUROC is reported. Both inflate it. One split
+    tests on a fifth of the rows, so a single figure is luck as much as ``auroc_sd`` says. No
     direction: a comparison. Range: :math:`[0, 1]`.
 
     Parameters
@@ -186,12 +176,16 @@ def paper_protocol(
     correct : 0/1 array, shape (n_samples,)
         1 where the answer is correct.
     rng : numpy.random.Generator
-        Source of the split.
+        Source of the splits.
+    n_splits : int, default 20
+        Splits, at least 2.
+    max_components : int or None, default 256
+        As in `cross_fit_probe`.
 
     Returns
     -------
     PaperProtocol
-        The figure, the layer, and all layers.
+        The figure with its spread, the layer, and all layers.
 
     Raises
     ------
@@ -209,25 +203,13 @@ def paper_protocol(
     >>> rng = np.random.default_rng(0)
     >>> label = np.arange(100) % 2
     >>> states = rng.normal(size=(100, 30, 40))  # nothing to find, 30 layers to choose from
-    >>> paper_protocol(states, label, rng=rng).auroc > 0.6
+    >>> paper_protocol(states, label, rng=rng, n_splits=4).auroc > 0.6
     True
     """
     label = binary_labels("paper_protocol", "correct", correct)
     check_states("paper_protocol", hidden, label.size)
+    at_least("paper_protocol", "n_splits", n_splits, 2)
     if min(int(label.sum()), int((~label).sum())) < 5:
         raise UndefinedMetricError("fewer than 5 answers of a class")
-    train, test = train_test_split(
-        np.arange(label.size), test_size=0.2, stratify=label, random_state=int(rng.integers(2**31))
-    )
-    by_layer = np.full(hidden.shape[1], np.nan)
-    for layer in range(hidden.shape[1]):
-        x = layer_states("paper_protocol", hidden, layer)
-        basis = Basis.fit(x[train], None)
-        if basis is not None:
-            ((coef, intercept),) = logistic_path(basis.transform(x[train]), label[train], (1.0,))
-            decisions = basis.transform(x[test]).astype(np.float64) @ coef + intercept
-            by_layer[layer] = auroc(label[test], decisions)
-    if np.isnan(by_layer).all():
-        raise UndefinedMetricError("the hidden states do not vary at any layer")
-    best = int(np.nanargmax(by_layer))
-    return PaperProtocol(float(by_layer[best]), best, by_layer)
+    layers = Layers.of("paper_protocol", hidden, max_components)
+    return paper_of(layers, label, rng, n_splits)

@@ -3,61 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metrics._checks import (
-    BoolArray,
-    FloatArray,
-    IntArray,
-    Labels,
-    at_least,
-    binary_labels,
-    codes,
+from metrics._checks import Labels, at_least
+from metrics._linear_probe import check_states
+from metrics._repeated_probe import (
+    DEFAULT_CS,
+    MAX_COMPONENTS,
+    MIN_PER_CLASS,
+    N_REPEATS,
+    ProbeScores,
+    prepare,
 )
-from metrics._folds import grouped_folds, require_classes, training_folds
-from metrics._linear_probe import (
-    Basis,
-    FoldFit,
-    States,
-    auroc_or_nan,
-    check_states,
-    layer_states,
-    logistic_path,
-    rising,
-)
-from metrics.errors import UndefinedMetricError
 
-DEFAULT_CS = (1e-4, 1e-3, 1e-2, 1e-1)
-MIN_PER_CLASS = 20
-
-
-@dataclass(frozen=True)
-class ProbeScores:
-    """Out-of-fold scores of a probe, and how they came about.
-
-    ``scores`` and ``fold`` have one entry per sample, ``layer_per_fold`` and ``C_per_fold`` one per
-    fold. ``auroc_by_layer[l]`` is the out-of-fold AUROC had layer l been fixed beforehand; NaN
-    where the layer does not vary. Its maximum is a choice made on the reported data: the figure to
-    report is the AUROC of ``scores``.
-    """
-
-    scores: FloatArray
-    fold: IntArray
-    layer_per_fold: IntArray
-    C_per_fold: FloatArray
-    auroc_by_layer: FloatArray
-
-
-@dataclass(frozen=True)
-class _LayerResult:
-    """One layer in every outer fold: what inner validation chose, and the held-out scores."""
-
-    inner_auroc: FloatArray
-    c: FloatArray
-    scores: FloatArray
+__all__ = ["DEFAULT_CS", "MIN_PER_CLASS", "ProbeScores", "cross_fit_probe", "last_layers_probe"]
 
 
 def cross_fit_probe(
@@ -70,19 +31,28 @@ def cross_fit_probe(
     n_inner: int = 3,
     Cs: Sequence[float] = DEFAULT_CS,
     min_per_class: int = MIN_PER_CLASS,
-    max_components: int | None = 256,
+    max_components: int | None = MAX_COMPONENTS,
+    n_repeats: int = N_REPEATS,
+    n_shuffles: int = 0,
+    kinds: Labels | None = None,
+    answers: Labels | None = None,
 ) -> ProbeScores:
-    r"""Nested, grouped cross-fitting of an L2 logistic probe over layers.
+    r"""Nested, grouped cross-fitting of an L2 logistic probe over layers, repeated over splits.
 
     .. math:: s_i = \frac{w_f^\top z_i + b_f - \mu_f}{\sigma_f}, \qquad
         (w_f, b_f) = \arg\min \tfrac12 \|w\|^2 + C \sum_{j \notin f} \ell(y_j, w^\top z_j + b)
 
     with :math:`z` the standardised state at the layer chosen for fold :math:`f`, and :math:`f` the
-    fold of sample :math:`i`. Scaling, rotation, layer and :math:`C` are chosen in the training
-    folds by the mean AUROC of inner grouped folds (ties: the earlier layer, the smaller C).
+    fold of sample :math:`i`. Layer and :math:`C` are chosen in the training folds by the mean AUROC
+    of inner grouped folds (ties: the earlier layer, the smaller C). Scale and principal axes of a
+    layer are those of all samples: they are made of states alone, without a label.
     :math:`\mu_f, \sigma_f` are mean and spread of the *inner out-of-fold* decision values: they
     make folds comparable without using a label, and cannot turn a probe round as a Platt slope can.
     Higher means more likely correct. Range: unbounded, about standardised.
+
+    All of this is repeated on ``n_repeats`` splits. The scores are those of one of them, in the
+    middle by AUROC; frozen as they are they understate the uncertainty of that AUROC, which
+    ``fit`` mends (`fit_spread`): the interval is then about the procedure at this sample size.
 
     Parameters
     ----------
@@ -101,9 +71,16 @@ def cross_fit_probe(
     min_per_class : int, default 20
         Least number of correct and of wrong answers.
     max_components : int or None, default 256
-        With more dimensions than this, the probe sees the leading principal axes of the training
-        folds only (3,000 × 4,096: 8 s a layer on one core, so 33 layers take about 4 minutes).
-        None keeps all of them (exact, and many times slower).
+        With more dimensions than this, the probe sees the leading principal axes only. None keeps
+        all of them (exact, and slower). TIMING
+    n_repeats : int, default 20
+        Splits; below 4 there is no ``fit``.
+    n_shuffles : int, default 0
+        Permutations of the labels among images of one size and within images, each with a split of
+        its own; ``fit.p`` is the share that reaches the reported AUROC (conservative, since that is
+        a mean of splits).
+    kinds, answers : sequence, length n_samples, optional
+        Passed on to `fit_spread`.
 
     Returns
     -------
@@ -128,37 +105,19 @@ def cross_fit_probe(
     >>> correct = np.arange(200) % 2
     >>> hidden = rng.normal(size=(200, 3, 4))
     >>> hidden[:, 2, 0] += 3 * correct
-    >>> found = cross_fit_probe(hidden, correct, np.arange(200), rng=rng)
-    >>> found.layer_per_fold.tolist(), auroc_or_nan(correct == 1, found.scores) > 0.9
+    >>> from metrics.discrimination import auroc
+    >>> found = cross_fit_probe(hidden, correct, np.arange(200), rng=rng, n_repeats=4)
+    >>> found.layer_per_fold.tolist(), auroc(correct, found.scores) > 0.9
     ([2, 2, 2, 2, 2], True)
     """
-    at_least("cross_fit_probe", "n_folds", n_folds, 2)
-    at_least("cross_fit_probe", "n_inner", n_inner, 2)
-    label = binary_labels("cross_fit_probe", "correct", correct)
-    check_states("cross_fit_probe", hidden, label.size)
-    cs = rising("cross_fit_probe", Cs)
-    group = codes("cross_fit_probe", "groups", groups, label.size)
-    require_classes(label, group, min_per_class, n_folds)
-
-    fold = grouped_folds(label, group, n_folds=n_folds, rng=rng)
-    splits = list(training_folds(label, fold))
-    inner = [grouped_folds(label[t], group[t], n_folds=n_inner, rng=rng) for t, _ in splits]
-    layers = [
-        _cross_fit_layer(
-            layer_states("cross_fit_probe", hidden, layer), label, splits, inner, cs, max_components
-        )
-        for layer in range(hidden.shape[1])
-    ]
-    inner_auroc = np.array([layer.inner_auroc for layer in layers])
-    if np.isneginf(inner_auroc).all(axis=0).any():
-        raise UndefinedMetricError("the hidden states do not vary at any layer")
-    chosen = inner_auroc.argmax(axis=0)
-    return ProbeScores(
-        scores=np.array([layer.scores for layer in layers])[chosen[fold], np.arange(fold.size)],
-        fold=fold,
-        layer_per_fold=chosen,
-        C_per_fold=np.array([layers[c].c[f] for f, c in enumerate(chosen)]),
-        auroc_by_layer=np.array([auroc_or_nan(label, layer.scores) for layer in layers]),
+    prepared = prepare(
+        "cross_fit_probe", hidden, correct, groups, n_folds=n_folds, n_inner=n_inner, Cs=Cs,
+        min_per_class=min_per_class, max_components=max_components,
+    )  # fmt: skip
+    at_least("cross_fit_probe", "n_repeats", n_repeats, 1)
+    at_least("cross_fit_probe", "n_shuffles", n_shuffles, 0)
+    return prepared.probe(
+        rng, n_repeats=n_repeats, n_shuffles=n_shuffles, kinds=kinds, answers=answers
     )
 
 
@@ -169,6 +128,10 @@ def last_layers_probe(
     *,
     rng: np.random.Generator,
     n_last: int = 5,
+    n_repeats: int = N_REPEATS,
+    n_shuffles: int = 0,
+    kinds: Labels | None = None,
+    answers: Labels | None = None,
 ) -> ProbeScores:
     r"""L2 probe on the states of the last layers, put side by side.
 
@@ -188,6 +151,12 @@ def last_layers_probe(
         Source of the splits; seeded alike, the folds are those of `cross_fit_probe`.
     n_last : int, default 5
         Number of layers.
+    n_repeats : int, default 20
+        As in `cross_fit_probe`.
+    n_shuffles : int, default 0
+        As in `cross_fit_probe`.
+    kinds, answers : sequence, length n_samples, optional
+        As in `cross_fit_probe`.
 
     Returns
     -------
@@ -210,33 +179,16 @@ def last_layers_probe(
     >>> rng = np.random.default_rng(0)
     >>> correct = np.arange(200) % 2
     >>> hidden = rng.normal(size=(200, 6, 4)) + correct[:, None, None]
-    >>> found = last_layers_probe(hidden, correct, range(200), rng=rng)
-    >>> auroc_or_nan(correct == 1, found.scores) > 0.9
+    >>> from metrics.discrimination import auroc
+    >>> found = last_layers_probe(hidden, correct, range(200), rng=rng, n_repeats=4)
+    >>> auroc(correct, found.scores) > 0.9
     True
     """
     at_least("last_layers_probe", "n_last", n_last, 1)
     check_states("last_layers_probe", hidden, len(hidden))
     at_least("last_layers_probe", "hidden.shape[1]", hidden.shape[1], n_last)
     beside = hidden[:, -n_last:].reshape(len(hidden), 1, -1)
-    return cross_fit_probe(beside, correct, groups, rng=rng)
-
-
-def _cross_fit_layer(
-    x: States,
-    label: BoolArray,
-    splits: list[tuple[IntArray, IntArray]],
-    inner: list[IntArray],
-    cs: tuple[float, ...],
-    max_components: int | None,
-) -> _LayerResult:
-    result = _LayerResult(
-        np.full(len(splits), -np.inf), np.full(len(splits), np.nan), np.full(len(x), np.nan)
-    )
-    for f, (train, test) in enumerate(splits):
-        basis = Basis.fit(x[train], max_components)
-        if basis is None:
-            continue
-        fit = FoldFit.fit(basis.transform(x[train]), label[train], inner[f], cs, logistic_path)
-        result.scores[test] = fit.scores(basis.transform(x[test]))
-        result.inner_auroc[f], result.c[f] = fit.inner_auroc, fit.c
-    return result
+    return cross_fit_probe(
+        beside, correct, groups, rng=rng, n_repeats=n_repeats, n_shuffles=n_shuffles, kinds=kinds,
+        answers=answers,
+    )  # fmt: skip

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from metrics.answers import normalize_answer
 from metrics.card import Card, evaluate_card
+from metrics.fit_spread import FitSpread
 from metrics.records import SampleRecord
 from metrics.signals import SIGNALS
+
+T = TypeVar("T")
 
 # What is a probability as it stands. Logarithms of one are not shown beside it: of answers of one
 # token, token confidence is that of first_token_probability.
@@ -22,6 +26,7 @@ def card_of_records(
     *,
     invalid: Mapping[str, str],
     not_offered: Mapping[str, str] | None = None,
+    fits: Mapping[str, Mapping[str, Any]] | None = None,
     n_resamples: int = 2000,
 ) -> Card:
     """Score every signal of one task's records, with controls, fusion and calibration.
@@ -40,6 +45,8 @@ def card_of_records(
         Signal -> why the validity gate rejected it.
     not_offered : mapping of str to str, optional
         Signal -> which setting of the run left it out.
+    fits : mapping of str to mapping, optional
+        Signal -> `FitSpread` as plain numbers, of `RunManifest.fits`.
     n_resamples : int, default 2000
         Bootstrap resamples of each interval.
 
@@ -67,6 +74,7 @@ def card_of_records(
         signals=signals,
         invalid=dict(invalid),
         not_offered=not_offered,
+        fits={name: FitSpread.from_json(found) for name, found in (fits or {}).items()},
         answers=[record.answer for record in records],
         prompts=[record.prompt for record in records],
         n_tokens=[record.n_answer_tokens for record in records],
@@ -75,6 +83,12 @@ def card_of_records(
         rng=rng_for(records[0].task),
         n_resamples=n_resamples,
     )
+
+
+def of_task(entries: Mapping[str, T], task: str) -> dict[str, T]:
+    """Signal -> entry of one task, from a manifest's mapping of "task:signal"."""
+    prefix = f"{task}:"
+    return {k.removeprefix(prefix): v for k, v in entries.items() if k.startswith(prefix)}
 
 
 def signal_columns(records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:

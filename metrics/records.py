@@ -215,13 +215,13 @@ class RunManifest:
     probe
         Task -> what was found on its hidden states, as `metrics.probe_panel` describes it: choices
         per fold, curves over layers, leakage, shuffled labels, the protocol ``paper``.
+    fits
+        "task:signal" -> what fitting adds to the standard error of the signal's AUROC, as
+        `metrics.fit_spread.FitSpread` has it: ``repeats``, ``stderr``, ``stderr_within_kind``,
+        ``stderr_within_answer``, ``p`` (permutation, or null). Empty in runs before it was kept.
     transfer
         Probes fitted on one task and scored on another: ``tasks`` (names) and ``auroc``, a matrix
         [fitted on][scored on] of numbers or null; the diagonal is out-of-fold. Empty for one task.
-    fits
-        ``task:signal`` -> what fitting the scores adds to the signal's uncertainty: ``stderr`` of
-        its AUROC between repeats of the whole cross-fit, ``stderr_within_kind`` of the within-kind
-        one, ``repeats``, and the permutation ``p``. Empty for signals that are not fitted.
     sweeps
         Task -> how its interventions were chosen and what was refused, with reasons.
     cost
@@ -240,8 +240,8 @@ class RunManifest:
     invalid: dict[str, str] = field(default_factory=dict)
     not_offered: dict[str, str] = field(default_factory=dict)
     probe: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fits: dict[str, dict[str, Any]] = field(default_factory=dict)
     transfer: dict[str, Any] = field(default_factory=dict)
-    fits: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     sweeps: dict[str, dict[str, Any]] = field(default_factory=dict)
     cost: dict[str, Any] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,99 +14,38 @@ from sklearn.neural_network import MLPClassifier
 from metrics._checks import (
     BoolArray,
     FloatArray,
+    IntArray,
     Labels,
+    at_least,
     binary_labels,
     codes,
     refuse,
-    share_of_one,
 )
-from metrics._folds import grouped_folds, require_classes, training_folds
-from metrics._maps import top_cells, weights_of
-from metrics.attention import (
-    cluster_count,
-    connected_component_count,
-    entropy_by_layer,
-    entropy_evolution,
-    spatial_entropy,
-)
+from metrics._folds import balanced_folds, require_classes, training_folds
+from metrics._linear_probe import principal_coordinates
+from metrics._repeats import reported_repeat
 from metrics.errors import UndefinedMetricError
+from metrics.fit_spread import FittedScores
 from metrics.probes import MIN_PER_CLASS
 
-N_FEATURES = 11
 N_FOLDS = 5
+N_REPEATS, N_REPEATS_MLP = 10, 6
 HIDDEN = (1024, 512)
 BATCH, FEWEST_STEPS, FEWEST_EPOCHS = 64, 200, 10
 WEIGHT_DECAY = 1e-2
-
-
-def attention_features(layer_maps: ArrayLike, *, image_mass: float) -> dict[str, float]:
-    r"""Eleven numbers that describe how a model looked at an image.
-
-    .. math:: (H_s, H_s / \ln S, C_k, C_8, \max M, M_{10\%}, \mu, \Delta H, \min_{first} \Delta H,
-        \Delta H_L, n_{re})
-
-    of the mean map :math:`M` and of the entropies of the layers' maps: entropy (raw, normalised),
-    clusters, components, peak, mass of the top 10 % cells, attention mass on the image, entropy
-    of the last layer less the first, most negative difference of the first third (the lock), last
-    difference, number of re-sharpenings. No direction: features of a classifier. Range: that of
-    each quantity.
-
-    Parameters
-    ----------
-    layer_maps : float array, shape (n_layers, height, width)
-        Non-negative weights, at least two layers.
-    image_mass : float
-        Share of attention on the image before renormalising, mean over layers.
-
-    Returns
-    -------
-    dict of str to float
-        Always the same eleven names, in the same order.
-
-    Raises
-    ------
-    UndefinedMetricError
-        If a layer's map sums to zero, the mean map is constant or there is one layer only.
-    ValueError
-        If a weight is negative or not finite, or the image's mass is no share.
-
-    References
-    ----------
-    arXiv 2606.17389 trains a classifier on attention features and names no list; this one is ours.
-
-    Examples
-    --------
-    >>> maps = np.ones((3, 4, 4))
-    >>> maps[:, 0, 0] = [2, 4, 8]
-    >>> found = attention_features(maps, image_mass=0.3)
-    >>> len(found), found["image_attention_mass"], found["cluster_count"]
-    (11, 0.3, 0.0)
-    """
-    share_of_one("attention_features", "image_mass", image_mass, slack=1e-2)  # summed in bfloat16
-    maps = weights_of("attention_features", "layer_maps", layer_maps, (3,))
-    entropies = entropy_by_layer(maps)
-    evolution = entropy_evolution(entropies)
-    maps = np.ldexp(maps, -np.frexp(maps.max(axis=(1, 2), keepdims=True))[1])
-    mean = (maps / maps.sum(axis=(1, 2), keepdims=True)).mean(axis=0)
-    n_first = max(1, int(np.ceil(len(maps) / 3)) - 1)
-    return {
-        "spatial_entropy": spatial_entropy(mean),
-        "spatial_entropy_normalized": spatial_entropy(mean, normalize=True),
-        "cluster_count": float(cluster_count(mean)),
-        "component_count": float(connected_component_count(mean)),
-        "peak": float(mean.max()),
-        "top_mass": float(mean[top_cells("attention_features", mean, 0.10)].sum()),
-        "image_attention_mass": float(image_mass),
-        "entropy_evolution": evolution.total,
-        "lock_depth": float(evolution.deltas[:n_first].min()),
-        "final_diffusion": evolution.final_diffusion,
-        "resharpenings": float(evolution.n_resharpenings),
-    }
+MAX_INPUTS = 256
 
 
 def attention_feature_scores(
-    features: ArrayLike, correct: ArrayLike, groups: Labels, *, rng: np.random.Generator
-) -> FloatArray:
+    features: ArrayLike,
+    correct: ArrayLike,
+    groups: Labels,
+    *,
+    rng: np.random.Generator,
+    n_repeats: int = N_REPEATS,
+    kinds: Labels | None = None,
+    answers: Labels | None = None,
+) -> FittedScores:
     r"""Out-of-fold log-odds of a tree ensemble on attention features, with their interactions.
 
     .. math:: s_i = \mathrm{logit}\, \hat p_{-f(i)}(\text{correct} \mid x_i)
@@ -124,11 +63,15 @@ def attention_feature_scores(
         Image of each sample.
     rng : numpy.random.Generator
         Source of folds and of the ensemble's seed.
+    n_repeats : int, default 10
+        Splits, each with a seed of its own; the one in the middle by AUROC is reported.
+    kinds, answers : sequence, length n_samples, optional
+        Passed on to `fit_spread`.
 
     Returns
     -------
-    float array, shape (n_samples,)
-        Out-of-fold scores.
+    FittedScores
+        Out-of-fold scores, and what fitting adds to their standard error.
 
     Raises
     ------
@@ -145,21 +88,24 @@ def attention_feature_scores(
     --------
     >>> rng = np.random.default_rng(0)
     >>> x = rng.normal(size=(300, 11))
-    >>> scores = attention_feature_scores(x, x[:, 0] * x[:, 1] > 0, range(300), rng=rng)
+    >>> scores = attention_feature_scores(x, x[:, 0] * x[:, 1] > 0, range(300), rng=rng).scores
     >>> scores.shape
     (300,)
     """
     x = np.asarray(features, dtype=np.float64)
     label, group = _labels("attention_feature_scores", x, correct, groups)
-    fold = grouped_folds(label, group, n_folds=N_FOLDS, rng=rng)
-    seed = int(rng.integers(2**31))
-    scores = np.empty(label.size)
-    for train, test in training_folds(label, fold):
+    at_least("attention_feature_scores", "n_repeats", n_repeats, 1)
+
+    def decide(train: IntArray, test: IntArray, seed: int) -> FloatArray:
         model = HistGradientBoostingClassifier(
             max_depth=3, max_iter=100, learning_rate=0.05, random_state=seed
         )
-        scores[test] = model.fit(x[train], label[train]).decision_function(x[test])
-    return scores
+        decisions: FloatArray = model.fit(x[train], label[train]).decision_function(x[test])
+        return decisions
+
+    found = [_cross_fit(label, group, decide, rng) for _ in range(n_repeats)]
+    chosen, spread = reported_repeat(label, found, kinds=kinds, answers=answers)
+    return FittedScores(found[chosen], spread)
 
 
 def attention_mlp_scores(
@@ -168,14 +114,18 @@ def attention_mlp_scores(
     groups: Labels,
     *,
     rng: np.random.Generator,
-) -> FloatArray:
+    n_repeats: int = N_REPEATS_MLP,
+    kinds: Labels | None = None,
+    answers: Labels | None = None,
+) -> FittedScores:
     r"""Out-of-fold log-odds of a perceptron on the maps of all layers.
 
     .. math:: s_i = \mathrm{logit}\, \mathrm{MLP}_{-f(i)}([m_i^{(1)}, \dots, m_i^{(L)}])
 
     with layers 1024 → 512 → 1, as in the paper, but none wider than the input (the second: half of
     it). scikit-learn has no dropout: weight decay of 0.01 and few passes (10, or as many as make
-    200 steps) stand for it. Maps on different grids are first brought to the smallest height and
+    200 steps) stand for it. Of more than 256 inputs it sees the leading principal axes, as probes
+    do. Maps on different grids are first brought to the smallest height and
     width among them by area, which keeps the mass of every region. Higher means more likely
     correct. Range: unbounded.
 
@@ -189,11 +139,15 @@ def attention_mlp_scores(
         Image of each sample.
     rng : numpy.random.Generator
         Source of folds and of the weights' start.
+    n_repeats : int, default 6
+        Splits, each with a seed of its own; the one in the middle by AUROC is reported.
+    kinds, answers : sequence, length n_samples, optional
+        Passed on to `fit_spread`.
 
     Returns
     -------
-    float array, shape (n_samples,)
-        Out-of-fold scores.
+    FittedScores
+        Out-of-fold scores, and what fitting adds to their standard error.
 
     Raises
     ------
@@ -212,31 +166,60 @@ def attention_mlp_scores(
     >>> label = np.arange(120) % 2
     >>> maps = rng.random((120, 2, 4, 4))
     >>> maps[:, 1, 0, 0] += 3 * label
-    >>> scores = attention_mlp_scores(list(maps), label, range(120), rng=rng)
+    >>> scores = attention_mlp_scores(list(maps), label, range(120), rng=rng).scores
     >>> bool(scores[label == 1].mean() > scores[label == 0].mean())
     True
     """
     _check_maps("attention_mlp_scores", layer_maps)
     x = _on_one_grid(layer_maps).astype(np.float32)
     label, group = _labels("attention_mlp_scores", x, correct, groups)
-    fold = grouped_folds(label, group, n_folds=N_FOLDS, rng=rng)
-    seed = int(rng.integers(2**31))
-    hidden = (min(HIDDEN[0], x.shape[1]), min(HIDDEN[1], max(1, x.shape[1] // 2)))
+    at_least("attention_mlp_scores", "n_repeats", n_repeats, 1)
+    inputs = _inputs(x)
+    hidden = (min(HIDDEN[0], inputs.shape[1]), min(HIDDEN[1], max(1, inputs.shape[1] // 2)))
     n_epochs = max(FEWEST_EPOCHS, -(-FEWEST_STEPS * BATCH // label.size))
-    scores = np.empty(label.size)
-    for train, test in training_folds(label, fold):
-        mean, spread = x[train].mean(axis=0), x[train].std(axis=0)
-        z = (x - mean) / np.where(spread > 0, spread, 1)
+
+    def decide(train: IntArray, test: IntArray, seed: int) -> FloatArray:
         model = MLPClassifier(
             hidden, alpha=WEIGHT_DECAY, max_iter=n_epochs, batch_size=min(BATCH, train.size),
             n_iter_no_change=n_epochs, random_state=seed,
         )  # fmt: skip
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a fixed number of epochs is meant
-            model.fit(z[train], label[train])
-        p = np.clip(model.predict_proba(z[test])[:, 1].astype(np.float64), 1e-7, 1 - 1e-7)
-        scores[test] = np.log(p / (1 - p))
+            model.fit(inputs[train], label[train])
+        p = np.clip(model.predict_proba(inputs[test])[:, 1].astype(np.float64), 1e-7, 1 - 1e-7)
+        log_odds: FloatArray = np.log(p / (1 - p))
+        return log_odds
+
+    found = [_cross_fit(label, group, decide, rng) for _ in range(n_repeats)]
+    chosen, spread = reported_repeat(label, found, kinds=kinds, answers=answers)
+    return FittedScores(found[chosen], spread)
+
+
+def _cross_fit(
+    label: BoolArray,
+    group: IntArray,
+    decide: Callable[[IntArray, IntArray, int], FloatArray],
+    rng: np.random.Generator,
+) -> FloatArray:
+    fold = balanced_folds(label, group, n_folds=N_FOLDS, rng=rng)
+    seed = int(rng.integers(2**31))
+    scores = np.empty(label.size)
+    for train, test in training_folds(label, fold):
+        scores[test] = decide(train, test, seed)
     return scores
+
+
+def _inputs(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Standardised inputs; of many the leading axes, at a mean square of 1."""
+    if x.shape[1] <= MAX_INPUTS:
+        mean, spread = x.mean(axis=0), x.std(axis=0)
+        plain: NDArray[np.float32] = (x - mean) / np.where(spread > 0, spread, 1)
+        return plain
+    z = principal_coordinates(x, MAX_INPUTS)
+    if z is None:
+        raise UndefinedMetricError("the maps do not vary")
+    scaled: NDArray[np.float32] = z / np.sqrt(np.square(z).mean())
+    return scaled
 
 
 def _labels(

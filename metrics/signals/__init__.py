@@ -10,6 +10,7 @@ __all__ = [
     "ANY",
     "BOUNDS",
     "BY_NAME",
+    "FITTED",
     "FREE",
     "LAYERS",
     "ORDER",
@@ -30,6 +31,7 @@ LAYERS: tuple[LayerVector, ...] = (*attention.LAYERS, *lens.LAYERS)
 BY_NAME = {signal.name: signal for signal in SIGNALS}
 ORDER = {name: number for number, name in enumerate(BY_NAME)}
 FREE = "token_confidence"  # what every model says with its answer, at no cost: to be beaten
+FITTED = frozenset(signal.name for signal in SIGNALS if signal.fitted)
 REPORTED = tuple(signal.name for signal in SIGNALS if signal.reported)
 BOUNDS = {signal.name: signal.bounds for signal in SIGNALS}
 

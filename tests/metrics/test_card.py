@@ -1,4 +1,4 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -33,7 +33,9 @@ def test_figures_are_those_of_the_single_functions(run):
     assert names == ["token_confidence", "self_consistency", "probe", "kind_only"]
     for result in card.signals[:3]:
         score = run.signals[result.name]
-        assert result.auroc == auroc_estimate(run.correct, score, groups=run.groups)
+        # of a probe without its repeats the note says that it is frozen
+        found = replace(result.auroc, note=None)
+        assert found == replace(auroc_estimate(run.correct, score, groups=run.groups), note=None)
         assert result.auroc.value == auroc(run.correct, score)
         assert result.within_kind_auroc.value == within_kind_auroc(run.correct, score, run.kinds)
         precision = error_average_precision(run.correct, score)

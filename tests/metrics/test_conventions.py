@@ -44,7 +44,7 @@ NO_DIRECTION = {
     "uniform_map",
     "answer_flips", "dose_response", "image_folds", "probe_weights", "ranking_verdict",
     "robustness_area_difference",
-    "leakage_report", "margin_summary", "mlp_share", "shuffled_label_aurocs",
+    "fit_spread", "leakage_report", "margin_summary", "mlp_share", "shuffled_label_aurocs",
     "benjamini_hochberg", "fisher_interval", "holm", "reliability_bins",
     "paired_augrc_difference", "paired_auroc_difference", "paired_brier_difference",
     "paired_calibration_error_difference",

@@ -25,7 +25,16 @@ def test_the_panel_finds_what_was_planted_and_where():
     assert set(panel.scores) == {
         "probe", "probe_l1", "probe_mlp", "probe_last5", "probe_last_answer", "probe_blank"
     }  # fmt: skip
-    alone = cross_fit_probe(states["last_prompt"], correct, groups, rng=np.random.default_rng(5))
+    alone = cross_fit_probe(
+        states["last_prompt"], correct, groups, rng=np.random.default_rng(5), n_shuffles=99
+    )
+    assert panel.fits["probe"] == alone.fit
+    assert set(panel.fits) == set(panel.scores)
+    assert panel.fits["probe"].p == 0.01
+    assert panel.fits["probe_blank"].p > 0.05
+    assert panel.fits["probe_mlp"].p is None
+    assert panel.summary["shuffled_label_aurocs"] == alone.shuffled_aurocs.tolist()
+    assert panel.summary["leakage"]["grouped_split"] == auroc(correct, alone.scores)
     assert (panel.scores["probe"] == alone.scores).all()
     assert auroc(correct, panel.scores["probe"]) == pytest.approx(0.85, abs=0.06)
     assert np.isnan(panel.scores["probe_last_answer"]).tolist() == [True] * 7 + [False] * 293
@@ -39,12 +48,14 @@ def test_the_panel_finds_what_was_planted_and_where():
 
 def test_row_splits_leak_and_the_report_says_so():
     rng = np.random.default_rng(0)
-    hidden, label, item = leaking_items(rng, d=128)
+    hidden, label, item = leaking_items(rng, n_items=100, repeats=3, d=128)
     panel = probe_panel({"last_prompt": hidden}, label, item, rng=rng)
     leakage = panel.summary["leakage"]
     assert leakage["row_split"] > 0.75
-    assert abs(leakage["grouped_split"] - 0.5) < 0.17  # 150 items: two standard errors are 0.1
-    assert f"{leakage['row_split']:.3f} under a row split" in leakage["line"]
+    assert abs(leakage["grouped_split"] - 0.5) < 0.2  # 100 items: two standard errors are 0.13
+    assert leakage["difference"] > 5 * leakage["difference_sd"] / np.sqrt(20)
+    assert f"{leakage['row_split']:.3f} ± " in leakage["line"]
+    assert panel.summary["paper"]["n_splits"] == 20
     assert panel.summary["paper"]["auroc"] > 0.6
     assert "for comparison only" in panel.summary["paper"]["note"]
 
@@ -54,8 +65,8 @@ def test_the_papers_protocol_finds_something_in_nothing():
     rng = np.random.default_rng(1)
     hidden, label = rng.normal(size=(100, 40, 20)), np.arange(100) % 2
     best = paper_protocol(hidden, label, rng=rng)
-    assert best.auroc == np.nanmax(best.auroc_by_layer) > 0.65
-    assert best.layer == np.nanargmax(best.auroc_by_layer)
+    assert best.auroc == best.aurocs.mean() > 0.65
+    assert np.nanmax(best.auroc_by_layer) < best.auroc
 
 
 def test_too_few_errors_leave_reasons_and_no_scores():

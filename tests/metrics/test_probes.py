@@ -1,10 +1,14 @@
+import itertools
+
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from metrics._linear_probe import Basis, logistic_path
+from metrics._nested_probe import Layers, Split, nested_fit
 from metrics.discrimination import auroc
 from metrics.errors import UndefinedMetricError
-from metrics.probes import _cross_fit_layer, cross_fit_probe
+from metrics.probes import cross_fit_probe, last_layers_probe
 from tests.metrics.planted import planted_states
 
 
@@ -27,16 +31,63 @@ def test_own_label_never_reaches_own_score():
     # turning round the labels of the held-out fold leaves its scores as they were
     rng, correct, hidden = _data(n=120)
     fold = np.arange(120) % 4
-    splits = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(4)]
-    inner = [rng.permutation(np.arange(90) % 3) for _ in splits]
-    x = hidden[:, 3].astype(np.float32)
+    inner = np.full((4, 120), -1)
+    for k in range(4):
+        inner[k, fold != k] = rng.permutation(np.arange(90) % 3)
+    layers = Layers.of("test", hidden, None)
     turned = np.where(fold == 0, ~correct, correct)
     one, two = (
-        _cross_fit_layer(x, label, splits, inner, (0.01, 0.1), None).scores
-        for label in (correct, turned)
+        nested_fit(layers, label, Split(fold, inner), (0.01, 0.1)) for label in (correct, turned)
     )
-    assert (one[fold == 0] == two[fold == 0]).all()
-    assert (one[fold != 0] != two[fold != 0]).any()
+    # rounding aside: all fits share one matrix product
+    assert two.scores[fold == 0] == pytest.approx(one.scores[fold == 0], abs=1e-4)
+    assert one.layer_per_fold[0] == two.layer_per_fold[0]
+    assert abs(one.scores[fold != 0] - two.scores[fold != 0]).max() > 0.1
+
+
+def test_a_split_is_what_a_naive_nested_cross_fit_gives():
+    rng, correct, hidden = _data(n=150, d=8, n_layers=3, layer=2)
+    groups = np.arange(150) // 2
+    split = Split.draw(correct, groups, n_folds=3, n_inner=2, rng=rng)
+    found = nested_fit(Layers.of("test", hidden, None), correct, split, (0.001, 0.1))
+    z = (hidden - hidden.mean(axis=0)) / hidden.std(axis=0)
+    for f in range(3):
+        train, test, choices = split.fold != f, split.fold == f, {}
+        for layer, c in itertools.product(range(3), (0.001, 0.1)):
+            decided = np.full(150, np.nan)
+            for i in range(2):
+                fitted = train & (split.inner[f] != i)
+                model = LogisticRegression(C=c, tol=1e-8).fit(z[fitted, layer], correct[fitted])
+                held = split.inner[f] == i
+                decided[held] = model.decision_function(z[held, layer])
+            own = [
+                auroc(correct[split.inner[f] == i], decided[split.inner[f] == i]) for i in (0, 1)
+            ]
+            choices[layer, c] = np.mean(own), decided[train]
+        layer, c = max(choices, key=lambda choice: choices[choice][0])
+        assert (found.layer_per_fold[f], found.c_per_fold[f]) == (layer, c)
+        model = LogisticRegression(C=c, tol=1e-8).fit(z[train, layer], correct[train])
+        centre, spread = choices[layer, c][1].mean(), choices[layer, c][1].std()
+        expected = (model.decision_function(z[test, layer]) - centre) / spread
+        assert found.scores[test] == pytest.approx(expected, abs=0.02)
+
+
+def test_the_reported_split_is_in_the_middle_and_the_others_give_the_spread():
+    _, correct, hidden = _data(auroc=0.7)
+    found = cross_fit_probe(
+        hidden, correct, np.arange(200), rng=np.random.default_rng(1), n_repeats=7, n_shuffles=19
+    )
+    own = auroc(correct, found.scores)
+    assert own in found.repeat_aurocs
+    assert (
+        abs(own - found.repeat_aurocs.mean())
+        == abs(found.repeat_aurocs - found.repeat_aurocs.mean()).min()
+    )
+    assert (found.repeats[0][0] == found.fold).all()
+    assert found.fit.repeats == 7
+    assert found.fit.stderr == pytest.approx(np.sqrt(2 * 6 / 4 * found.repeat_aurocs.var(ddof=1)))
+    assert found.fit.p == (1 + (found.shuffled_aurocs >= own).sum()) / 20 == 0.05
+    assert abs(found.shuffled_aurocs.mean() - 0.5) < 0.05
 
 
 def test_constant_layers_are_left_out():
@@ -133,3 +184,23 @@ def test_refusals(change, error, match):
         cross_fit_probe(
             arguments.pop("hidden"), arguments.pop("correct"), arguments.pop("groups"), **arguments
         )
+
+
+def test_last_layers_join_what_each_layer_has_a_part_of():
+    rng = np.random.default_rng(5)
+    correct = rng.random(500) < 0.5
+    hidden = rng.normal(size=(500, 6, 3))
+    hidden[:, 1:, 0] += 0.7 * correct[:, None]  # each of the last five says the same a little
+    one = cross_fit_probe(hidden, correct, np.arange(500), rng=np.random.default_rng(6))
+    five = last_layers_probe(hidden, correct, np.arange(500), rng=np.random.default_rng(6))
+    assert auroc(correct, five.scores) > auroc(correct, one.scores) + 0.05
+    splits = [{fold.tobytes() for fold, _ in found.repeats} for found in (one, five)]
+    assert splits[0] == splits[1]
+    with pytest.raises(ValueError, match="must be >= 5, got 4"):
+        last_layers_probe(hidden[:, :4], correct, np.arange(500), rng=rng)
+
+
+def test_the_last_layers_need_states_by_layer():
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"got shape \(60, 6\)"):
+        last_layers_probe(np.zeros((60, 6)), np.arange(60) % 2, range(60), rng=rng)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from loguru import logger
 from transformers import GenerationMixin
+from vrp_tasks.probe_file import SEEN
 
 from metrics.record.channels import PromptState
 from metrics.record.store import ChannelStore
@@ -317,6 +318,25 @@ def test_a_given_probe_adds_its_probability_to_each_sample(tmp_path):
     for record in records:
         expected = probe.probability(states_of(folder, record)[None])[0]
         assert record.signals["loaded_probe"] == pytest.approx(expected, abs=0.02)
+
+
+def test_a_probe_scores_no_image_that_it_was_fitted_on(tmp_path):
+    """The probe of a run, given to a run that shows some of its images again, and to itself."""
+    _, (folder, _, records) = run_ours("qwen2_vl", tmp_path / "a", limit=160, arguments="k=0")
+    given = f"k=0,probe={folder}"
+    _, (_, manifest, again) = run_ours(
+        "qwen2_vl", tmp_path / "b", limit=60, arguments=given, offset=130
+    )
+    known = {record.group for record in records}
+    seen = [record.group in known for record in again]
+    assert 0 < sum(seen) < 60
+    for record, own in zip(again, seen, strict=True):
+        assert (record.signals["loaded_probe"] is None) == own
+        assert (record.missing.get("loaded_probe") == SEEN) == own
+    assert manifest["tasks"]["vrp_shapes"]["n_seen_by_loaded_probe"] == sum(seen)
+    with pytest.raises(SystemExit, match="has seen the images of all samples of vrp_shapes"):
+        run_ours("qwen2_vl", tmp_path / "c", limit=160, arguments=given)
+    assert not (tmp_path / "c").exists()  # before anything is written
 
 
 def test_nothing_is_left_without_an_output_path(tmp_path, monkeypatch):

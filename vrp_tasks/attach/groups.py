@@ -38,13 +38,27 @@ def group_of(column: str | None, doc: Mapping[str, Any], task: Any, place: Place
 
 def image_hash(task: Any, doc: Mapping[str, Any]) -> str | None:
     """Hash of the pixels that a document shows; None if it shows none."""
+    images = _images(task, doc)
+    return _hash_of_pixels(images) if images else None
+
+
+def content_hashes(task: Any, doc: Mapping[str, Any]) -> list[str]:
+    """Hash of the pixels of each image of a document; of its text where it shows none.
+
+    The same in every run and task that shows this picture with these pixels.
+    """
+    return [_hash_of_pixels([image]) for image in _images(task, doc)] or [_hash_of_text(doc)]
+
+
+def _images(task: Any, doc: Mapping[str, Any]) -> list[Image.Image]:
     try:
         visuals = task.doc_to_visual(doc)
     except (KeyError, AssertionError):  # a document whose images were left out
-        return None
-    images = [visual for visual in visuals or () if isinstance(visual, Image.Image)]
-    if not images:
-        return None
+        return []
+    return [visual for visual in visuals or () if isinstance(visual, Image.Image)]
+
+
+def _hash_of_pixels(images: list[Image.Image]) -> str:
     digest = hashlib.sha256()
     for image in images:
         pixels = image.convert("RGB")

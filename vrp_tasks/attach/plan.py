@@ -33,11 +33,14 @@ class TaskPlan:
         ``n``, ``seed`` and ``of``, for the manifest.
     kept : frozenset of str or None
         Documents whose hidden states are kept; None for all.
+    rows : sequence of int
+        The documents that are run.
     """
 
     docs: frozenset[str]
     subset: dict[str, int] | None = None
     kept: frozenset[str] | None = None
+    rows: Sequence[int] = ()
 
     @property
     def n_samples(self) -> int:

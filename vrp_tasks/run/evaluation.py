@@ -18,7 +18,12 @@ from vrp_tasks.attach.preflight import check_asked, tasks_asked_for
 from vrp_tasks.attach.running import running
 from vrp_tasks.errors import SetupError
 from vrp_tasks.run.answering import Answering
-from vrp_tasks.run.preflight import check_before_loading, check_companions, output_path
+from vrp_tasks.run.preflight import (
+    check_before_loading,
+    check_companions,
+    check_unseen,
+    output_path,
+)
 from vrp_tasks.run.session import Session
 from vrp_tasks.seam.document_identity import told_documents
 from vrp_tasks.seam.evaluator import wrap_evaluate
@@ -97,6 +102,8 @@ def _evaluate(module: ModuleType, stock: Callable, args: tuple, kwargs: dict) ->
     plans = plan_tasks(
         outer.settings.options, tasks, limit=asked.get("limit"), offset=asked.get("offset", 0)
     )
+    if outer.settings.probe is not None:
+        check_unseen(outer.settings.probe, tasks, {n: plan.docs for n, plan in plans.items()})
     tags = getattr(asked.get("cli_args"), "reasoning_tags", None)
     session = Session(access, tasks, plans, output=outer.output, reasoning_tags=tags)
     with ExitStack() as stack:

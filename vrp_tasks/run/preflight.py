@@ -10,6 +10,7 @@ from transformers import AutoConfig, GenerationConfig, PretrainedConfig
 
 from vrp_tasks.access.base import Access
 from vrp_tasks.access.transformers import default_checkpoint
+from vrp_tasks.attach.groups import content_hashes
 from vrp_tasks.attach.plan import check_unlimited
 from vrp_tasks.attach.settings import given_keys
 from vrp_tasks.capture.generation_settings import check_generation_config
@@ -17,7 +18,7 @@ from vrp_tasks.companion import companions_among
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import FAMILIES, Family, family_of
 from vrp_tasks.run.folder import check_writable
-from vrp_tasks.settings.probe_file import check_probe
+from vrp_tasks.settings.probe_file import LoadedProbe, check_probe
 from vrp_tasks.settings.run_settings import RunSettings
 
 # model id of lmms-eval -> families whose checkpoints are probed through it
@@ -153,6 +154,21 @@ def _suggestion(model_type: str) -> str:
     return (
         f"Types that can be probed: {', '.join(sorted(FAMILIES))}; access=text takes any that "
         "the adapter can load."
+    )
+
+
+def check_unseen(
+    loaded: LoadedProbe, tasks: Mapping[str, Any], docs: Mapping[str, Collection[str]]
+) -> None:
+    """Raise SetupError unless some document of a run has images that a probe was not fitted on."""
+    for name, task in tasks.items():
+        for doc in docs[name]:
+            if not loaded.has_seen(content_hashes(task, task.eval_docs[int(doc)])):
+                return
+    raise SetupError(
+        f"the probe fitted on {loaded.task} and {loaded.model} has seen the images of all samples "
+        f"of {', '.join(tasks)}, so it could score none. Score other images, or leave out the "
+        "model argument probe."
     )
 
 

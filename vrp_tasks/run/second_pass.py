@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from metrics.answers import normalize_answer
+from metrics.attention_features import N_FEATURES, attention_features
 from metrics.cluster_grid import EPSILONS, SHARES, cluster_count_grid
 from metrics.discrimination import auroc
 from metrics.errors import UndefinedMetricError
+from metrics.fit_spread import FitSpread, FittedScores
 from metrics.fitted_probe import FittedProbe, fit_probe
 from metrics.probe_panel import probe_panel
 from metrics.record.channels import (
@@ -26,12 +29,7 @@ from metrics.record.channels import (
 from metrics.record.store import ChannelStore
 from metrics.record_card import rng_for
 from metrics.records import SampleRecord
-from metrics.stress_tests import (
-    N_FEATURES,
-    attention_feature_scores,
-    attention_features,
-    attention_mlp_scores,
-)
+from metrics.stress_tests import attention_feature_scores, attention_mlp_scores
 from metrics.transfer import transfer_matrix
 
 PROBE_STATE = "last_prompt"
@@ -63,11 +61,14 @@ class Supervised:
         Signal -> why there are none.
     summary : dict
         For the manifest: choices, curves over layers, leakage, shuffled labels.
+    fits : dict of str to FitSpread
+        Signal -> what fitting adds to the standard error of its AUROC, for `RunManifest.fits`.
     """
 
     scores: dict[str, np.ndarray] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
+    fits: dict[str, FitSpread] = field(default_factory=dict)
 
     def entered(
         self, records: Sequence[SampleRecord], labelled: Sequence[SampleRecord]
@@ -115,7 +116,8 @@ def supervised_signals(
     groups = [record.group for record in records]
     states = _states_of(store, records)
     if PROBE_STATE in states:
-        panel = probe_panel(states, correct, groups, rng=rng_for(task))
+        panel = probe_panel(states, correct, groups, rng=rng_for(task), **_strata(records))
+        found.fits |= panel.fits
         found.scores |= panel.scores
         found.reasons |= panel.reasons
         found.summary = panel.summary
@@ -162,9 +164,17 @@ def _states_of(store: ChannelStore, records: Sequence[SampleRecord]) -> dict[str
     return {name: rows for name, rows in found.items() if rows is not None}
 
 
+def _strata(records: Sequence[SampleRecord]) -> dict[str, list[str]]:
+    """Within what the AUROCs of a card are taken too, as it does."""
+    return {
+        "kinds": [record.kind for record in records],
+        "answers": [normalize_answer(record.answer) for record in records],
+    }
+
+
 def _features(
     maps: list[np.ndarray], records: Sequence[SampleRecord], **options: Any
-) -> np.ndarray:
+) -> FittedScores:
     rows = []
     undefined: UndefinedMetricError | None = None
     for own, record in zip(maps, records, strict=True):
@@ -180,11 +190,11 @@ def _features(
     return attention_feature_scores(rows, **options)
 
 
-def _maps(maps: list[np.ndarray], _records: Sequence[SampleRecord], **options: Any) -> np.ndarray:
+def _maps(maps: list[np.ndarray], _records: Sequence[SampleRecord], **options: Any) -> FittedScores:
     return attention_mlp_scores(maps, **options)
 
 
-_STRESS_TESTS: dict[str, Callable[..., np.ndarray]] = {
+_STRESS_TESTS: dict[str, Callable[..., FittedScores]] = {
     "attention_features": _features,
     "attention_mlp": _maps,
 }
@@ -193,7 +203,7 @@ _STRESS_TESTS: dict[str, Callable[..., np.ndarray]] = {
 def _stress_test(
     found: Supervised,
     name: str,
-    compute: Callable[..., np.ndarray],
+    compute: Callable[..., FittedScores],
     store: ChannelStore,
     records: Sequence[SampleRecord],
     task: str,
@@ -204,28 +214,34 @@ def _stress_test(
     try:
         if not rows:
             raise UndefinedMetricError("no attention maps were kept")
-        scores = compute(
+        fitted = compute(
             [own for own in maps if own is not None],
             chosen,
             correct=np.array([record.correct for record in chosen]),
             groups=[record.group for record in chosen],
             rng=rng_for(task),
+            **_strata(chosen),
         )
     except UndefinedMetricError as undefined:
         found.reasons[name] = str(undefined)
         return
     found.scores[name] = np.full(len(records), np.nan)
-    found.scores[name][rows] = scores
+    found.scores[name][rows] = fitted.scores
+    if fitted.fit is not None:
+        found.fits[name] = fitted.fit
 
 
-def fitted_probe(store: ChannelStore, records: Sequence[SampleRecord], *, task: str) -> FittedProbe:
-    """The L2 probe fitted on every labelled record of a task that has its state.
+def fitted_probe(
+    store: ChannelStore, records: Sequence[SampleRecord], *, task: str
+) -> tuple[FittedProbe, list[SampleRecord]]:
+    """The L2 probe fitted on every labelled record of a task that has its state, and those records.
 
     Raises UndefinedMetricError where there is too little to fit on.
     """
     hidden, kept = _labelled_states(store, records)
     correct = np.array([record.correct for record in kept])
-    return fit_probe(hidden, correct, [record.group for record in kept], rng=rng_for(task))
+    probe = fit_probe(hidden, correct, [record.group for record in kept], rng=rng_for(task))
+    return probe, kept
 
 
 def transfer(store: ChannelStore, records: Mapping[str, Sequence[SampleRecord]]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from loguru import logger
 
 from metrics.card import Card
 from metrics.errors import UndefinedMetricError
-from metrics.record.channels import Samples, StateChannel
+from metrics.record.channels import ProbeOpinion, Samples, StateChannel
 from metrics.record.observation import Absent, Observation
 from metrics.record_card import card_of_records, signal_columns
 from metrics.records import IMAGES_FILE, SampleRecord
@@ -28,6 +29,7 @@ from metrics.signals.recording import record_of
 from metrics.validity import check_signal
 from vrp_tasks.access.base import Access, Seen
 from vrp_tasks.access.identity import last_parts
+from vrp_tasks.attach.groups import content_hashes
 from vrp_tasks.attach.judgement import Judgement, judging
 from vrp_tasks.attach.plan import TaskPlan
 from vrp_tasks.attach.results import results_of, unlabelled
@@ -50,7 +52,7 @@ from vrp_tasks.run.second_pass import (
 from vrp_tasks.run.storage_plan import storage_plan
 from vrp_tasks.run.thumbnails import Thumbnails
 from vrp_tasks.seam.scored_answer import as_scored
-from vrp_tasks.settings.probe_file import save_probe
+from vrp_tasks.settings.probe_file import SEEN, save_probe
 
 
 class Session:
@@ -88,6 +90,7 @@ class Session:
         self._invalid: dict[str, str] = {}
         self._not_offered: dict[str, str] = {}
         self._probe: dict[str, dict[str, Any]] = {}
+        self._fits: dict[str, dict[str, Any]] = {}
         self.sweeps: dict[str, dict[str, Any]] = {}
         self._images = Thumbnails()
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -191,7 +194,7 @@ class Session:
         for request, doc, one, image in zip(requests, docs, seen, images, strict=True):
             judged = self.judge(place_of(request), doc, one.answer)
             self._judged[judged.place] = judged
-            observation = self._observation(request, judged, one, image)
+            observation = self._observation(request, doc, judged, one, image)
             make.append(partial(_record_at, observation))
             channels.append(observation.channels)
         records = self.folder.add(make, channels)
@@ -200,10 +203,13 @@ class Session:
         return records
 
     def _observation(
-        self, request: Any, judged: Judgement, seen: Seen, image: str | None
+        self, request: Any, doc: Any, judged: Judgement, seen: Seen, image: str | None
     ) -> Observation:
         task, split, doc_id = judged.place
         channels, absent = dict(seen.channels), dict(seen.absent)
+        if ProbeOpinion.name in channels and self._probe_has_seen(task, doc):
+            del channels[ProbeOpinion.name]
+            absent[ProbeOpinion.name] = Absent(SEEN)
         normal = judged.normalize(judged.answer)
         if seen.samples:
             samples = list(seen.samples)
@@ -232,6 +238,11 @@ class Session:
             absent=absent | reasons,
             image=image,
         )
+
+    def _probe_has_seen(self, task: str, doc: Any) -> bool:
+        """Whether the given probe was fitted on an image of a document."""
+        loaded = self.access.settings.probe
+        return loaded is not None and loaded.has_seen(content_hashes(self._tasks[task], doc))
 
     def _note_offer(self, task: str, absent: Mapping[str, Absent]) -> None:
         """Which signals this access, or these settings, do not offer."""
@@ -282,6 +293,8 @@ class Session:
             del found.reasons[name]
         records = found.entered(records, labelled)
         self._probe[task] = found.summary
+        fits = {name: fit.to_json() for name, fit in found.fits.items()}
+        self._fits |= {f"{task}:{name}": fit for name, fit in fits.items()}
         if self.access.settings.options.cluster_grid:
             self._probe[task]["cluster_grid"] = cluster_grid(self.folder.store, labelled)
         invalid = self._gate(records)
@@ -292,7 +305,7 @@ class Session:
             for key, reason in self._not_offered.items()
             if key.startswith(f"{task}:")
         }
-        return card_of_records(records, invalid=invalid, not_offered=left_out)
+        return card_of_records(records, invalid=invalid, not_offered=left_out, fits=fits)
 
     def _without_frozen(self, task: str, records: list[SampleRecord]) -> list[SampleRecord]:
         """Records without consistency where the model does not sample at all."""
@@ -333,11 +346,20 @@ class Session:
             return
         for task in self._own_images():
             try:
-                probe = fitted_probe(self.folder.store, self._of_task(task), task=task)
+                probe, used = fitted_probe(self.folder.store, self._of_task(task), task=task)
             except UndefinedMetricError as undefined:
                 logger.info(f"{task}: no probe is saved: {undefined}.")
                 continue
-            save_probe(self.folder.path, probe, task=task, position=PROBE_STATE, model=self.model)
+            docs = self._tasks[task].eval_docs
+            images = [content_hashes(self._tasks[task], docs[int(r.doc_id)]) for r in used]
+            save_probe(
+                self.folder.path,
+                probe,
+                task=task,
+                position=PROBE_STATE,
+                model=self.model,
+                images=chain.from_iterable(images),
+            )
 
     def _own_images(self) -> list[str]:
         """Tasks that are no variant (robustness, grounding) of another one of the run."""
@@ -347,6 +369,10 @@ class Session:
 
     def _of_task(self, name: str) -> list[SampleRecord]:
         return [record for record in self._records if record.task == name]
+
+    def _n_seen(self, task: str) -> int:
+        """Samples that a given probe leaves out, since it was fitted on their images."""
+        return sum(r.missing.get("loaded_probe") == SEEN for r in self._of_task(task))
 
     def finish(self) -> None:
         """Write records and manifest (rank 0)."""
@@ -371,6 +397,7 @@ class Session:
                     labels=self._labels.get(name),
                     subset=self._plans[name].subset,
                 )
+                | {"n_seen_by_loaded_probe": self._n_seen(name)}
                 for name, task in self._tasks.items()
             },
             "settings": self.settings,
@@ -379,6 +406,7 @@ class Session:
             "invalid": self._invalid,
             "not_offered": self._not_offered,
             "probe": self._probe,
+            "fits": self._fits,
             "transfer": transfer(self.folder.store, own),
             "sweeps": self.sweeps,
             "cost": {

@@ -1,9 +1,14 @@
-"""A fitted probe on disk: vectors as safetensors, numbers and origin as JSON, never a pickle."""
+"""A fitted probe on disk: vectors as safetensors, numbers and origin as JSON, never a pickle.
+
+With it go the hashes of the images that it was fitted on. Their answers it has seen, so it scores
+those of other images only.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,17 +21,24 @@ from transformers import PretrainedConfig
 from metrics.fitted_probe import FittedProbe
 from vrp_tasks.errors import SetupError
 
-_FORMAT = "vrp-tasks probe 1"
+_FORMAT = "vrp-tasks probe 2"
+_WITHOUT_IMAGES = "vrp-tasks probe 1"
+SEEN = "its image is one of those that the probe was fitted on"
 
 
 @dataclass(frozen=True)
 class LoadedProbe:
-    """A probe, the position whose state it reads, and where it comes from."""
+    """A probe, the position whose state it reads, where it comes from, and what it has seen."""
 
     probe: FittedProbe
     position: str
     task: str
     model: str
+    images: frozenset[str]
+
+    def has_seen(self, images: Iterable[str]) -> bool:
+        """Whether it was fitted on one of these images, told by their `content_hashes`."""
+        return not self.images.isdisjoint(images)
 
     def probability(self, hidden: dict[str, np.ndarray]) -> np.ndarray:
         """P(correct) of one answer, (1,), of its states by position, each (n_layers + 1, d)."""
@@ -35,14 +47,24 @@ class LoadedProbe:
 
 
 def save_probe(
-    folder: Path, probe: FittedProbe, *, task: str, position: str, model: dict[str, Any]
+    folder: Path,
+    probe: FittedProbe,
+    *,
+    task: str,
+    position: str,
+    model: dict[str, Any],
+    images: Iterable[str],
 ) -> None:
-    """Write ``probe-<task>.safetensors`` and ``probe-<task>.json``."""
+    """Write ``probe-<task>.safetensors`` and ``probe-<task>.json``.
+
+    ``images`` are the `content_hashes` of every document it was fitted on.
+    """
     arrays, numbers = probe.to_arrays()
     stem = "probe-" + re.sub(r"[^\w.-]", "_", task)
     about = {"format": _FORMAT, "task": task, "position": position, "model": model["name"]}
     save_file(arrays, folder / f"{stem}.safetensors")
-    text = json.dumps({**about, **numbers}, indent=1, allow_nan=False)
+    seen = {"images": sorted(set(images))}
+    text = json.dumps({**about, **numbers, **seen}, indent=1, allow_nan=False)
     (folder / f"{stem}.json").write_text(text + "\n", encoding="utf-8")
 
 
@@ -57,7 +79,8 @@ def load_probe(path: Path) -> LoadedProbe:
     Raises
     ------
     SetupError
-        If there is none, more than one, or one that cannot be read.
+        If there is none, more than one, one that cannot be read, or one of before probes kept the
+        images they were fitted on.
     """
     found = sorted(path.glob("probe-*.json")) if path.is_dir() else [path]
     if not found or not found[0].is_file():
@@ -71,10 +94,16 @@ def load_probe(path: Path) -> LoadedProbe:
     (file,) = found
     try:
         about = json.loads(file.read_text("utf-8"))
+        if isinstance(about, dict) and about.get("format") == _WITHOUT_IMAGES:
+            raise SetupError(
+                f"probe={file} does not say which images it was fitted on, so it could score them: "
+                "make it again with this version."
+            )
         if not isinstance(about, dict) or about.get("format") != _FORMAT:
             raise ValueError(f"not in the format {_FORMAT!r}")
         probe = FittedProbe.from_arrays(load_file(file.with_suffix(".safetensors")), about)
-        return LoadedProbe(probe, str(about["position"]), str(about["task"]), str(about["model"]))
+        origin = str(about["position"]), str(about["task"]), str(about["model"])
+        return LoadedProbe(probe, *origin, _image_hashes(about["images"]))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise SetupError(f"probe={file} cannot be read: {error}.") from error
 
@@ -88,3 +117,9 @@ def check_probe(loaded: LoadedProbe, config: PretrainedConfig) -> None:
             f"{probe.n_layers_stored - 1} layers of {probe.d_model} dimensions, this model has "
             f"{text.num_hidden_layers} of {text.hidden_size}. Give one fitted on such a model."
         )
+
+
+def _image_hashes(found: Any) -> frozenset[str]:
+    if not isinstance(found, list) or not found or not all(isinstance(h, str) for h in found):
+        raise ValueError("`images` must be the hashes of the images it was fitted on")
+    return frozenset(found)

@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from metrics.discrimination import auroc
 from metrics.errors import UndefinedMetricError
-from metrics.probe_kinds import l1_probe, mlp_probe
-from metrics.probes import cross_fit_probe, last_layers_probe
+from metrics.probe_l1 import l1_probe
+from metrics.probe_mlp import mlp_probe
+from metrics.probes import cross_fit_probe
 from tests.metrics.planted import planted_states
 
 
@@ -36,7 +39,7 @@ def test_l1_weights_are_those_of_another_solver_whose_intercept_is_free():
     groups = np.arange(400)
     reference = cross_fit_probe(hidden, correct, groups, rng=rng)
     assert set(reference.layer_per_fold) == {3}
-    found = l1_probe(hidden, correct, groups, reference=reference, rng=rng, Cs=(0.03,))
+    found = l1_probe(hidden, correct, groups, reference=reference, rng=rng, Cs=(0.03,), n_repeats=1)
     means = np.zeros(16)
     for fold in range(5):
         train = reference.fold != fold
@@ -57,52 +60,62 @@ def test_an_l1_probe_that_keeps_nothing_is_undefined_and_one_that_keeps_nothing_
     reference = cross_fit_probe(hidden, correct, np.arange(300), rng=rng)
     with pytest.raises(UndefinedMetricError, match="keeps no dimension in any fold"):
         l1_probe(hidden, correct, range(300), reference=reference, rng=rng, Cs=(0.001,))
-    found = l1_probe(hidden, correct, range(300), reference=reference, rng=np.random.default_rng(1))
+    found = l1_probe(
+        hidden, correct, range(300), reference=reference, rng=np.random.default_rng(1), n_repeats=1
+    )
     silent = [f for f in range(5) if (found.scores[reference.fold == f] == 0).all()]
-    assert silent == [0]  # its smallest C was chosen, which leaves no weight
-    assert found.C_per_fold[0] == 0.01
+    assert silent == [f for f in range(5) if found.C_per_fold[f] == 0.01] != []  # leaves no weight
+    assert found.fit is None
 
 
 def test_own_label_never_reaches_own_score(planted):
     correct, hidden, groups, reference = planted
     held_out = reference.fold == 0
     turned = np.where(held_out, ~correct, correct)
-    for probe in (
-        lambda y: mlp_probe(
-            hidden, y, reference=reference, rng=np.random.default_rng(3), n_epochs=2
-        ),
-        lambda y: (
-            l1_probe(
-                hidden, y, groups, reference=reference, rng=np.random.default_rng(3), Cs=(0.03,)
-            ).scores
-        ),
-    ):
-        one, two = probe(correct), probe(turned)
-        assert (one[held_out] == two[held_out]).all()
-        assert (one[~held_out] != two[~held_out]).any()
+    one, two = (
+        l1_probe(
+            hidden,
+            y,
+            groups,
+            reference=reference,
+            rng=np.random.default_rng(3),
+            Cs=(0.03,),
+            n_repeats=1,
+        ).scores
+        for y in (correct, turned)
+    )
+    assert (one[held_out] == two[held_out]).all()
+    assert (one[~held_out] != two[~held_out]).any()
 
 
-def test_the_mlp_finds_what_no_linear_probe_can():
-    rng = np.random.default_rng(4)
-    hidden = rng.normal(size=(900, 1, 3))
-    correct = hidden[:, 0, 0] * hidden[:, 0, 1] > 0
-    reference = cross_fit_probe(hidden, correct, np.arange(900), rng=rng)
-    scores = mlp_probe(hidden, correct, reference=reference, rng=rng, n_epochs=150)
-    assert auroc(correct, reference.scores) < 0.6
-    assert auroc(correct, scores) > 0.8
-
-
-def test_last_layers_join_what_each_layer_has_a_part_of():
-    rng = np.random.default_rng(5)
-    correct = rng.random(500) < 0.5
-    hidden = rng.normal(size=(500, 6, 3))
-    hidden[:, 1:, 0] += 0.7 * correct[:, None]  # each of the last five says the same a little
-    one = cross_fit_probe(hidden, correct, np.arange(500), rng=np.random.default_rng(6))
-    five = last_layers_probe(hidden, correct, np.arange(500), rng=np.random.default_rng(6))
-    assert auroc(correct, five.scores) > auroc(correct, one.scores) + 0.05
-    assert (five.fold == one.fold).all()
-    with pytest.raises(ValueError, match="must be >= 5, got 4"):
-        last_layers_probe(hidden[:, :4], correct, np.arange(500), rng=rng)
+def test_the_repeats_are_on_the_splits_of_the_reference(planted):
+    correct, hidden, groups, reference = planted
+    found = l1_probe(
+        hidden,
+        correct,
+        groups,
+        reference=reference,
+        rng=np.random.default_rng(3),
+        Cs=(0.03,),
+        n_repeats=4,
+    )
+    rng = np.random.default_rng(3)
+    alone = [
+        l1_probe(
+            hidden,
+            correct,
+            groups,
+            reference=replace(reference, repeats=(split,)),
+            rng=rng,
+            Cs=(0.03,),
+            n_repeats=1,
+        ).scores
+        for split in reference.repeats[:4]
+    ]
+    aurocs = [auroc(correct, scores) for scores in alone]
+    assert auroc(correct, found.scores) in aurocs
+    assert found.fit.repeats == 4
+    assert found.fit.stderr == pytest.approx(np.sqrt(2 * 3 * np.var(aurocs, ddof=1)))
 
 
 def test_states_that_do_not_vary_are_refused_with_a_reason(planted):
@@ -138,9 +151,3 @@ def test_each_malformed_argument_is_named(planted, change, match):
     if not {"n_inner", "Cs"} & set(rest):
         with pytest.raises(ValueError, match=match):
             mlp_probe(states, label, reference=reference, rng=rng, **rest)
-
-
-def test_the_last_layers_need_states_by_layer():
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match=r"got shape \(60, 6\)"):
-        last_layers_probe(np.zeros((60, 6)), np.arange(60) % 2, range(60), rng=rng)
