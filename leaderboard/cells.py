@@ -60,9 +60,15 @@ def format_estimate(estimate: Estimate) -> str:
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
+def notes_of(*estimates: Estimate, prefix: str = "") -> tuple[str, ...]:
+    """Footnotes of estimates, each once: why there is no value, or what an interval is."""
+    found = (text for e in estimates for text in (e.reason, e.note) if text is not None)
+    return tuple(dict.fromkeys(clean(prefix + text) for text in found))
+
+
 def estimate_cell(estimate: Estimate) -> Cell:
     """Cell of one estimate; its reason becomes a footnote."""
-    reason = _reason(estimate)
+    reason = notes_of(estimate)
     state: Literal["value", "undefined"] = "undefined" if estimate.value is None else "value"
     return Cell((format_estimate(estimate),), estimate.value, reason, state)
 
@@ -86,7 +92,7 @@ def signal_cell(result: SignalResult, *, mixed: bool, named: bool = False) -> Ce
     head = (clean(result.label, limit=MAX_NAME),) if named else ()
     if result.invalid is not None:
         return Cell((*head, "INVALID", clean(result.invalid, limit=MAX_REASON)), state="invalid")
-    notes = list(_reason(result.auroc))
+    notes = list(notes_of(result.auroc))
     first = format_estimate(result.auroc)
     if result.warning and result.auroc.value is not None:
         first += f" {WARNING_MARK}"
@@ -94,7 +100,7 @@ def signal_cell(result: SignalResult, *, mixed: bool, named: bool = False) -> Ce
     lines = [*head, first]
     if mixed and result.auroc.value is not None:
         lines.append(f"in kind {format_estimate(result.within_kind_auroc)}")
-        notes += _reason(result.within_kind_auroc, "in kind: ")
+        notes += notes_of(result.within_kind_auroc, prefix="in kind: ")
     if result.n_missing:
         lines.append(f"n {result.n}/{result.n + result.n_missing}")
     return Cell(tuple(lines), result.auroc.value, tuple(notes), _state(result))
@@ -111,9 +117,3 @@ def _state(result: SignalResult) -> Literal["value", "warning", "undefined"]:
     if result.auroc.value is None:
         return "undefined"
     return "warning" if result.warning else "value"
-
-
-def _reason(estimate: Estimate, prefix: str = "") -> tuple[str, ...]:
-    """Footnotes of an estimate: why it has no value, or what its interval is."""
-    found = (estimate.reason, estimate.note)
-    return tuple(clean(prefix + text) for text in found if text is not None)

@@ -18,7 +18,7 @@ from metrics.card import ConsistencyCard, SignalResult
 FORMAT_VERSION = 1
 CSV_COLUMNS = (
     "run", "model", "task", "signal", "statistic", "value", "low", "high", "stderr",
-    "n", "n_groups", "n_errors", "reason",
+    "n", "n_groups", "n_errors", "reason", "note",
 )  # fmt: skip
 STATISTICS = (
     "auroc", "within_kind_auroc", "within_answer_auroc", "error_average_precision",
@@ -40,8 +40,9 @@ def to_csv(board: Board) -> str:
     Returns
     -------
     str
-        Columns `CSV_COLUMNS`. Numbers have all their digits. A signal that the validity gate
-        rejected has no value and the reason "INVALID: …". ``rank`` has only ``low`` and ``high``. A
+        Columns `CSV_COLUMNS`. Numbers have all their digits. ``reason`` says why there is no
+        value, ``note`` why an interval must not be taken at its width. A signal that the validity
+        gate rejected has no value and the reason "INVALID: …". ``rank`` has only ``low`` and ``high``. A
         fusion is the signal ``fusion.<name>``; statistics of a calibrated probability are
         ``<method>.ece`` and so on, of its signal.
     """
@@ -141,7 +142,7 @@ def _statistic(signal: SignalResult, name: str) -> dict[str, Any]:
 def _numbers(estimate: Estimate) -> dict[str, Any]:
     values = {name: getattr(estimate, name) for name in ("value", "low", "high", "stderr")}
     shown = {name: "" if value is None else repr(float(value)) for name, value in values.items()}
-    return shown | {"reason": estimate.reason or ""}
+    return shown | {"reason": estimate.reason or "", "note": estimate.note or ""}
 
 
 def _run_as_json(run: RunResult) -> dict[str, Any]:
