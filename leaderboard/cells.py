@@ -62,9 +62,15 @@ def format_estimate(estimate: Estimate) -> str:
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
+def notes_of(*estimates: Estimate, prefix: str = "") -> tuple[str, ...]:
+    """Footnotes of estimates, each once: why there is no value, or what an interval is."""
+    found = (text for e in estimates for text in (e.reason, e.note) if text is not None)
+    return tuple(dict.fromkeys(clean(prefix + text) for text in found))
+
+
 def estimate_cell(estimate: Estimate) -> Cell:
     """Cell of one estimate; its reason becomes a footnote."""
-    reason = _reason(estimate)
+    reason = notes_of(estimate)
     state: Literal["value", "undefined"] = "undefined" if estimate.value is None else "value"
     return Cell((format_estimate(estimate),), estimate.value, reason, state)
 
@@ -100,7 +106,7 @@ def signal_cell(
     for words, why in ((NOT_ASKED, result.not_offered), (GIVEN, result.by_construction)):
         if why is not None:
             return Cell((*head, words), notes=(clean(why),), state="undefined")
-    notes = list(_reason(result.auroc))
+    notes = list(notes_of(result.auroc))
     first = format_estimate(result.auroc)
     if result.warning and result.auroc.value is not None:
         first += f" {WARNING_MARK}"
@@ -108,7 +114,7 @@ def signal_cell(
     lines = [*head, first]
     if mixed and result.auroc.value is not None:
         lines.append(f"in kind {format_estimate(result.within_kind_auroc)}")
-        notes += _reason(result.within_kind_auroc, "in kind: ")
+        notes += notes_of(result.within_kind_auroc, prefix="in kind: ")
     if p_value is not None:
         lines.append(format_p(p_value))
     if result.n_missing:
@@ -127,9 +133,3 @@ def _state(result: SignalResult) -> Literal["value", "warning", "undefined"]:
     if result.auroc.value is None:
         return "undefined"
     return "warning" if result.warning else "value"
-
-
-def _reason(estimate: Estimate, prefix: str = "") -> tuple[str, ...]:
-    """Footnotes of an estimate: why it has no value, or what its interval is."""
-    found = (estimate.reason, estimate.note)
-    return tuple(clean(prefix + text) for text in found if text is not None)

@@ -19,7 +19,7 @@ from metrics.card import ConsistencyCard, Contrast, SignalResult
 FORMAT_VERSION = 1
 CSV_COLUMNS = (
     "run", "model", "task", "signal", "statistic", "value", "low", "high", "stderr",
-    "n", "n_groups", "n_errors", "reason", "p_value", "p_adjusted", "copy_of",
+    "n", "n_groups", "n_errors", "reason", "note", "p_value", "p_adjusted", "copy_of",
 )  # fmt: skip
 STATISTICS = (
     "auroc", "within_kind_auroc", "within_answer_auroc", "error_average_precision",
@@ -42,9 +42,10 @@ def to_csv(board: Board) -> str:
     Returns
     -------
     str
-        Columns `CSV_COLUMNS`. Numbers have all their digits. A signal that the validity gate
-        rejected has no value and the reason "INVALID: …". ``rank`` has only ``low`` and ``high``. A
-        fusion is the signal ``fusion.<name>``; statistics of a calibrated probability are
+        Columns `CSV_COLUMNS`. Numbers have all their digits. ``reason`` says why there is no
+        value, ``note`` why an interval must not be taken at its width. A signal that the validity
+        gate rejected has no value and the reason "INVALID: …". ``rank`` has only ``low`` and
+        ``high``. A fusion is the signal ``fusion.<name>``; statistics of a calibrated probability are
         ``<method>.brier``, ``<method>.ece`` (debiased) and so on, of its signal. ``p_value`` stands
         with the AUROC that decides (within kinds where they are mixed); ``p_adjusted`` is
         Benjamini-Hochberg over the run, and empty for a copy, which is no test of its own.
@@ -207,7 +208,7 @@ def _bare(value: float | None, reason: str | None) -> dict[str, str]:
 def _numbers(estimate: Estimate) -> dict[str, Any]:
     values = {name: getattr(estimate, name) for name in ("value", "low", "high", "stderr")}
     shown = {name: "" if value is None else repr(float(value)) for name, value in values.items()}
-    return shown | {"reason": estimate.reason or ""}
+    return shown | {"reason": estimate.reason or "", "note": estimate.note or ""}
 
 
 def _run_as_json(run: RunResult) -> dict[str, Any]:

@@ -37,7 +37,7 @@ SCORE_LABELS = {
     "top_iou": "top-10 % IoU",
 }
 ALIGNMENT = (
-    "Means over samples with a region, 95 % intervals over images ({n_resamples} resamples). "
+    "Means over samples with a region, 95 % intervals over images (Student's t). "
     "Chance: what a map that looks everywhere alike scores on the same regions. Δ mass: less the "
     "answer side's attention, on the same samples; in brackets what could have been seen. "
     "Filtered: without the share that boundary markers explain."
@@ -77,14 +77,14 @@ def tables(board: Board, task: str) -> list[Table]:
     if not pairs:
         return []
     found = [
-        _alignment(pairs, task, board.n_resamples),
+        _alignment(pairs, task),
         _deployable(pairs, task),
         _oracle(pairs, task),
     ]
     return [*found, _occlusion(pairs, task)] if any(g.occlusion for _, g in pairs) else found
 
 
-def _alignment(pairs: _Pairs, task: str, n_resamples: int) -> Table:
+def _alignment(pairs: _Pairs, task: str) -> Table:
     columns = ("map", "n", *SCORE_LABELS.values(), "Δ mass")
     blocks = []
     for run, grounding in pairs:
@@ -102,7 +102,7 @@ def _alignment(pairs: _Pairs, task: str, n_resamples: int) -> Table:
             f"{grounding.n_groups} images"
         )
         blocks.append(Block(text_cell(title, limit=200).lines[0], rows))
-    notes = (ALIGNMENT.format(n_resamples=n_resamples),)
+    notes = (ALIGNMENT,)
     title = task_title("Where maps lie", task)
     return Table(f"grounding-{task}", title, columns, tuple(blocks), notes)
 
@@ -221,5 +221,5 @@ def _separation_cells(found: Separation | None) -> tuple[Cell, Cell, Cell]:
             lines[0] = f"in kind {lines[0]}"
             lines.append(f"plain {format_estimate(found.auroc)}")
         note = (f"fewer than {_MIN_PER_CLASS} right or wrong answers: no verdict",) if few else ()
-        cell = Cell(tuple(lines), shown.value, note, "warning" if few else "value")
+        cell = Cell(tuple(lines), shown.value, cell.notes + note, "warning" if few else "value")
     return counts, cell, _gain_cell(found.gain)

@@ -6,10 +6,18 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from leaderboard.aggregate import Board, RunResult
-from leaderboard.cells import Cell, estimate_cell, format_estimate, text_cell, undefined_cell
+from leaderboard.cells import (
+    Cell,
+    estimate_cell,
+    format_estimate,
+    notes_of,
+    text_cell,
+    undefined_cell,
+)
 from leaderboard.robustness import Curve, Robustness
 from leaderboard.sweep_columns import CurveKey
 from leaderboard.tables import Block, Table, task_title
+from leaderboard.text import clean
 from metrics._limits import LEAST_GROUPS, LEAST_PER_CLASS
 from metrics.robustness import CriticalDose
 from metrics.unit_ranking import RankingVerdict
@@ -30,7 +38,7 @@ AREA = (
     "area: normalised area under accuracy over dose, 1 is a curve that stays where it began; Δ: "
     "less the area of as many random tokens or units (a bypass: accuracy less the clean one); "
     "−5 at: dose at which accuracy has fallen by five points, “–” is beyond the largest dose. "
-    "95 % intervals over images ({n_resamples} resamples)."
+    "95 % intervals over images (Student's t)."
 )
 VERDICT = (
     "bottleneck: without the tenth of the units that a probe ranks highest, accuracy is more than "
@@ -66,7 +74,7 @@ def tables(board: Board, task: str) -> list[Table]:
     pairs = [(run, r.robustness) for run, r in board.of_task(task) if r.robustness is not None]
     if not pairs:
         return []
-    found = [_summary(pairs, task, board.n_resamples)]
+    found = [_summary(pairs, task)]
     return [*found, _doses(pairs, task)] if len(pairs) == 1 else found
 
 
@@ -81,7 +89,7 @@ def describe(key: CurveKey) -> str:
     return ", ".join(words)
 
 
-def _summary(pairs: _Pairs, task: str, n_resamples: int) -> Table:
+def _summary(pairs: _Pairs, task: str) -> Table:
     facts = (
         (
             text_cell("n / images / errors"),
@@ -101,7 +109,7 @@ def _summary(pairs: _Pairs, task: str, n_resamples: int) -> Table:
     )
     rows = tuple((text_cell(name, limit=200), *map(_curve_cell, found)) for name, found in curves)
     blocks.append(Block("curves", rows))
-    notes = (AREA.format(n_resamples=n_resamples), VERDICT, *_few_images(pairs))
+    notes = (AREA, VERDICT, *_few_images(pairs))
     columns = ("intervention", *_names(pairs))
     return Table(
         f"robustness-{task}", task_title("Robustness", task), columns, tuple(blocks), notes
@@ -172,14 +180,19 @@ def _curve_cell(curve: Curve | None) -> Cell:
         return undefined_cell("not swept")
     lines = [] if curve.key.layer < 0 else [f"layer {curve.key.layer}"]
     if len(curve.doses) == 1 and curve.key.choice == "all":
-        return Cell((*lines, f"Δ {format_estimate(curve.drops[0])}"), curve.drops[0].value)
+        drop = curve.drops[0]
+        return Cell((*lines, f"Δ {format_estimate(drop)}"), drop.value, notes_of(drop))
     lines.append(f"area {format_estimate(curve.area)}")
     if curve.area_gap is not None:
         lines.append(f"Δ {format_estimate(curve.area_gap)}")
-    notes = [reason for reason in (curve.area.reason, curve.critical.reason) if reason]
+    notes = notes_of(*(e for e in (curve.area, curve.area_gap) if e is not None))
+    notes += tuple(
+        clean(text) for text in (curve.critical.reason, curve.critical.note)
+        if text is not None and clean(text) not in notes
+    )  # fmt: skip
     if curve.critical.reason is None:
         lines.append(f"−5 at {_critical(curve.critical)}")
-    return Cell(tuple(lines), curve.area.value, tuple(notes))
+    return Cell(tuple(lines), curve.area.value, notes)
 
 
 def _critical(found: CriticalDose) -> str:
@@ -201,6 +214,7 @@ def _dose_cell(curve: Curve | None, dose: float) -> Cell:
     if curve.logprob and curve.logprob[at].value is not None:
         more += f", log p {curve.logprob[at].value:+.2f}"
     lines.append(more)
+    shown = [accuracy, *curve.gaps[at : at + 1]]
     if curve.gaps:
         lines.append(f"Δ {format_estimate(curve.gaps[at])}")
-    return Cell(tuple(lines), accuracy.value)
+    return Cell(tuple(lines), accuracy.value, notes_of(*shown))

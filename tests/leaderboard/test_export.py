@@ -23,7 +23,7 @@ def test_csv_has_one_row_per_statistic_and_all_digits():
     assert rows[0] == {
         "run": "m", "model": "tiny-llava", "task": "shapes", "signal": "", "statistic": "accuracy",
         "value": "0.7", "low": repr(0.7 - 0.05), "high": "0.75", "stderr": "0.025",
-        "n": "200", "n_groups": "50", "n_errors": "60", "reason": "",
+        "n": "200", "n_groups": "50", "n_errors": "60", "reason": "", "note": "",
         "p_value": "", "p_adjusted": "", "copy_of": "",
     }  # fmt: skip
 

@@ -1,12 +1,14 @@
 """Planted sweeps come out as what was planted, in figures, tables and pictures."""
 
 import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from leaderboard.aggregate import build_board
+from leaderboard.cells import estimate_cell
 from leaderboard.cli import main
 from leaderboard.figures_robustness import figures, write_figures
 from leaderboard.formats import to_markdown, to_terminal
@@ -14,7 +16,7 @@ from leaderboard.read import read_run, read_runs
 from leaderboard.robustness import summarise
 from leaderboard.robustness_gate import area_change
 from leaderboard.sweep_columns import CurveKey
-from leaderboard.tables_robustness import tables
+from leaderboard.tables_robustness import _curve_cell, _dose_cell, tables
 from tests.leaderboard.golden import write_run
 from tests.leaderboard.sweeps import bottleneck, plateau, write_swept_run
 
@@ -205,3 +207,27 @@ def test_the_command_line_shows_and_writes_everything(tmp_path, capsys):
     sweep = stored["runs"][0]["tasks"]["shapes"]["robustness"]
     assert sweep["verdicts"][0][1]["word"] == "bottleneck"
     assert len(sweep["curves"]) == 4
+
+
+def test_intervals_of_few_images_say_so_wherever_they_stand(tmp_path):
+    run = read_run(write_swept_run(tmp_path / "run", bottleneck))
+    found = summarise(run, "shapes")
+    note = "9 images only: below 20 an interval may be too short"
+
+    def few(estimate):
+        return replace(estimate, note=note)
+
+    key = CurveKey("ablate_residual", 5, "zero", "share", "ranked")
+    curve = found.curve(key)
+    shown = replace(
+        curve,
+        area=few(curve.area),
+        area_gap=few(curve.area_gap),
+        critical=replace(curve.critical, note=note),
+        accuracy=tuple(map(few, curve.accuracy)),
+        gaps=tuple(map(few, curve.gaps)),
+    )
+    assert _curve_cell(shown).notes == (note,)
+    assert _dose_cell(shown, 0.1).notes == (note,)
+    assert _curve_cell(curve).notes == ()
+    assert estimate_cell(few(curve.start)).notes == (note,)
