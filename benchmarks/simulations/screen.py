@@ -106,6 +106,7 @@ DESIGNS = (
             0.05,
             0.05,
             partial(_finds_noise, n_images, n_signals),
+            draws=600,
         )
         for n_images, n_signals in ((30, 20), (150, 20))
     ),
@@ -118,7 +119,7 @@ DESIGNS = (
             0.05,
             0.05,
             partial(_beats_equal_controls, n_images, n_controls, effect),
-            draws=200,
+            draws=150,
         )
         for n_images, n_controls, effect in (
             (30, 1, 1.0),
