@@ -115,6 +115,8 @@ def _record(
         score=float(correct),
         correct=int(correct),
         samples=[answer] * 7 + ["three"] * 3,
+        normal_answer=answer,
+        normal_samples=[answer] * 7 + ["three"] * 3,
         signals={s.name: float(v) for s, v in zip(SIGNALS, scores, strict=True)},
         layers={"spatial_entropy": entropy.tolist(), "answer_margin": margins.tolist()},
         missing={},

@@ -45,10 +45,10 @@ def to_csv(board: Board) -> str:
         Columns `CSV_COLUMNS`. Numbers have all their digits. ``reason`` says why there is no
         value, ``note`` why an interval must not be taken at its width. A signal that the validity
         gate rejected has no value and the reason "INVALID: …". ``rank`` has only ``low`` and
-        ``high``. A fusion is the signal ``fusion.<name>``; statistics of a calibrated probability are
-        ``<method>.brier``, ``<method>.ece`` (debiased) and so on, of its signal. ``p_value`` stands
-        with the AUROC that decides (within kinds where they are mixed); ``p_adjusted`` is
-        Benjamini-Hochberg over the run, and empty for a copy, which is no test of its own.
+        ``high``. A fusion is the signal ``fusion.<name>``; statistics of a calibrated
+        probability are ``<method>.brier``, ``<method>.ece`` (debiased) and so on, of its signal.
+        ``p_value`` stands with the AUROC that decides (within kinds where they are mixed);
+        ``p_adjusted`` is Benjamini-Hochberg over the run, and empty for a copy, which is no test of its own.
         ``<AUROC>_less_<baseline>`` is the paired difference to a control or to token confidence,
         Holm over the signals. ``beats_controls`` has the verdict as its reason.
     """

@@ -46,6 +46,11 @@ class FitSpread:
     stderr_within_answer: float
     p: float | None = None
 
+    @property
+    def variances(self) -> tuple[float, float]:
+        """What fitting adds to the squared standard errors, over all pairs and within kinds."""
+        return self.stderr**2, self.stderr_within_kind**2
+
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, as the manifest's ``fits`` keeps them."""
         return asdict(self)

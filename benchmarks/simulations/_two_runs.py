@@ -79,6 +79,7 @@ def _correlated(pair: Pair, image: np.ndarray, rng: np.random.Generator) -> np.n
 @cache
 def _blank(n: int, answers: int) -> tuple[SampleRecord, ...]:
     empty = {"prompt": "", "answer": "", "target": None, "samples": [], "layers": {}, "missing": {}}
+    empty |= {"normal_answer": "", "normal_samples": []}
     rest = {"grid": None, "n_answer_tokens": None, "shard": None, "row": None, "split": "test"}
     return tuple(
         SampleRecord(

@@ -42,19 +42,20 @@ def _column(key: str, values: list[Array | None]) -> dict[str, Array]:
     return {key: flat, key + SHAPES: shapes}
 
 
-def spans(key: str, shapes: Array, size: int) -> list[tuple[int, int] | None]:
+def spans(key: str, shapes: Array, size: int | None) -> list[tuple[int, int] | None]:
     """Return where each row's values stand in a column of ``size`` values, None where absent.
 
-    Raises RecordError if the shapes are not those of such a column.
+    ``size`` is None where the column is not read whole. Raises RecordError if the shapes are not those of such a column.
     """
-    if shapes.ndim != 2 or shapes.dtype.kind != "i":
+    if shapes.ndim != 2 or not shapes.shape[1] or shapes.dtype.kind != "i":
         raise RecordError(f"{key}{SHAPES} must be whole numbers, one row per answer.")
-    present = shapes[:, :1].ravel() != ABSENT if shapes.shape[1] else np.zeros(len(shapes), bool)
-    if (shapes[present] < 0).any() or (shapes[present] > max(size, 1)).any():
+    present = shapes[:, 0] != ABSENT
+    largest = np.inf if size is None else max(size, 1)
+    if (shapes[present] < 0).any() or (shapes[present] > largest).any():
         raise RecordError(f"{key}{SHAPES} holds sizes that cannot be.")
     lengths = np.where(present, shapes.clip(min=0).prod(axis=1), 0)
     ends = np.cumsum(lengths)
-    if (int(ends[-1]) if ends.size else 0) != size:
+    if size is not None and (int(ends[-1]) if ends.size else 0) != size:
         raise RecordError(
             f"{key} has {size} values, its shapes say {ends[-1] if ends.size else 0}."
         )

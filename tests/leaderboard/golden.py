@@ -47,6 +47,8 @@ def make_records(
                 score=float(correct),
                 correct=correct,
                 samples=[answer] * 7 + ["no"] * 3,
+                normal_answer=answer,
+                normal_samples=[answer] * 7 + ["no"] * 3,
                 signals={
                     "spatial_entropy": -entropy[-1],
                     "token_confidence": float(in_range("token_confidence", score)),

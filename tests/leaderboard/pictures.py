@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 from safetensors.numpy import save_file
 
+from metrics.record.channels import ImageMaps
+from metrics.record.shards import pack
 from metrics.records import IMAGES_FILE, MANIFEST_FILE, SampleRecord
 from tests.leaderboard.golden import make_records, write_run
 
@@ -67,9 +69,8 @@ def write_pictured_run(
     images = stored or {names[group]: data for group, data in pictures.items()}
     rows = [{"sha256": n, "jpeg": d, "width": 96, "height": 64} for n, d in images.items()]
     pq.write_table(pa.Table.from_pylist(rows), folder / IMAGES_FILE)
-    maps = np.concatenate([peaked_map(row) for row in range(len(records))], axis=1)
-    offsets = np.arange(len(records) + 1) * GRID[0] * GRID[1]
-    save_file({"map_layers": maps, "map_offsets": offsets}, folder / SHARD)
+    maps = [ImageMaps(peaked_map(row).reshape(-1, *GRID)) for row in range(len(records))]
+    save_file(pack([{ImageMaps.name: own} for own in maps]), folder / SHARD)
     name_in_manifest(folder, IMAGES_FILE, SHARD)
     return folder
 

@@ -403,7 +403,7 @@ def test_the_robustness_gate_counts_what_was_swept(tmp_path):
     for run, figure in ((old, robustness.change.old), (new, robustness.change.new)):
         expected = next(
             curve.area.value
-            for curve in summarise(run, "shapes", 50).curves
+            for curve in summarise(run, "shapes").curves
             if (curve.key.intervention, curve.key.choice) == ("ablate_residual", "random")
         )
         assert figure == pytest.approx(expected)

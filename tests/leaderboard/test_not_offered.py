@@ -35,8 +35,8 @@ def lean_records(n=240, **options):
     ]
 
 
-def lean_run(tmp_path, **changes):
-    records = lean_records()
+def lean_run(tmp_path, n=240, **changes):
+    records = lean_records(n)
     fields = {"settings": SETTINGS, "not_offered": NOT_ASKED} | changes
     return Run(tmp_path, make_manifest(records, **fields), tuple(records))
 
@@ -56,7 +56,7 @@ def test_tables_and_csv_say_that_it_is_not_offered(tmp_path):
 
 
 def test_the_default_check_passes_over_its_gates(tmp_path):
-    comparison = compare_runs(lean_run(tmp_path), lean_run(tmp_path), read_tolerances())
+    comparison = compare_runs(lean_run(tmp_path, 800), lean_run(tmp_path, 800), read_tolerances())
     verdicts = {gate.change.gate: gate.verdict for _, gate in comparison.gates}
     assert verdicts["auroc.self_consistency"] == verdicts["auroc.probe"] == "not offered"
     assert verdicts["auroc.token_confidence"] == "unchanged within margin"

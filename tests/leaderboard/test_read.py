@@ -103,8 +103,8 @@ def test_each_fault_of_a_manifest_is_named(tmp_path, change, message):
         ("[]", "must be a JSON object, got list"),
         ('{"a": NaN}', "holds NaN"),
         ('{"a": "\\ud800"}', "is not JSON"),
-        ('{"schema_version": 1}', "has schema_version 1, this version reads 2"),
-        ('{"schema_version": 2}', "lacks the field.* created, model"),
+        ('{"schema_version": 1}', "has schema_version 1, this version reads 3"),
+        ('{"schema_version": 3}', "lacks the field.* created, model"),
     ],
 )
 def test_each_fault_of_a_manifest_file_is_named(tmp_path, text, message):

@@ -21,6 +21,8 @@ def record(doc, *, correct, value):
         score=float(correct),
         correct=correct,
         samples=["Yes.", "yes", "the No"],
+        normal_answer="yes",
+        normal_samples=["yes", "yes", "no"],
         signals={
             "token_confidence": value,
             "first_token_probability": (doc % 11) / 10,

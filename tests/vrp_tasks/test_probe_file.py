@@ -10,6 +10,7 @@ from PIL import Image
 from metrics.fitted_probe import fit_probe
 from vrp_tasks.attach.groups import content_hashes
 from vrp_tasks.errors import SetupError
+from vrp_tasks.run.preflight import check_unseen
 from vrp_tasks.settings.probe_file import LoadedProbe, load_probe, save_probe
 
 
@@ -69,11 +70,11 @@ def test_images_are_told_by_their_pixels(tmp_path):
     probe, _ = saved(tmp_path)
     images = [*content_hashes(task, docs[0]), *content_hashes(task, docs[5])]
     loaded = LoadedProbe(probe, "last_prompt", "t", "m", frozenset(images))
-    seen = [loaded.has_seen(task, doc) for doc in docs]
+    seen = [loaded.has_seen(content_hashes(task, doc)) for doc in docs]
     assert seen == [True, True, True, False, False, True, False]
-    loaded.check_unseen({"t": task}, {"t": range(4)})
+    check_unseen(loaded, {"t": task}, {"t": range(4)})
     with pytest.raises(SetupError, match="has seen the images of all samples of t, u"):
-        loaded.check_unseen({"t": task, "u": task}, {"t": range(3), "u": [5]})
+        check_unseen(loaded, {"t": task, "u": task}, {"t": range(3), "u": [5]})
 
 
 def test_each_way_of_having_no_probe_is_one_clear_line(tmp_path):
