@@ -43,8 +43,8 @@ def to_csv(board: Board) -> str:
         Columns `CSV_COLUMNS`. Numbers have all their digits. ``reason`` says why there is no
         value, ``note`` why an interval must not be taken at its width. A signal that the validity
         gate rejected has no value and the reason "INVALID: …". ``rank`` has only ``low`` and
-        ``high``. A fusion is the signal ``fusion.<name>``; statistics of a calibrated probability are
-        ``<method>.ece`` and so on, of its signal.
+        ``high``. A fusion is the signal ``fusion.<name>``; statistics of a calibrated probability
+        are ``<method>.ece`` and so on, of its signal.
     """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
