@@ -48,7 +48,8 @@ def to_csv(board: Board) -> str:
         ``high``. A fusion is the signal ``fusion.<name>``; statistics of a calibrated
         probability are ``<method>.brier``, ``<method>.ece`` (debiased) and so on, of its signal.
         ``p_value`` stands with the AUROC that decides (within kinds where they are mixed);
-        ``p_adjusted`` is Benjamini-Hochberg over the run, and empty for a copy, which is no test of its own.
+        ``p_adjusted`` is Benjamini-Hochberg over the run, and empty for a copy, which is no test of
+        its own.
         ``<AUROC>_less_<baseline>`` is the paired difference to a control or to token confidence,
         Holm over the signals. ``beats_controls`` has the verdict as its reason.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +15,13 @@ from metrics._clustered import (
     in_mixed_stratum,
     t_p_value,
 )
-from metrics._estimate import Estimate, estimate_from_influence, lone_class
+from metrics._estimate import (
+    Estimate,
+    estimate_from_influence,
+    joined,
+    lone_class,
+    near_perfect,
+)
 from metrics._limits import LEAST_GROUPS
 from metrics._separation import n_disjoint, separation_bound
 
@@ -34,9 +41,10 @@ def auroc_interval(
     if value in (0.0, 1.0):
         return separation_bound(value, correct, strata, group, level)
     degrees = clustered_degrees(influence, group, least_images=images)
-    return estimate_from_influence(
+    found = estimate_from_influence(
         value, influence, group, level=level, scale="logit", degrees=degrees
     )
+    return replace(found, note=joined(found.note, near_perfect(value, correct)))
 
 
 def chance_p_value(

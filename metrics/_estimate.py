@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from metrics._checks import BoolArray, FloatArray, IntArray, level_inside
-from metrics._clustered import Scale, clustered_stderr, t_interval
+from metrics._clustered import Scale, clustered_degrees, clustered_stderr, t_interval
 from metrics._limits import LEAST_GROUPS
 from metrics._resampling import Weights
 
 MAX_DROPPED = 0.10
 ROUNDING = 1e-14  # a standard error below this share of the figure is its rounding
+NEARLY, RARER = 0.98, 0.1
+RARE = "few errors and an AUROC near 1: covers about 0.91 instead of 0.95 in simulations"
 CONSTANT = "the same in every image: no width is no sign of certainty"
 
 
@@ -57,6 +59,12 @@ def lone_class(correct: BoolArray, group: IntArray) -> tuple[str | None, int]:
     return lone, images[name]
 
 
+def near_perfect(auroc: float, correct: BoolArray) -> str | None:
+    """Return what to say of a ranking whose next error may be unlike all others seen."""
+    rarer = min(float(correct.mean()), 1 - float(correct.mean()))
+    return RARE if max(auroc, 1 - auroc) > NEARLY and rarer < RARER else None
+
+
 def joined(*notes: str | None) -> str | None:
     """Return several notes as one."""
     return "; ".join(note for note in notes if note is not None) or None
@@ -71,7 +79,7 @@ def estimate_from_influence(
     scale: Scale = "identity",
     degrees: float | None = None,
 ) -> Estimate:
-    """Return the t interval over images, with G − 1 degrees of freedom unless given."""
+    """Return the t interval over images; degrees are those of `clustered_degrees` unless given."""
     n_groups = int(np.unique(group).size)
     if n_groups < 2:
         return Estimate.undefined("one group only: no interval")
@@ -79,7 +87,7 @@ def estimate_from_influence(
     if stderr <= ROUNDING * (abs(value) + float(np.abs(influence).sum())):
         return Estimate(value, value, value, 0.0, None, note=joined(few, CONSTANT))
     if degrees is None:
-        degrees = n_groups - 1
+        degrees = clustered_degrees(influence, group, least_images=n_groups)
     low, high = t_interval(value, stderr, degrees, level=level, scale=scale)
     return Estimate(value, low, high, stderr, None, note=few)
 

@@ -20,7 +20,14 @@ from scipy.stats import norm
 
 from metrics._checks import BoolArray, FloatArray, IntArray
 from metrics._clustered import Scale, clustered_degrees
-from metrics._estimate import Estimate, estimate_from_influence, few_images, joined, lone_class
+from metrics._estimate import (
+    Estimate,
+    estimate_from_influence,
+    few_images,
+    joined,
+    lone_class,
+    near_perfect,
+)
 from metrics._ranking import RankingReplicates, ranking_replicates
 from metrics._separation import NOTE, separation_bound
 
@@ -67,9 +74,11 @@ class RankingJackknife:
         influence = (n - 1) / n * (without.mean() - without)
         parts = np.arange(n)
         degrees = clustered_degrees(influence, parts, least_images=self.lone[1])
-        return estimate_from_influence(
+        found = estimate_from_influence(
             value, influence, parts, level=self.level, scale=scale, degrees=degrees
         )
+        rare = near_perfect(float(self.whole.auroc[0]), self.correct)
+        return replace(found, note=joined(found.note, rare if self.miss == 0 else None))
 
     @cached_property
     def miss(self) -> float:

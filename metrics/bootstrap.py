@@ -9,10 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from metrics._auroc_interval import auroc_interval
 from metrics._checks import (
-    BoolArray,
-    FloatArray,
-    IntArray,
     Labels,
     at_least,
     binary_labels,
@@ -23,11 +21,14 @@ from metrics._checks import (
     unit_exponent,
     unit_scaled,
 )
-from metrics._clustered import auroc_influence, clustered_degrees, in_mixed_stratum
-from metrics._estimate import Estimate, estimate_from_influence, lone_class, times_power_of_two
+from metrics._clustered import auroc_influence, in_mixed_stratum
+from metrics._estimate import (
+    Estimate,
+    estimate_from_influence,
+    times_power_of_two,
+)
 from metrics._ranking_estimates import ranking_estimates
 from metrics._resampling import Weights
-from metrics._separation import separation_bound
 from metrics.discrimination import auroc, within_kind_auroc
 from metrics.errors import UndefinedMetricError
 
@@ -130,7 +131,8 @@ def auroc_estimate(
     -------
     Estimate
         Undefined with a reason if AUROC is, or if all right or all wrong answers are of one image.
-        Its note says where there are few images.
+        Its note says where there are few images, and where errors are so few and AUROC so near 1
+        that the interval covers about 0.91.
 
     Raises
     ------
@@ -163,27 +165,9 @@ def auroc_estimate(
     if kinds is not None:
         strata = codes(function, "kinds", kinds, score.size)
     paired = in_mixed_stratum(correct, strata)
-    return _auroc_interval(value, correct[paired], score[paired], strata[paired], group[paired],
-                           level)  # fmt: skip
-
-
-def _auroc_interval(
-    value: float,
-    correct: BoolArray,
-    score: FloatArray,
-    strata: IntArray,
-    group: IntArray,
-    level: float,
-) -> Estimate:
-    reason, images = lone_class(correct, group)
-    if reason is not None:
-        return Estimate.undefined(reason)
-    if value in (0.0, 1.0):
-        return separation_bound(value, correct, strata, group, level)
     _, influence = auroc_influence(correct, score, strata)
-    degrees = clustered_degrees(influence, group, least_images=images)
-    return estimate_from_influence(
-        value, influence, group, level=level, scale="logit", degrees=degrees
+    return auroc_interval(
+        value, influence[paired], correct[paired], strata[paired], group[paired], level
     )
 
 
@@ -245,10 +229,11 @@ def error_average_precision_estimate(
 def mean_estimate(values: ArrayLike, *, groups: Labels, level: float = 0.95) -> Estimate:
     r"""Mean with a t interval over images.
 
-    .. math:: \bar v \pm t_{G-1} \sqrt{\frac{G}{G-1} \frac{1}{n^2}
+    .. math:: \bar v \pm t_f \sqrt{\frac{G}{G-1} \frac{1}{n^2}
         \sum_g \Big(\sum_{i \in g} (v_i - \bar v)\Big)^2}
 
-    No direction. Range: that of the values. A constant has a zero-width interval here: for a share
+    with f = G − 1 degrees of freedom, or fewer where few images carry the variance. No direction.
+    Range: that of the values. A constant has a zero-width interval here: for a share
     (accuracy, agreement) use `proportion_estimate`.
 
     Parameters

@@ -29,6 +29,7 @@ HIGH = tuple(Answers(30, 8, 32 / 240, 0.993, shared) for shared in (0.01, 0.3, 0
 USUAL = tuple(Answers(125, 8, 0.3, auroc) for auroc in (0.5, 0.7, 0.9))
 FEW = tuple(Answers(images, 8, 0.3, 0.75) for images in (6, 10, 15, 30))
 FEW_ERRORS = tuple(Answers(images, 8, 0.15, 0.9) for images in (10, 15, 30))
+RARE = (Answers(125, 8, 0.032, 0.99), Answers(500, 2, 0.032, 0.99))
 ALONE = Answers(500, 1, 0.3, 0.8)
 COVERED = (
     Answers(125, 8, 0.12, 0.97),
@@ -100,12 +101,20 @@ def _covers(
 
 
 def _designs(
-    quantity: str, figure: Figure, truth: Truth, worlds: tuple[Answers, ...], draws: int = 1000
+    quantity: str,
+    figure: Figure,
+    truth: Truth,
+    worlds: tuple[Answers, ...],
+    draws: int = 1000,
+    *,
+    goal: float = GOAL,
+    note: str = "",
 ) -> tuple[Design, ...]:
-    return tuple(
-        Design(quantity, str(w), "coverage", 0.95, GOAL, partial(_covers, figure, truth, w), draws)
-        for w in worlds
-    )
+    found = []
+    for world in worlds:
+        draw = partial(_covers, figure, truth, world)
+        found.append(Design(quantity, str(world), "coverage", 0.95, goal, draw, draws, note))
+    return tuple(found)
 
 
 def _true_auroc(answers: Answers) -> float:
@@ -116,6 +125,7 @@ def _true_accuracy(answers: Answers) -> float:
     return 1 - answers.error_rate
 
 
+SAID = "the interval says so: an error unlike all seen may come"
 KINDS = (Answers(125, 8, 0.3, 0.7, easier=1.0), Answers(30, 8, 0.3, 0.9, easier=0.5))
 RANKED = (HIGH[1], FEW_ERRORS[0], Answers(125, 8, 0.1, 0.9), USUAL[0])
 FIGURES: tuple[tuple[str, str, Callable[..., float]], ...] = (
@@ -128,6 +138,16 @@ FIGURES: tuple[tuple[str, str, Callable[..., float]], ...] = (
 
 DESIGNS: tuple[Design, ...] = (
     *_designs("AUROC", _auroc, _true_auroc, (*HIGH, *USUAL, *FEW, *FEW_ERRORS)),
+    *_designs("AUROC", _auroc, _true_auroc, RARE, goal=0.88, note=SAID),
+    *_designs(
+        "PRR",
+        partial(_ranking, "prr"),
+        partial(_of_population, prr),
+        RARE[:1],
+        600,
+        goal=0.85,
+        note=SAID,
+    ),
     *_designs("AUROC in kind", _within_kind, _true_auroc, KINDS),
     *(
         design

@@ -186,7 +186,7 @@ def test_mean_has_the_standard_error_of_a_mean():
     stderr = values.std(ddof=1) / 500**0.5
     assert found.value == values.mean()
     assert found.stderr == pytest.approx(stderr)
-    assert found.high - found.value == pytest.approx(student.ppf(0.975, 499) * stderr)
+    assert found.high - found.value == pytest.approx(student.ppf(0.975, 499) * stderr, rel=0.01)
 
 
 def test_the_mean_of_clustered_samples_is_that_of_ordinary_least_squares():
@@ -198,7 +198,9 @@ def test_the_mean_of_clustered_samples_is_that_of_ordinary_least_squares():
     )
     found = mean_estimate(values, groups=image)
     assert found.stderr == pytest.approx(fit.bse[0])
-    assert (found.low, found.high) == pytest.approx(tuple(fit.conf_int()[0]))
+    low, high = fit.conf_int()[0]  # with 11 degrees of freedom: fewer where few images carry it
+    assert found.low <= low + 1e-12
+    assert found.high - found.low == pytest.approx(high - low, rel=0.1)
     assert found.note == "12 images only: below 20 an interval may be too short"
 
 
@@ -296,3 +298,26 @@ def test_a_constant_says_that_its_width_is_no_certainty():
     copies = auroc_estimate([1, 0, 1] * 30, [3, 2, 1] * 30, groups=np.arange(90) // 3)
     assert (copies.low, copies.high) == (0.5, 0.5)
     assert "no sign of certainty" in copies.note
+
+
+def test_few_errors_and_an_auroc_near_1_say_what_the_interval_covers():
+    rng = np.random.default_rng(0)
+    y = np.arange(1000) % 33 > 0
+    s = rng.normal(size=1000) + 4 * y
+    found = auroc_estimate(y, s, groups=np.arange(1000) // 8)
+    assert 0.98 < found.value < 1
+    assert "covers about 0.91" in found.note
+    assert "covers about 0.91" in error_average_precision_estimate(
+        y, s, groups=np.arange(1000) // 8
+    ).note  # fmt: skip
+    usual = auroc_estimate(y, rng.normal(size=1000) + y, groups=np.arange(1000) // 8)
+    assert usual.note is None
+
+
+def test_images_of_very_unequal_size_carry_the_variance():
+    # one image holds half of the answers: as uncertain as that image
+    sizes = np.r_[100, np.ones(99, int)]
+    image = np.repeat(np.arange(100), sizes)
+    v = np.random.default_rng(3).normal(size=199) + 2 * (image == 0)
+    found = mean_estimate(v, groups=image)
+    assert (found.high - found.low) / found.stderr > 2 * student.ppf(0.975, 5)
