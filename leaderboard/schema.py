@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -215,13 +215,29 @@ def _check_probes(manifest: RunManifest) -> None:
         _check_transfer(manifest.transfer)
 
 
+# figures of the probe's bars; those from the third on are all there, or in an older run none is
+_SPREADS = {
+    "leakage": (
+        "row_split", "grouped_split", "row_split_sd", "grouped_split_sd", "difference",
+        "difference_sd", "n_repeats",
+    ),
+    "paper": ("auroc", "layer", "auroc_sd", "n_splits"),
+}  # fmt: skip
+
+
+def _require_together(entry: dict[str, Any], figures: Sequence[str], name: str) -> None:
+    if len({entry.get(figure) is None for figure in figures}) > 1:
+        raise RecordError(f"manifest field {name} must have {', '.join(figures)}, or none of them.")
+
+
 def _check_probe(found: dict[str, Any], name: str) -> None:
-    for part, figures in (("leakage", ("row_split", "grouped_split")), ("paper", ("auroc",))):
+    for part, figures in _SPREADS.items():
         entry = found.get(part)
         if entry is not None:
             _require(entry, f"{name}.{part}", dict, "an object")
             for figure in figures:
                 _require_number(entry.get(figure), f"{name}.{part}.{figure}")
+            _require_together(entry, figures[2:], f"{name}.{part}")
     own = found.get("probe", found)
     _require(own, f"{name}.probe", dict, "an object")
     layers = own.get("auroc_by_layer")

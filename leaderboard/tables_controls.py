@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from statistics import mean, stdev
 from typing import Any
 
 from leaderboard.aggregate import Board, RunResult, TaskResult
@@ -11,12 +12,15 @@ from leaderboard.tables import NOT_RECORDED, Block, Table, task_title
 from leaderboard.tables_signals import declared_order
 
 NO_PROBE = "the run fitted no probe"
+ONE_SPLIT = "of one split, by an older version: its spread is not known"
 NOTE = (
     "A control knows nothing of the answer's truth; a signal is worth having where it beats them. "
-    "Shuffled labels: what the probe scores when there is nothing to find. Leakage: the same probe "
-    "under a split by row, where images are shared by training and test, and by image, which is "
-    "what is reported. Protocol “paper”: one 80/20 split, best layer chosen on what is reported; "
-    "for comparison only."
+    "Shuffled labels: what the probe scores when there is nothing to find, mean ± standard "
+    "deviation, and the share of them that reaches the reported figure (permutation p). Leakage: "
+    "the reported probe under splits by row, where images are shared by training and test, and by "
+    "image, which is what is reported; ± is the standard deviation over splits, and a difference "
+    "within it is none. Protocol “paper”: 80/20 splits of rows, best layer chosen on what is "
+    "reported; for comparison only."
 )
 
 
@@ -56,7 +60,7 @@ def _probe_rows(pairs: list[tuple[RunResult, TaskResult]]) -> tuple[tuple[Cell, 
     rows: dict[str, Callable[[RunResult, TaskResult], Cell]] = {
         "probe, as reported": _reported,
         "within equal answers": _within_answer,
-        "shuffled labels": lambda run, result: _shuffled(_found(run, result)),
+        "shuffled labels": lambda run, result: _shuffled(_found(run, result), _p(run, result)),
         "leakage: by row → by image": lambda run, result: _leakage(_found(run, result)),
         "protocol “paper” (for comparison only)": lambda run, result: _paper(_found(run, result)),
     }
@@ -89,13 +93,20 @@ def _why(found: Mapping[str, Any], name: str) -> str:
     return str(found.get(f"{name}_undefined") or NO_PROBE)
 
 
-def _shuffled(found: Mapping[str, Any]) -> Cell:
+def _p(run: RunResult, result: TaskResult) -> float | None:
+    """Permutation p of the reported probe."""
+    found: float | None = run.manifest.fits.get(f"{result.task}:probe", {}).get("p")
+    return found
+
+
+def _shuffled(found: Mapping[str, Any], p: float | None) -> Cell:
     values = [v for v in found.get("shuffled_label_aurocs") or () if v is not None]
     if not values:
         return undefined_cell(_why(found, "shuffled_label_aurocs"))
-    mean = sum(values) / len(values)
-    spread = f"{mean:.3f} ({min(values):.3f} … {max(values):.3f})"
-    return Cell((spread, f"{len(values)} shuffles"), mean)
+    spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
+    lines = [f"{mean(values):.3f}{spread} ({min(values):.3f} … {max(values):.3f})"]
+    lines.append(f"{len(values)} shuffles" + ("" if p is None else f", p {p:.3g}"))
+    return Cell(tuple(lines), mean(values))
 
 
 def _leakage(found: Mapping[str, Any]) -> Cell:
@@ -103,7 +114,15 @@ def _leakage(found: Mapping[str, Any]) -> Cell:
     row, grouped = leakage.get("row_split"), leakage.get("grouped_split")
     if row is None or grouped is None:
         return undefined_cell(_why(found, "leakage"))
-    return Cell((f"{row:.3f} → {grouped:.3f}",), row - grouped)
+    if leakage.get("difference_sd") is None:
+        return Cell((f"{row:.3f} → {grouped:.3f}",), row - grouped, (ONE_SPLIT,))
+    lines = (
+        f"{row:.3f} ± {leakage['row_split_sd']:.3f} → "
+        f"{grouped:.3f} ± {leakage['grouped_split_sd']:.3f}",
+        f"difference {leakage['difference']:+.3f} ± {leakage['difference_sd']:.3f}, "
+        f"{leakage['n_repeats']} splits",
+    )
+    return Cell(lines, leakage["difference"])
 
 
 def _paper(found: Mapping[str, Any]) -> Cell:
@@ -111,5 +130,11 @@ def _paper(found: Mapping[str, Any]) -> Cell:
     if paper.get("auroc") is None:
         return undefined_cell(_why(found, "paper"))
     layer = paper.get("layer")
-    lines = [f"{paper['auroc']:.3f}", f"layer {UNDEFINED if layer is None else layer}"]
-    return Cell(tuple(lines), paper["auroc"])
+    shown = f"layer {UNDEFINED if layer is None else layer}"
+    if paper.get("auroc_sd") is None:
+        return Cell((f"{paper['auroc']:.3f}", shown), paper["auroc"], (ONE_SPLIT,))
+    lines = (
+        f"{paper['auroc']:.3f} ± {paper['auroc_sd']:.3f}",
+        f"{paper['n_splits']} splits, mostly {shown}",
+    )
+    return Cell(lines, paper["auroc"])

@@ -27,9 +27,34 @@ MANIFEST = {
     "probe": {
         "shapes": {
             "probe": {"layer_per_fold": [1, 2]},
-            "leakage": {"row_split": 0.82, "grouped_split": 0.61, "line": "…"},
+            "leakage": {
+                "row_split": 0.82,
+                "row_split_sd": 0.01,
+                "grouped_split": 0.61,
+                "grouped_split_mean": 0.609,
+                "grouped_split_sd": 0.02,
+                "difference": 0.211,
+                "difference_sd": 0.022,
+                "n_repeats": 20,
+                "line": "…",
+            },
             "shuffled_label_aurocs": [0.48, 0.52, 0.53],
-            "paper": {"auroc": 0.91, "layer": 3, "note": "for comparison only"},
+            "paper": {
+                "auroc": 0.91,
+                "auroc_sd": 0.03,
+                "n_splits": 20,
+                "layer": 3,
+                "note": "for comparison only",
+            },
+        }
+    },
+    "fits": {
+        "shapes:probe": {
+            "repeats": 20,
+            "stderr": 0.02,
+            "stderr_within_kind": 0.03,
+            "stderr_within_answer": 0.03,
+            "p": 0.25,
         }
     },
     "transfer": {

@@ -34,6 +34,19 @@ def test_only_this_tasks_signals_are_invalid(tmp_path):
     assert {s.name: s.invalid for s in other.card.signals}["probe"] == reason
 
 
+def test_what_fitting_adds_comes_from_the_manifest(tmp_path):
+    records = make_records()
+    fit = {"repeats": 20, "stderr": 0.2, "stderr_within_kind": 0.1, "p": 0.01}
+    run = read_run(write_run(tmp_path / "run", records, fits={"shapes:probe": fit, "x:probe": {
+        "repeats": 20, "stderr": 9.0}}))  # fmt: skip
+    (result,) = evaluate_run(run, n_resamples=FAST).tasks
+    expected = card_of_records(records, invalid={}, fits={"probe": fit}, n_resamples=FAST)
+    assert result.card == expected
+    probe = next(s for s in result.card.signals if s.name == "probe")
+    assert probe.auroc.stderr > 0.2
+    assert (probe.fit.p, probe.fit.stderr_within_answer) == (0.01, 0.2)
+
+
 def test_one_class_is_undefined_with_a_reason(tmp_path):
     run = read_run(write_run(tmp_path / "run", make_records(all_correct=True)))
     (result,) = evaluate_run(run, n_resamples=FAST).tasks

@@ -71,6 +71,17 @@ def test_a_damaged_run_does_not_stop_the_others(tmp_path):
         ({"probe": {"shapes": {"leakage": "none"}}}, "leakage must be an object, got 'none'"),
         ({"probe": {"shapes": {"paper": {"auroc": "x"}}}}, "paper.auroc must be a number, got 'x'"),
         ({"probe": {"shapes": {"shuffled_label_aurocs": 3}}}, "aurocs must be a list, got 3"),
+        ({"probe": {"shapes": {"paper": {"auroc_sd": 0.1}}}}, "must have auroc_sd, n_splits, or"),
+        ({"fits": {"shapes:probe": 1}}, r"fits\.shapes:probe must be an object, got 1"),
+        (
+            {"fits": {"shapes:probe": {"stderr": 0.1}}},
+            r"probe\.repeats must be an integer, got None",
+        ),
+        (
+            {"fits": {"s:p": {"repeats": 4, "stderr": -1}}},
+            r"fits\.s:p\.stderr must not be negative",
+        ),
+        ({"fits": {"s:p": {"repeats": 4, "stderr": None}}}, r"stderr must be a number, got None"),
         ({"probe": {"shapes": {"probe": [1]}}}, "probe must be an object"),
         ({"probe": {"shapes": {"auroc_by_layer": ["x"]}}}, "auroc_by_layer must be a number"),
         ({"settings": {"k": "10"}}, "settings.k must be an integer, got '10'"),

@@ -89,10 +89,26 @@ def test_controls_stand_beside_leakage_and_the_marked_protocol_of_the_paper():
     (table,) = controls_tables(full_board(), "shapes")
     found = {row[0]: row[1] for row in rows(table) if len(row) > 1}
     assert found["answer only"].startswith("0.600")
-    assert found["shuffled labels"] == "0.510 (0.480 … 0.530)<br>3 shuffles"
-    assert found["leakage: by row → by image"] == "0.820 → 0.610"
-    assert found["protocol “paper” (for comparison only)"] == "0.910<br>layer 3"
+    assert found["shuffled labels"] == ("0.510 ± 0.026 (0.480 … 0.530)<br>3 shuffles, p 0.25")
+    assert found["leakage: by row → by image"] == (
+        "0.820 ± 0.010 → 0.610 ± 0.020<br>difference +0.211 ± 0.022, 20 splits"
+    )
+    assert found["protocol “paper” (for comparison only)"] == (
+        "0.910 ± 0.030<br>20 splits, mostly layer 3"
+    )
     assert found["probe, as reported"] == "– (2)"
+
+
+def test_bars_of_one_split_are_said_to_be():
+    board = full_board()
+    run = board.runs[0]
+    old = {"leakage": {"row_split": 0.82, "grouped_split": 0.61}, "paper": {"auroc": 0.91}}
+    manifest = replace(run.manifest, probe={"shapes": old})
+    (table,) = controls_tables(replace(board, runs=(replace(run, manifest=manifest),)), "shapes")
+    found = {row[0]: row[1] for row in rows(table) if len(row) > 1}
+    assert found["leakage: by row → by image"].startswith("0.820 → 0.610 (")
+    assert found["protocol “paper” (for comparison only)"].startswith("0.910<br>layer –")
+    assert "of one split, by an older version" in to_markdown(table)
 
 
 def test_a_run_without_a_probe_has_dashes_with_the_reason():

@@ -1,14 +1,17 @@
+import math
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import expit, logit
+from scipy.stats import norm, t
 
+from metrics._fitted_interval import with_fit, without_repeats
 from metrics.answers import normalize_answer
 from metrics.bootstrap import auroc_estimate
 from metrics.card import evaluate_card
 from metrics.discrimination import auroc, error_average_precision, within_kind_auroc
+from metrics.fit_spread import FitSpread
 from metrics.proportions import effective_sample_size, wilson_interval
 from tests.metrics.planted import planted_run
 from tests.signal_values import in_range
@@ -49,7 +52,7 @@ def test_figures_are_those_of_the_single_functions(run):
 
 def test_accuracy_is_wilson_with_the_effective_size(run):
     effective = effective_sample_size(run.correct, run.groups)
-    by_t = 2 * norm.cdf(student.ppf(0.975, 79)) - 1  # the effective size is of 80 images
+    by_t = 2 * norm.cdf(t.ppf(0.975, 79)) - 1  # the effective size is of 80 images
     ends = wilson_interval(run.correct.sum(), 320, effective_n=effective, level=by_t)
     found = _card(run).accuracy
     assert (found.value, found.low, found.high) == pytest.approx((run.correct.mean(), *ends))
@@ -179,3 +182,87 @@ def test_what_was_fitted_on_labels_does_not_enter_a_fusion(run):
     card = _card(run, signals={name: in_range(name, values) for name in names})
     members = {name for fusion in card.fusion for name in fusion.members}
     assert members == {"token_confidence", "answer_margin", "first_token_entropy"}
+
+
+def test_a_fitted_signal_carries_what_fitting_adds(run):
+    fit = FitSpread(20, 0.05, 0.04, 0.03, p=0.01)
+    answers = ["yes" if i % 3 else "no" for i in range(320)]
+    frozen, card = (_card(run, answers=answers, fits=fits) for fits in (None, {"probe": fit}))
+    before, after = (next(s for s in one.signals if s.name == "probe") for one in (frozen, card))
+    assert after.fit == fit
+    for name, added in (
+        ("auroc", 0.05), ("within_kind_auroc", 0.04), ("within_answer_auroc", 0.03)
+    ):  # fmt: skip
+        old, new = getattr(before, name), getattr(after, name)
+        stderr = math.hypot(old.stderr, added)
+        assert (new.value, new.stderr) == (old.value, pytest.approx(stderr))
+        half = t.ppf(0.975, 79) * stderr / (new.value * (1 - new.value))
+        assert (new.low, new.high) == pytest.approx(
+            tuple(expit(logit(new.value) + sign * half) for sign in (-1, 1))
+        )
+        assert "from 20 splits; permutation p 0.01" in new.note
+    assert "the run kept no repeats" in before.auroc.note
+    assert "what another split would change" in after.error_average_precision.note
+    assert "what another split would change" in after.selective.aurc.note
+    assert after.selective.aurc.value == before.selective.aurc.value
+    direct = next(s for s in card.signals if s.name == "token_confidence")
+    assert (direct.auroc.note, direct.fit) == (None, None)
+
+
+def test_the_p_value_of_a_fitted_signal_has_its_variance_too(run):
+    result = next(s for s in _card(run).signals if s.name == "token_confidence")
+    claimed = replace(result, p_value=1e-9)
+    found = with_fit(claimed, FitSpread(10, 0.2, 0.1, 0.1))
+    within = found.within_kind_auroc
+    assert found.p_value == pytest.approx(2 * t.sf(abs(within.value - 0.5) / within.stderr, 79))
+    assert found.p_value > 0.05
+    assert without_repeats(claimed).p_value is None  # frozen scores carry no verdict
+
+
+def test_figures_at_the_edge_are_not_widened_beyond_it(run):
+    perfect = np.where(run.correct == 1, 1.0, -1.0)
+    card = _card(run, signals={"probe": perfect}, fits={"probe": FitSpread(20, 0.05, 0.05, 0.05)})
+    probe = card.signals[0]
+    assert (probe.auroc.value, probe.auroc.high) == (1.0, 1.0)
+    broken = _card(run, signals={"probe": np.ones(320)}, fits={"probe": FitSpread(20, 0.1, 0, 0)})
+    assert broken.signals[0].invalid is not None
+
+
+def test_fusions_and_controls_of_the_card_are_repeated(run):
+    answers = ["yes" if c != (i % 5 == 0) else "no" for i, c in enumerate(run.correct)]
+    prompts = [
+        f"what is {'red' if i % 2 else 'blue'} {'left' if i % 3 else ''}" for i in range(320)
+    ]
+    card = _card(run, answers=answers, prompts=prompts)
+    controls = {s.name: s for s in card.signals if s.access == "control"}
+    fused = card.fusion[1].result
+    for found in (*controls.values(), fused):
+        assert found.fit.repeats == 10
+        assert found.auroc.stderr >= found.fit.stderr
+    assert set(controls) == {"answer_only", "kind_only", "question_only"}
+    assert controls["answer_only"].fit.p == fused.fit.p == 0.01  # both are planted
+    assert controls["kind_only"].fit.p > 0.05
+
+
+def test_permutation_p_is_uniform_where_there_is_nothing():
+    """Every control, on labels that are correlated within images and know nothing."""
+    below = {"answer_only": 0, "kind_only": 0, "question_only": 0, "fused_single_pass": 0}
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        image = np.repeat(np.arange(30), 4)
+        correct = (rng.normal(size=30)[image] + rng.normal(size=120) > -0.5).astype(float)
+        names = ("token_confidence", "min_token_confidence", "logit_entropy")
+        card = evaluate_card(
+            correct=correct, groups=[str(i) for i in image],
+            kinds=rng.choice(["count", "colour", "place"], 120).tolist(),
+            signals={name: in_range(name, rng.normal(size=120)) for name in names},
+            answers=rng.choice(["yes", "no", "two"], 120).tolist(),
+            prompts=[" ".join(rng.choice(list("abcdefgh"), 3)) for _ in range(120)],
+            rng=rng, n_resamples=20,
+        )  # fmt: skip
+        results = {s.name: s for s in card.signals} | {f.name: f.result for f in card.fusion}
+        for name in below:
+            below[name] += results[name].fit.p <= 0.2
+    # 20 draws at 0.2: 4 expected, and more than 10 has a chance of 0.0006
+    assert max(below.values()) <= 10
+    assert min(below.values()) >= 1

@@ -1,9 +1,11 @@
+import json
+
 import numpy as np
 import pytest
 
 from metrics.discrimination import auroc, within_kind_auroc
 from metrics.errors import UndefinedMetricError
-from metrics.fit_spread import fit_spread
+from metrics.fit_spread import FitSpread, fit_spread
 
 
 def _scores(rng, n_repeats=10, n=60):
@@ -52,6 +54,13 @@ def test_frozen_and_fit_variance_together_are_the_variance_of_a_pair_sum():
     truth = np.var(values)
     assert np.mean(frozen) < 0.8 * truth
     assert 0.9 * truth < np.mean(frozen) + np.mean(added) < 2.2 * truth
+
+
+def test_it_survives_a_manifest_and_reads_less_than_it_writes():
+    found = FitSpread(20, 0.1, 0.2, 0.3, 0.05)
+    assert FitSpread.from_json(json.loads(json.dumps(found.to_json()))) == found
+    least = FitSpread.from_json({"repeats": 4, "stderr": 0.1, "p": None})
+    assert least == FitSpread(4, 0.1, 0.1, 0.1, None)
 
 
 def test_refusals():
