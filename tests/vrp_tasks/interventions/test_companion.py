@@ -87,16 +87,14 @@ PLANTED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("plant", "n"),  # a plateau takes more than 60 images to show
-    [(planted.plant_bottleneck, 60), (planted.plant_copies, 120)],
-)
-def test_planted_truth(plant, n, tmp_path):
+@pytest.mark.parametrize("plant", [planted.plant_bottleneck, planted.plant_copies])
+def test_planted_truth(plant, tmp_path):
     """One deciding dimension is a cliff, and is named; copies of it are a plateau."""
     lm = adapter()
     plant(lm.model, lm.tokenizer)
     docs = "tests.vrp_tasks.interventions.planted.true_questions"
-    folder = sweep(lm, PLANTED, tmp_path, limit=n, docs=docs, tokens=1)
+    # a verdict takes 30 errors, a plateau more than 60 images
+    folder = sweep(lm, PLANTED, tmp_path, limit=120, docs=docs, tokens=1)
     run = read_run(folder)
     found = summarise(run, "vrp_swept")
     ((place, verdict),) = found.verdicts
