@@ -45,20 +45,33 @@ class Gaps:
         """Sum of the absolute gaps: the ECE as usually printed."""
         return float(np.abs(self.gap).sum())
 
-    def shifted(self, by: float) -> FloatArray:
+    def reduced(self, by: float) -> FloatArray:
         """Likeliest true gaps whose sum is smaller (``by`` > 0) or larger than the plug-in ECE.
 
         They minimise the distance to the observed gaps, in units of their variances.
         """
-        inward = np.where(self.mean_prob < 0.5, 1.0, -1.0)
-        sign = np.where(self.gap == 0, inward, np.sign(self.gap))
         size = np.abs(self.gap) - by * self.variance
-        return self._legal(sign * (np.maximum(size, 0) if by >= 0 else size))
+        return self._legal(self._sign * (np.maximum(size, 0) if by >= 0 else size))
 
-    def furthest(self) -> tuple[float, float]:
-        """Arguments of `shifted` at which all gaps are gone, and all are as large as can be."""
-        gone = float((np.abs(self.gap) / self.variance).max())
-        return gone * (1 + 1e-9), -float((self.share / self.variance).max())
+    def spread(self, by: float) -> FloatArray:
+        """True gaps of ``by`` standard errors each: of all with their sum, they add least noise."""
+        return self._legal(self._sign * by * np.sqrt(self.variance))
+
+    @property
+    def to_nothing(self) -> float:
+        """Argument of `reduced` at which all gaps are gone."""
+        return float((np.abs(self.gap) / self.variance).max()) * (1 + 1e-9)
+
+    @property
+    def to_the_end(self) -> float:
+        """Argument of `spread`, or negated of `reduced`, at which all gaps are at their largest."""
+        return float((self.share / np.minimum(self.variance, np.sqrt(self.variance))).max())
+
+    @property
+    def _sign(self) -> FloatArray:
+        inward = np.where(self.mean_prob < 0.5, 1.0, -1.0)
+        found: FloatArray = np.where(self.gap == 0, inward, np.sign(self.gap))
+        return found
 
     def plug_in_given(self, true: FloatArray) -> FloatArray:
         """Draws of the plug-in ECE if these were the true gaps."""

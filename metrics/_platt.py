@@ -60,8 +60,8 @@ def averaged_platt(
         for train, test in training_folds(label, fold):
             model = Platt.fit(score[train], label[train])
             for prob, column in zip(found, columns, strict=True):
-                prob[test] += model.probability(column[test]) / len(splits)
-    return found
+                prob[test] += model.probability(column[test])
+    return [total / len(splits) for total in found]  # last: a mean of ones is 1
 
 
 def _newton(z: FloatArray, label: BoolArray) -> tuple[float, float]:

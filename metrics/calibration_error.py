@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import norm
 
 from metrics._checks import FloatArray, Labels, at_least, between, codes, probabilities
 from metrics._estimate import Estimate
@@ -45,12 +46,12 @@ def calibration_error_estimate(
     with :math:`T = \sum_b |g_b|` the plug-in ECE of `expected_calibration_error` and :math:`T^*`
     what it would be by chance if the ECE were :math:`\theta`. A perfectly calibrated probability
     has :math:`T > 0`, by the noise of every bin; its mean is the noise floor. So :math:`T` is
-    compared with its distribution under each :math:`\theta`: true gaps are the likeliest with
-    :math:`\sum_b |\gamma_b| = \theta`, and the observed ones are normal around them, correlated
-    within images. The estimate is nearly median-unbiased, and 0 where :math:`T` is below the median
-    at :math:`\theta = 0`; for the upper limit such a :math:`T` counts as that median, since luck
-    makes no certainty. What cancels out inside a bin is seen by no ECE. Lower means better
-    calibrated. Range: :math:`[0, 1]`.
+    compared with its distribution under each :math:`\theta`: the true gaps are the likeliest with
+    :math:`\sum_b |\gamma_b| = \theta`, for the upper limit those that add least noise, and the
+    observed ones are normal around them, correlated within images. The estimate is nearly
+    median-unbiased, and 0 where :math:`T` is below the median at :math:`\theta = 0`; for the upper
+    limit such a :math:`T` counts as that median, since luck makes no certainty. What cancels out
+    inside a bin is seen by no ECE. Lower means better calibrated. Range: :math:`[0, 1]`.
 
     Parameters
     ----------
@@ -106,17 +107,11 @@ def calibration_error_estimate(
     if n_groups < 2:
         nothing = Estimate.undefined("one group only: no interval")
         return CalibrationError(nothing, gaps.plug_in, floor)
-    low, high = limits(gaps, level)
-    true = likeliest(gaps)
-    value = float(np.abs(true).sum())
-    estimate = Estimate(
-        value,
-        min(low, value),
-        max(high, value),
-        float(gaps.plug_in_given(true).std()),
-        None,
-        note=_note(gaps, calibrated, n_groups),
-    )
+    value, (low, high) = float(np.abs(likeliest(gaps)).sum()), limits(gaps, level)
+    low, high = min(low, value), max(high, value)
+    stderr = (high - low) / float(2 * norm.ppf((1 + level) / 2))  # that the interval implies
+    note = _note(gaps, calibrated, n_groups)
+    estimate = Estimate(value, low, high, stderr, None, note=note)
     return CalibrationError(estimate, gaps.plug_in, floor)
 
 

@@ -121,6 +121,7 @@ def test_a_transfer_uses_no_label_of_the_new_run_and_the_old_fit():
         s, y, np.where(s > 0, 1e300, -1e300), range(400), rng=np.random.default_rng(0)
     )
     assert far == pytest.approx((s > 0).astype(float))
+    assert far.max() == 1  # not a rounding above it
 
 
 def test_fusion_reaches_the_sum_of_two_independent_signals():
