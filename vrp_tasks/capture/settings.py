@@ -11,8 +11,9 @@ from vrp_tasks.errors import SetupError
 class CaptureSettings:
     """How answers are sampled, and what is measured beside them.
 
-    ``k`` samples (0 for none) at ``temperature`` and ``top_p``, seeded by ``seed``; top-k and
-    whatever else a checkpoint's generation config asks for stay off for the samples.
+    ``k`` samples (0 for none) at ``temperature`` and ``top_p``, seeded by ``seed``; they pass the
+    logits processors that the answer passes, while top-k and other ways to narrow what is sampled
+    from stay off, whatever a checkpoint's generation config asks for.
     ``top_heads`` heads make the map of the top-k-heads signals. ``blank_image`` adds a second
     prefill with the image at the processor's mean colour, for the control of that name.
     """
