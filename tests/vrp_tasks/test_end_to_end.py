@@ -309,12 +309,12 @@ def test_nothing_is_left_without_an_output_path(tmp_path, monkeypatch):
 def test_a_failure_while_generating_stops_the_run_instead_of_giving_empty_answers(
     tmp_path, monkeypatch
 ):
-    from vrp_tasks.adapters import base
+    from vrp_tasks.adapters import slices
 
     def fail(*_args, **_kwargs):
         raise CaptureError("broken on purpose")
 
-    monkeypatch.setattr(base, "probed_generate", fail)
+    monkeypatch.setattr(slices, "probed_generate", fail)
     with pytest.raises(CaptureError, match="broken on purpose"):
         run_ours("llava_hf", tmp_path)  # the stock adapter swallows errors and answers ""
 
