@@ -241,7 +241,10 @@ def evaluate_card(
         fusion=tuple(part for part, _ in fusion.values()),
         consistency=consistency_of(drawn, valid.get("self_consistency"), run) if drawn else None,
         contrasts=contrasts_of(
-            compared, valid | bars | fused, run, {r.name: r.fit.variances for r in compared if r.fit}
+            compared,
+            valid | bars | fused,
+            run,
+            {r.name: r.fit.variances for r in compared if r.fit},
         ),
         common=common_figures(compared, valid | fused, run),
     )

@@ -138,7 +138,7 @@ def columns(values, *, shapes):
         ({"image_maps.by_layer": np.ones(48)}, "kept no map"),
         (columns(np.ones(0), shapes=np.zeros((0, 3), int)), "has no row 0"),
         (columns(np.ones(10), shapes=[[2, 1, 5]]), "does not fit 4 x 6"),
-        (columns(np.ones(10), shapes=[[2, 4, 6]]), "fewer values"),
+        (columns(np.ones(10), shapes=[[2, 4, 6]]), "out of bounds"),
         (columns(np.ones(0), shapes=[[0, 4, 6]]), "cannot be read"),
         (columns(np.ones(0), shapes=[[-1, -1, -1]]), "kept no map"),
         (columns(np.ones(48), shapes=[[2, -4, 6]]), "sizes that cannot be"),

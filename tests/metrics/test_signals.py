@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from metrics.record_card import STATED
-from metrics.signals import BY_NAME, SURE
+from metrics.signals import BY_NAME
+from metrics.signals.declaration import SURE
 
 
 def test_which_signals_state_a_probability():
