@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from metrics._checks import BoolArray, FloatArray, IntArray
-from metrics._clustered import auroc_influence
+from metrics._clustered import auroc_influence, in_mixed_stratum
 from metrics._estimate import Estimate
 from metrics._limits import LEAST_GROUPS, LEAST_PER_CLASS
-from metrics._paired import difference_of_influences, in_a_pair
+from metrics._paired import difference_of_influences
 from metrics._samples import Samples
 from metrics._scoring import LEVEL, SignalResult
 from metrics.comparison import Difference
@@ -104,7 +104,7 @@ def _difference(
     scores: tuple[FloatArray, FloatArray], strata: IntArray, samples: Samples, added: float
 ) -> Difference:
     correct, groups = samples.correct, samples.groups
-    if not in_a_pair(correct, strata).any():
+    if not in_mixed_stratum(correct, strata).any():
         return _nothing("no right and wrong answer to compare")
     if _is_constant(scores[0], strata):
         return _nothing("constant score")
@@ -118,7 +118,7 @@ def _difference(
         except UndefinedMetricError as undefined:
             return _nothing(str(undefined))
     # what is constant in each stratum has AUROC 1/2 there, which nothing moves
-    rows = in_a_pair(correct, strata)
+    rows = in_mixed_stratum(correct, strata)
     value, influence = auroc_influence(correct, scores[0], strata)
     return difference_of_influences(
         value - 0.5, influence[rows], groups[rows], level=LEVEL, fit_variance=added

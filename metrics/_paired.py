@@ -19,6 +19,7 @@ from metrics._checks import (
     finite_array,
     refuse,
     same_length,
+    unit_scaled,
 )
 from metrics._clustered import clustered_stderr, t_interval, t_p_value
 from metrics._estimate import Estimate, estimate_from_replicates
@@ -47,7 +48,7 @@ def difference_of_influences(
     between("paired difference", "level", level, 0, 1 - 1e-12)
     if not (math.isfinite(fit_variance) and fit_variance >= 0):
         raise refuse("paired difference", "fit_variance", ">= 0", fit_variance)
-    degrees = np.unique(group).size - 1
+    degrees = float(np.unique(group).size - 1)  # as a stored result gives it back
     if degrees < 1:
         return Difference(Estimate.undefined("one group only: no interval"), None, None)
     stderr = math.hypot(clustered_stderr(influence, group), math.sqrt(fit_variance))
@@ -65,7 +66,8 @@ def difference_of_influences(
 
 
 def _support(influence: FloatArray, group: IntArray) -> float | None:
-    squares = np.bincount(np.unique(group, return_inverse=True)[1], weights=influence) ** 2
+    sums = np.bincount(np.unique(group, return_inverse=True)[1], weights=influence)
+    squares = unit_scaled(sums) ** 2  # squares of huge sums have no float
     return float(squares.sum() ** 2 / (squares**2).sum()) if squares.any() else None
 
 
@@ -98,13 +100,6 @@ def checked_pairs(
 def strata_of(function: str, kinds: Labels | None, n: int) -> IntArray:
     """Return each sample's kind as a code, one kind for all without kinds."""
     return np.zeros(n, np.int64) if kinds is None else codes(function, "kinds", kinds, n)
-
-
-def in_a_pair(correct: BoolArray, strata: IntArray) -> BoolArray:
-    """Return which samples have one of the other class in their stratum."""
-    size, right = np.bincount(strata), np.bincount(strata, weights=correct)
-    found: BoolArray = ((right > 0) & (right < size))[strata]
-    return found
 
 
 def augrc_influence(correct: BoolArray, area: float, of_area: FloatArray) -> FloatArray:

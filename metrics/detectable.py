@@ -86,7 +86,7 @@ def detectable_ranking_difference(
     function = "detectable_ranking_difference"
     between(function, "alpha", alpha, 0, 1 - 1e-12)
     between(function, "power", power, alpha, 1 - 1e-12)
-    if not margin >= 0:
+    if not (math.isfinite(margin) and margin >= 0):
         raise refuse(function, "margin", ">= 0", margin)
     if figure not in ("auroc", "augrc"):
         raise refuse(function, "figure", "auroc or augrc", figure)

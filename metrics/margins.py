@@ -78,7 +78,7 @@ def beyond_margin(
     at_least(function, "n_groups", n_groups, 2)
     if not (math.isfinite(margin) and margin >= 0):
         raise refuse(function, "margin", ">= 0", margin)
-    if not reach > 0:
+    if not (math.isfinite(reach) and reach > 0):
         raise refuse(function, "reach", "> 0", reach)
     estimate = difference.estimate
     if estimate.value is None or estimate.stderr is None:

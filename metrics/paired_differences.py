@@ -17,14 +17,13 @@ from metrics._checks import (
     safe_mean,
     same_length,
 )
-from metrics._clustered import auroc_influence
+from metrics._clustered import auroc_influence, in_mixed_stratum
 from metrics._estimate import Estimate
 from metrics._paired import (
     Pair,
     augrc_influence,
     checked_pairs,
     difference_of_influences,
-    in_a_pair,
     strata_of,
 )
 from metrics.comparison import Difference
@@ -151,7 +150,7 @@ def paired_auroc_difference(
     except UndefinedMetricError as undefined:
         return Difference(Estimate.undefined(str(undefined)), None, None)
     one, two = (auroc_influence(correct, score, strata)[1] for correct, score in sides)
-    rows = np.logical_or(*(in_a_pair(correct, strata) for correct, _ in sides))
+    rows = np.logical_or(*(in_mixed_stratum(correct, strata) for correct, _ in sides))
     return difference_of_influences(
         values[0] - values[1],
         (one - two)[rows],

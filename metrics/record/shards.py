@@ -45,7 +45,8 @@ def _column(key: str, values: list[Array | None]) -> dict[str, Array]:
 def spans(key: str, shapes: Array, size: int | None) -> list[tuple[int, int] | None]:
     """Return where each row's values stand in a column of ``size`` values, None where absent.
 
-    ``size`` is None where the column is not read whole. Raises RecordError if the shapes are not those of such a column.
+    ``size`` is None where the column is not read whole. Raises RecordError if the shapes are not
+    those of such a column.
     """
     if shapes.ndim != 2 or not shapes.shape[1] or shapes.dtype.kind != "i":
         raise RecordError(f"{key}{SHAPES} must be whole numbers, one row per answer.")

@@ -101,7 +101,11 @@ def test_with_independent_samples_it_is_the_delong_test_on_the_logit_scale():
     y = rng.random(n) < 0.5
     score = 0.1 * y + rng.normal(size=n)
     found, _, _ = _run(
-        n=n, kinds=("a",), correct=y, groups=list(map(str, range(n))), signals={"probe": score}
+        n=n,
+        kinds=("a",),
+        correct=y,
+        groups=list(map(str, range(n))),
+        signals={"answer_margin": score},
     )
     right, wrong = score[y], score[~y]
     placements = [
@@ -111,16 +115,20 @@ def test_with_independent_samples_it_is_the_delong_test_on_the_logit_scale():
     area = placements[0].mean()
     variance = sum(p.var(ddof=1) / p.size for p in placements)
     z = logit(area) * area * (1 - area) / np.sqrt(variance)
-    assert expit(logit(area)) == pytest.approx(found["probe"].auroc.value)
-    assert found["probe"].p_value == pytest.approx(2 * norm.sf(abs(z)), rel=0.02)
+    assert expit(logit(area)) == pytest.approx(found["answer_margin"].auroc.value)
+    assert found["answer_margin"].p_value == pytest.approx(2 * norm.sf(abs(z)), rel=0.02)
 
 
 def test_a_perfect_signal_has_the_sign_test_over_disjoint_pairs():
     y = np.arange(80) % 2 == 0
     found, _, _ = _run(
-        n=80, kinds=("a",), correct=y, groups=list(map(str, range(80))), signals={"probe": y + 0.0}
+        n=80,
+        kinds=("a",),
+        correct=y,
+        groups=list(map(str, range(80))),
+        signals={"answer_margin": y + 0.0},
     )
-    assert found["probe"].p_value == 2.0**-39
+    assert found["answer_margin"].p_value == 2.0**-39
 
 
 def test_no_verdict_on_few_errors_or_images():
