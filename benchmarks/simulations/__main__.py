@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import pkgutil
+import re
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -29,14 +30,14 @@ def topics() -> dict[str, tuple[Design, ...]]:
 def main() -> None:
     """Draw, print, and write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulations", description=__doc__)
-    parser.add_argument("--only", help="one topic, or several with commas; the page is not written")
-    parser.add_argument("--draws", type=int, help="draws of each design instead of its own number")
+    parser.add_argument("--only", help="one topic, or several with commas; others stay as they are")
+    parser.add_argument("--draws", type=int, help="draws of each design; the page is not written")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     chosen = topics()
     if options.only:
         chosen = {name: chosen[name] for name in options.only.split(",")}
-    started, parts, misses = time.perf_counter(), [], 0
+    started, misses = time.perf_counter(), 0
     with ProcessPoolExecutor(options.workers) as pool:
         for name, designs in chosen.items():
             outcomes = []
@@ -44,15 +45,22 @@ def main() -> None:
                 outcomes.append(_drawn(pool, name, designs.index(design), design, options.draws))
                 print(_line(outcomes[-1]), flush=True)
             misses += sum(outcome.misses_goal for outcome in outcomes)
-            parts.append(_table(name, outcomes))
+            if options.draws is None:
+                _write(name, _table(name, outcomes))
     minutes = (time.perf_counter() - started) / 60
     print(f"{minutes:.1f} minutes; {misses} goals missed")
-    if options.only is None and options.draws is None:
-        before, _, rest = PAGE.read_text("utf-8").partition(START)
-        text = f"{before}{START}\n{''.join(parts).strip()}\n{END}{rest.partition(END)[2]}"
-        PAGE.write_text(text, "utf-8")
-        print(f"written: {PAGE}")
     sys.exit(misses > 0)
+
+
+def _write(topic: str, table: str) -> None:
+    """Replace the topic's table in the page; topics stand in the order of their names."""
+    before, _, rest = PAGE.read_text("utf-8").partition(START)
+    inside, _, after = rest.partition(END)
+    parts = re.split(r"<!-- topic (\w+) -->\n", inside)
+    known = dict(zip(parts[1::2], parts[2::2], strict=True)) | {topic: f"{table.strip()}\n\n"}
+    names = sorted(known.keys() & topics().keys())
+    text = "".join(f"<!-- topic {name} -->\n{known[name]}" for name in names)
+    PAGE.write_text(f"{before}{START}\n{text}{END}{after}", "utf-8")
 
 
 def _drawn(
