@@ -1,6 +1,6 @@
-"""Writes docs/metrics.md from the docstrings of `metrics`, so that the page cannot go stale.
+"""Writes docs/metrics.md, and the channels in docs/run_folder.md, from the docstrings of `metrics`.
 
-python docs/build_reference.py [--check]
+So neither can go stale. python docs/build_reference.py [--check]
 """
 
 from __future__ import annotations
@@ -9,18 +9,22 @@ import inspect
 import math
 import re
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import metrics
-from metrics.signals import SIGNALS
+from metrics.record.channels import CHANNELS, Channel
+from metrics.signals import LAYERS, SIGNALS
 
 PAGE = Path(__file__).parent / "metrics.md"
+RUN_FOLDER = Path(__file__).parent / "run_folder.md"
 HEAD = """# Reference of the numbers
 
 Written by `make docs` from the docstrings of `metrics`; do not edit. The reader's page is
 [signals.md](signals.md), which says what each recorded signal is in words. Here every function
 stands with its equation, direction, range and source.
 """
+MARKS = ("<!-- channels:start -->", "<!-- channels:end -->")
 # heading -> modules, in the order of the page
 CHAPTERS = {
     "Attention to the image": ("attention", "cluster_grid", "attention_features", "stress_tests"),
@@ -81,11 +85,63 @@ def page() -> str:
 
 def _signals() -> str:
     rows = [
-        f"| `{s.name}` | {s.label} | {s.family} | {s.access} | {_range(*s.bounds)} | {s.source} |"
+        [
+            *(f"`{s.name}`", s.label, s.family, s.access, _names(s.needs), s.cost),
+            *(_range(*s.bounds), s.source),
+        ]
         for s in SIGNALS
     ]
-    head = ["\n## Recorded signals\n", "| name | shown as | family | access | range | source |"]
-    return "\n".join([*head, "|---|---|---|---|---|---|", *rows]) + "\n"
+    head = ["name", "shown as", "family", "access", "channels", "cost", "range", "source"]
+    layers = [[f"`layers.{v.name}`", _names((v.needs,))] for v in LAYERS]
+    return (
+        "\n## Recorded signals\n\n"
+        "A signal is computed from channels; what each holds is in "
+        "[run_folder.md](run_folder.md#channels).\n\n"
+        + _table(head, rows)
+        + "\nPer layer, input side first:\n\n"
+        + _table(["name", "channel"], layers)
+    )
+
+
+def channels() -> str:
+    """The table of channels: their fields, whether they are stored, and what they hold."""
+    rows = [
+        [
+            f"`{channel.name}`",
+            ", ".join(f"`{field.name}`" for field in fields(channel)),
+            "yes" if channel.kept else "no",
+            _about(channel),
+        ]
+        for channel in CHANNELS
+    ]
+    return _table(["channel", "fields", "in the array files", "what it holds"], rows)
+
+
+def run_folder() -> str:
+    """The page of the run folder, its table of channels as it would be written."""
+    text = RUN_FOLDER.read_text("utf-8")
+    before, rest = text.split(f"{MARKS[0]}\n")
+    _, after = rest.split(MARKS[1])
+    return f"{before}{MARKS[0]}\n{channels()}{MARKS[1]}{after}"
+
+
+def _about(channel: type[Channel]) -> str:
+    """A channel's words; where it only narrows a kind of channel, those of the kind behind them."""
+    kinds = [kind for kind in channel.__mro__ if kind not in (Channel, object)]
+    words = [" ".join((inspect.getdoc(kind) or "").split()) for kind in kinds]
+    text = _plain(" ".join(words))
+    for other in CHANNELS:  # a reader of folders knows channels by name
+        text = text.replace(f"`{other.__name__}`", f"`{other.name}`")
+    return text
+
+
+def _names(kinds: tuple[type[Channel], ...]) -> str:
+    return ", ".join(f"`{kind.name}`" for kind in kinds)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _range(low: float, high: float) -> str:
@@ -126,11 +182,12 @@ def _plain(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page, or say whether it is what would be written."""
-    text = page()
+    """Write the pages, or say whether they are what would be written."""
+    pages = {PAGE: page(), RUN_FOLDER: run_folder()}
     if "--check" in arguments:
-        return int(PAGE.read_text("utf-8") != text)
-    PAGE.write_text(text, encoding="utf-8")
+        return int(any(path.read_text("utf-8") != text for path, text in pages.items()))
+    for path, text in pages.items():
+        path.write_text(text, encoding="utf-8")
     return 0
 
 
