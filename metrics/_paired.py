@@ -67,7 +67,7 @@ def difference_of_influences(
 
 def _support(influence: FloatArray, group: IntArray) -> float | None:
     sums = np.bincount(np.unique(group, return_inverse=True)[1], weights=influence)
-    squares = unit_scaled(sums) ** 2  # squares of huge sums have no float
+    squares = unit_scaled(np.asarray(sums, float)) ** 2  # squares of huge sums have no float
     return float(squares.sum() ** 2 / (squares**2).sum()) if squares.any() else None
 
 

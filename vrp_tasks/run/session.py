@@ -155,7 +155,7 @@ class Session:
     def results_known(self, place: Place, answer: str) -> dict[str, Any] | None:
         """What was found for an answer when it was observed; None if it was not."""
         record, judged = self._known.get(place), self._judged.get(place)
-        if record is None or judged is None or record.answer != answer:
+        if record is None or judged is None or judged.answer != answer:
             return None
         return results_of(judged, record)
 
@@ -166,7 +166,7 @@ class Session:
         cache gave the answer.
         """
         record = self._known.get(judged.place)
-        if record is None or record.answer != judged.answer:
+        if record is None or record.normal_answer != judged.normalize(judged.answer):
             record = self._earlier.record_of(judged)
             self._known[judged.place] = record
             self.folder.add_unasked(record)
@@ -229,7 +229,7 @@ class Session:
             group=judged.group,
             kind=judged.kind,
             prompt=request.args[0],
-            answer=judged.answer,
+            answer=seen.answer,
             target=judged.target,
             score=judged.score,
             correct=judged.correct,

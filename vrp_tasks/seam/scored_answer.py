@@ -35,4 +35,4 @@ def as_scored(task: Any, doc: Any, answer: str, *, cli_tags: Any) -> str:
     while isinstance(found, list | tuple) and found:
         found = found[0]
     text = str(found)
-    return (text if tags is None else strip_reasoning_tags(text, tags)).strip()
+    return text if tags is None else str(strip_reasoning_tags(text, tags))
