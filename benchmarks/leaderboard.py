@@ -41,16 +41,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--samples", type=int, default=3_000)
-    parser.add_argument("--resamples", type=int, default=2_000)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for seed in range(asked.runs):
             write_run(folder / f"run-{seed:02}", n=asked.samples, seed=seed)
         before = _cpu_seconds()
-        first = _seconds(folder, asked.resamples)
+        first = _seconds(folder)
         cpu = _cpu_seconds() - before
-        again = _seconds(folder, asked.resamples)
+        again = _seconds(folder)
         report = (folder / "report.html").stat().st_size / 1e6
     usage = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, _CHILDREN))
     # of the largest worker: there is one per core, each with one run at a time
@@ -132,10 +131,10 @@ def _cpu_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def _seconds(folder: Path, n_resamples: int) -> float:
+def _seconds(folder: Path) -> float:
     began = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
-        code = build(["build", str(folder), "--resamples", str(n_resamples)])
+        code = build(["build", str(folder)])
     if code:
         raise SystemExit(code)
     return time.perf_counter() - began

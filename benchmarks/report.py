@@ -46,7 +46,7 @@ def main() -> int:
         runs = Path(folder) / "runs"
         for number in range(asked.runs):
             write_synthetic_run(runs / str(number), number, asked.samples)
-        board = build_board(read_runs([runs]), n_resamples=200)
+        board = build_board(read_runs([runs]))
         began = time.perf_counter()
         html = to_html(board, published=True)
         written = time.perf_counter() - began

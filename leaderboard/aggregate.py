@@ -20,8 +20,6 @@ from metrics.card import Card
 from metrics.record_card import card_of_records, of_task
 from metrics.records import RunManifest
 
-DEFAULT_RESAMPLES = 2000
-
 
 @dataclass(frozen=True)
 class TaskResult:
@@ -63,7 +61,6 @@ class Board:
 
     runs: tuple[RunResult, ...]
     problems: tuple[Problem, ...] = ()
-    n_resamples: int = DEFAULT_RESAMPLES
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -75,55 +72,48 @@ class Board:
         return [(run, result) for run in self.runs for result in run.tasks if result.task == task]
 
 
-def build_board(runs: Iterable[Run | Problem], *, n_resamples: int = DEFAULT_RESAMPLES) -> Board:
+def build_board(runs: Iterable[Run | Problem]) -> Board:
     """Evaluate runs one after another, holding the records of one at a time.
 
     Parameters
     ----------
     runs : iterable of Run or Problem
         As `leaderboard.read.read_runs` yields them.
-    n_resamples : int, default 2000
-        Bootstrap resamples of each interval.
 
     Returns
     -------
     Board
         Runs in the order given, labelled so that no two labels are equal.
     """
-    return assemble(
-        (r if isinstance(r, Problem) else evaluate_run(r, n_resamples=n_resamples) for r in runs),
-        n_resamples=n_resamples,
-    )
+    return assemble(r if isinstance(r, Problem) else evaluate_run(r) for r in runs)
 
 
-def assemble(results: Iterable[RunResult | Problem], *, n_resamples: int) -> Board:
+def assemble(results: Iterable[RunResult | Problem]) -> Board:
     """Put results together, in the order given, labelled so that no two labels are equal."""
     everything = list(results)
     runs = [result for result in everything if isinstance(result, RunResult)]
     problems = tuple(result for result in everything if isinstance(result, Problem))
-    return Board(tuple(_with_unique_labels(runs)), problems, n_resamples)
+    return Board(tuple(_with_unique_labels(runs)), problems)
 
 
-def evaluate_run(run: Run, *, n_resamples: int = DEFAULT_RESAMPLES) -> RunResult:
+def evaluate_run(run: Run) -> RunResult:
     """Evaluate every task of one run; the same run always gives the same numbers.
 
     Parameters
     ----------
     run : Run
         A complete run.
-    n_resamples : int, default 2000
-        Bootstrap resamples of each interval.
 
     Returns
     -------
     RunResult
     """
     tasks = dict.fromkeys(record.task for record in run.records)
-    results = [_evaluate_task(run, task, n_resamples=n_resamples) for task in tasks]
+    results = [_evaluate_task(run, task) for task in tasks]
     return RunResult(run.model, run.path, run.manifest, tuple(results))
 
 
-def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
+def _evaluate_task(run: Run, task: str) -> TaskResult:
     records = run.of_task(task)
     manifest = run.manifest
     card = card_of_records(
@@ -131,7 +121,6 @@ def _evaluate_task(run: Run, task: str, *, n_resamples: int) -> TaskResult:
         invalid=of_task(manifest.invalid, task),
         not_offered=of_task(manifest.not_offered, task),
         fits=of_task(manifest.fits, task),
-        n_resamples=n_resamples,
     )
     return TaskResult(
         task=task,

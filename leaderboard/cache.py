@@ -1,10 +1,10 @@
 """Computed statistics, kept by the content they were computed from.
 
 An entry's name is a hash of the manifest (which holds the hash of every file of the run, and the
-files are checked against it at each build), of the code that computes, of its libraries' versions
-and of the number of resamples. So an entry is either right or not found; nothing has to be removed
-when something changes. Entries are JSON under their own hash. What cannot be read, or is not what
-was written, is computed anew.
+files are checked against it at each build), of the code that computes and of its libraries'
+versions. So an entry is either right or not found; nothing has to be removed when something
+changes. Entries are JSON under their own hash. What cannot be read, or is not what was written, is
+computed anew.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def key(self, manifest: bytes, *, n_resamples: int) -> str:
+    def key(self, manifest: bytes) -> str:
         """Name of the entry of a run with these bytes of manifest."""
-        parts = (code_version(), str(n_resamples), hashlib.sha256(manifest).hexdigest())
+        parts = (code_version(), hashlib.sha256(manifest).hexdigest())
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def has(self, key: str) -> bool:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from leaderboard.aggregate import DEFAULT_RESAMPLES, Board
+from leaderboard.aggregate import Board
 from leaderboard.cache import FOLDER, Cache
 from leaderboard.compare import IncomparableError, compare_runs
 from leaderboard.contents import all_tables, card_tables, terminal_tables
@@ -71,11 +71,6 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("paths", nargs="+", type=Path, metavar="RUN", help="folders with runs")
     show.set_defaults(run=_show)
     _add_compare(commands)
-    for command in (build, show):
-        command.add_argument(
-            "--resamples", type=_resamples, default=DEFAULT_RESAMPLES, metavar="N",
-            help="bootstrap resamples per interval (default: %(default)s)",
-        )  # fmt: skip
     return parser
 
 
@@ -99,17 +94,10 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     compare.set_defaults(run=_compare)
 
 
-def _resamples(text: str) -> int:
-    number = int(text)
-    if number < 2:
-        raise argparse.ArgumentTypeError(f"must be at least 2, got {number}")
-    return number
-
-
 def _build(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output or _folder_of(arguments.paths[0])
     cache = None if arguments.no_cache else Cache(output / FOLDER)
-    board = evaluate_paths(arguments.paths, n_resamples=arguments.resamples, cache=cache)
+    board = evaluate_paths(arguments.paths, cache=cache)
     if not board.runs:
         return _nothing_read(board, arguments.paths)
     output.mkdir(parents=True, exist_ok=True)
@@ -138,7 +126,7 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    board = evaluate_paths(arguments.paths, n_resamples=arguments.resamples)
+    board = evaluate_paths(arguments.paths)
     if not board.runs:
         return _nothing_read(board, arguments.paths)
     _print("\n\n\n".join(to_terminal(table) for table in card_tables(board)))

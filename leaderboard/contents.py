@@ -74,7 +74,7 @@ def card_tables(board: Board) -> list[Table]:
     for run in board.runs:
         for result in run.tasks:
             tables.append(run_table(run, result))
-            tables += _parts(Board((run,), n_resamples=board.n_resamples), result.task)
+            tables += _parts(Board((run,)), result.task)
     return tables
 
 

@@ -79,7 +79,6 @@ def to_json(board: Board, *, published: bool = False) -> str:
     """
     data: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
-        "n_resamples": board.n_resamples,
         "runs": [_run_as_json(run) for run in board.runs],
         "problems": [
             {"path": str(p.path), "status": p.status, "reason": p.reason} for p in board.problems

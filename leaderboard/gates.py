@@ -13,7 +13,7 @@ from leaderboard.robustness_gate import area_change
 from leaderboard.tolerances import ACCURACY, ROBUSTNESS, STATED_GATES, Tolerances, signal_of
 from leaderboard.verdicts import Change, reason_against
 from metrics._limits import too_few_images
-from metrics.bootstrap import Estimate, cluster_weights
+from metrics.bootstrap import Estimate
 from metrics.comparison import Difference
 from metrics.detectable import detectable_ranking_difference
 from metrics.discrimination import auroc, within_kind_auroc
@@ -50,7 +50,6 @@ class _Sides:
     scores: np.ndarray
     groups: list[str]
     kinds: list[str]
-    weights: np.ndarray
     task: str
     fits: tuple[Fit, Fit]
 
@@ -96,8 +95,6 @@ def changes_of(task: str, old: Run, new: Run, pairs: Pairs, tolerances: Toleranc
     list of Change
         In the order of the tolerances.
     """
-    groups = [record.group for record, _ in pairs]
-    weights = cluster_weights(groups, n_resamples=tolerances.n_resamples, rng=rng_for(task))
     found = []
     for gate, margin in tolerances.margins.items():
         if gate == ROBUSTNESS:
@@ -108,7 +105,7 @@ def changes_of(task: str, old: Run, new: Run, pairs: Pairs, tolerances: Toleranc
         else:
             key = f"{task}:{signal_of(gate)}"
             fits = old.manifest.fits.get(key, {}), new.manifest.fits.get(key, {})
-            found.append(_change(_sides(gate, margin, task, pairs, weights, fits)))
+            found.append(_change(_sides(gate, margin, task, pairs, fits)))
     return found
 
 
@@ -132,7 +129,6 @@ def _sides(
     margin: float,
     task: str,
     pairs: Pairs,
-    weights: np.ndarray,
     fits: tuple[Fit, Fit],
 ) -> _Sides:
     name = signal_of(gate)
@@ -148,7 +144,6 @@ def _sides(
         scores[:, rows],
         [pairs[i][0].group for i in rows],
         [pairs[i][0].kind for i in rows],
-        weights.T[rows].T,
         task,
         fits,
     )

@@ -14,8 +14,8 @@ ACCESS_TITLES = {
 NOT_RECORDED = "not recorded in this run"
 READING = (
     "AUROC of “correct”, 95 % t interval over images (logit scale); 0.5 is chance, higher is "
-    "better. Accuracy: Wilson interval at the effective sample size. Intervals of other figures: "
-    "bootstrap over images ({n_resamples} resamples)."
+    "better. Accuracy: Wilson interval at the effective sample size. Error AP, areas under the "
+    "risk curve and PRR: jackknife over images."
 )
 IN_KIND = (
     "“in kind”: pairs of right and wrong answers to the same kind of question only; the figure "

@@ -48,8 +48,7 @@ def overview_table(board: Board) -> Table:
         _overview_row(run, result) for task in board.tasks for run, result in board.of_task(task)
     ]
     mixed = any(result.is_mixed for run in board.runs for result in run.tasks)
-    notes = [READING.format(n_resamples=board.n_resamples)]
-    notes += [IN_KIND] if mixed else []
+    notes = [READING, *([IN_KIND] if mixed else [])]
     notes.append(BEST.format(figure="in-kind AUROC (plain with one kind)" if mixed else "AUROC"))
     return Table(OVERVIEW, "Overview", columns, (Block("", tuple(rows)),), tuple(notes))
 

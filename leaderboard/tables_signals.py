@@ -63,7 +63,7 @@ def signals_table(board: Board, task: str) -> Table:
         title = access if access == family else f"{family} ({access})"
         rows = _signal_rows(pairs, access, family, mixed=mixed)
         blocks += [Block(title, rows)] if rows else []
-    notes = [READING.format(n_resamples=board.n_resamples), *([IN_KIND] if mixed else [])]
+    notes = [READING, *([IN_KIND] if mixed else [])]
     notes += [_screen(mixed=mixed), COPIES, ACCESS]
     columns = ("signal", *(text_cell(run.label).lines[0] for run, _ in pairs))
     title = task_title("Signals", task)

@@ -28,7 +28,6 @@ class Tolerances:
 
     margins: Mapping[str, float]
     alpha: float = 0.05
-    n_resamples: int = 2000
 
 
 def signal_of(gate: str) -> str | None:
@@ -65,16 +64,14 @@ def read_tolerances(path: Path | None = None) -> Tolerances:
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ToleranceError(f"{path} is not TOML: {error}.") from error
-    unknown = sorted(set(data) - {"alpha", "n_resamples", "margins"})
+    unknown = sorted(set(data) - {"alpha", "margins"})
     if unknown:
         raise ToleranceError(f"unknown key {unknown[0]} in the tolerances.")
     margins = _margins(data.get("margins", {}))
-    alpha, n_resamples = data.get("alpha", 0.05), data.get("n_resamples", 2000)
+    alpha = data.get("alpha", 0.05)
     if not isinstance(alpha, float) or not 0 < alpha < 1:
         raise ToleranceError(f"alpha must be between 0 and 1, got {alpha!r}.")
-    if not isinstance(n_resamples, int) or isinstance(n_resamples, bool) or n_resamples < 2:
-        raise ToleranceError(f"n_resamples must be a whole number >= 2, got {n_resamples!r}.")
-    return Tolerances(margins, alpha, n_resamples)
+    return Tolerances(margins, alpha)
 
 
 def _margins(data: object) -> dict[str, float]:

@@ -26,7 +26,7 @@ FEWEST_RUNS = 4
 
 
 def evaluate_paths(
-    paths: Iterable[Path], *, n_resamples: int, n_workers: int = 0, cache: Cache | None = None
+    paths: Iterable[Path], *, n_workers: int = 0, cache: Cache | None = None
 ) -> Board:
     """Evaluate every run folder at or below the paths.
 
@@ -34,8 +34,6 @@ def evaluate_paths(
     ----------
     paths : iterable of Path
         Run folders, or folders that hold some.
-    n_resamples : int
-        Bootstrap resamples of each interval.
     n_workers : int, default 0
         Processes; 0 takes one per core from four runs to evaluate on, else this process alone.
     cache : Cache, optional
@@ -48,10 +46,10 @@ def evaluate_paths(
     """
     paths = list(paths)
     folders = find_run_folders(paths)
-    evaluate = partial(evaluate_folder, n_resamples=n_resamples, cache=cache)
+    evaluate = partial(evaluate_folder, cache=cache)
     if not n_workers:
         n_workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        keys = _keys(folders, n_resamples, cache)
+        keys = _keys(folders, cache)
         n_new = len(folders) - sum(cache is not None and cache.has(key) for key in keys)
         n_workers = n_workers if n_new >= FEWEST_RUNS else 1
     if n_workers == 1:
@@ -61,15 +59,13 @@ def evaluate_paths(
         with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
             results = list(pool.map(evaluate, folders))
     if cache is not None:
-        cache.keep_used(_keys(folders, n_resamples, cache))
-    return assemble([*absent_paths(paths), *results], n_resamples=n_resamples)
+        cache.keep_used(_keys(folders, cache))
+    return assemble([*absent_paths(paths), *results])
 
 
-def evaluate_folder(
-    folder: Path, *, n_resamples: int, cache: Cache | None = None
-) -> RunResult | Problem:
+def evaluate_folder(folder: Path, *, cache: Cache | None = None) -> RunResult | Problem:
     """Read and evaluate one run folder; its records stay in the process that read them."""
-    found = or_explain(folder, partial(_evaluate, n_resamples=n_resamples, cache=cache))
+    found = or_explain(folder, partial(_evaluate, cache=cache))
     if isinstance(found, Problem):
         return found
     result, new_key = found
@@ -78,27 +74,21 @@ def evaluate_folder(
     return result
 
 
-def _evaluate(
-    folder: Path, *, n_resamples: int, cache: Cache | None
-) -> tuple[RunResult, str | None]:
+def _evaluate(folder: Path, *, cache: Cache | None) -> tuple[RunResult, str | None]:
     """Result of a run, and the name under which to keep it if it was not kept yet.
 
     The files are checked in either case: a changed one is damage, whatever is in the cache.
     """
     manifest = read_manifest(folder)
-    key = next(iter(_keys([folder], n_resamples, cache)), None)
+    key = next(iter(_keys([folder], cache)), None)
     kept = None if cache is None or key is None else cache.get(key)
     if kept is not None:
         return RunResult(str(manifest.model["name"]), folder, manifest, kept), None
-    return evaluate_run(read_records(folder, manifest), n_resamples=n_resamples), key
+    return evaluate_run(read_records(folder, manifest)), key
 
 
-def _keys(folders: Iterable[Path], n_resamples: int, cache: Cache | None) -> list[str]:
+def _keys(folders: Iterable[Path], cache: Cache | None) -> list[str]:
     if cache is None:
         return []
     manifests = [folder / MANIFEST_FILE for folder in folders]
-    return [
-        cache.key(manifest.read_bytes(), n_resamples=n_resamples)
-        for manifest in manifests
-        if manifest.is_file()
-    ]
+    return [cache.key(manifest.read_bytes()) for manifest in manifests if manifest.is_file()]

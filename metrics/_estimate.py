@@ -1,4 +1,4 @@
-"""A figure with its interval, made from the influence of each sample or from its replicates."""
+"""A figure with its interval, made from the influence of each sample."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrics._checks import BoolArray, FloatArray, IntArray, level_inside
+from metrics._checks import BoolArray, FloatArray, IntArray
 from metrics._clustered import Scale, clustered_degrees, clustered_stderr, t_interval
 from metrics._limits import LEAST_GROUPS
-from metrics._resampling import Weights
 
-MAX_DROPPED = 0.10
 ROUNDING = 1e-14  # a standard error below this share of the figure is its rounding
 NEARLY, RARER = 0.98, 0.1
 RARE = "few errors and an AUROC near 1: covers about 0.91 instead of 0.95 in simulations"
@@ -24,8 +22,8 @@ class Estimate:
     """A figure with its interval, or why there is none.
 
     ``value``, ``low``, ``high`` and ``stderr`` are all numbers or all None; ``reason`` is None
-    exactly when they are numbers. ``n_dropped`` counts resamples that lacked a class. ``note`` says
-    where the interval is not the usual one, or must not be taken at its width.
+    exactly when they are numbers. ``note`` says where the interval is not the usual one,
+    or must not be taken at its width.
     """
 
     value: float | None
@@ -33,13 +31,12 @@ class Estimate:
     high: float | None
     stderr: float | None
     reason: str | None
-    n_dropped: int = 0
     note: str | None = None
 
     @classmethod
-    def undefined(cls, reason: str, *, n_dropped: int = 0) -> Estimate:
+    def undefined(cls, reason: str) -> Estimate:
         """Return an estimate that does not exist, and why."""
-        return cls(None, None, None, None, reason, n_dropped)
+        return cls(None, None, None, None, reason)
 
 
 def few_images(n_groups: int) -> str | None:
@@ -101,28 +98,3 @@ def times_power_of_two(found: Estimate, exponent: int) -> Estimate:
     if not (math.isfinite(low) and math.isfinite(high)):
         return Estimate.undefined("the interval is beyond the largest number")
     return Estimate(value, low, high, stderr, None, note=found.note)
-
-
-def estimate_from_replicates(
-    value: float, replicates: FloatArray, *, weights: Weights, level: float
-) -> Estimate:
-    """Return the percentile interval; undefined if the resamples cannot carry one."""
-    level_inside("estimate", level)
-    if _one_group(weights):
-        return Estimate.undefined("one group only: no interval")
-    kept = replicates[np.isfinite(replicates)]
-    n_dropped = replicates.size - kept.size
-    if n_dropped > MAX_DROPPED * replicates.size or kept.size < 2:
-        return Estimate.undefined(
-            f"{n_dropped} of {replicates.size} resamples lack a class", n_dropped=n_dropped
-        )
-    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
-    stderr = float(kept.std(ddof=1))
-    note = "every resample gives this value: no sign of certainty" if low == high else None
-    return Estimate(value, float(low), float(high), stderr, None, n_dropped, note)
-
-
-def _one_group(weights: Weights) -> bool:
-    # a few resamples tell groups apart, except by rare chance
-    few = weights[:16]
-    return bool((few == few[:, :1]).all()) and bool((weights == weights[:, :1]).all())

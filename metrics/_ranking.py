@@ -1,4 +1,4 @@
-"""Statistics of a ranking over all resamples at once, from one sort of the score.
+"""Statistics of a ranking under many weightings at once, from one sort of the score.
 
 All of them are sums over wrong answers of what stands above each. So samples are first summed into
 one row per level of score that holds a wrong answer, and one per gap between two such levels, by a

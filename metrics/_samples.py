@@ -9,9 +9,7 @@ import numpy as np
 
 from metrics._checks import BoolArray, IntArray, codes
 from metrics._folds import grouped_folds, require_classes
-from metrics._resampling import Weights
 from metrics.answers import normalize_answer
-from metrics.bootstrap import cluster_weights
 from metrics.errors import UndefinedMetricError
 
 N_FOLDS = 5
@@ -19,7 +17,7 @@ N_FOLDS = 5
 
 @dataclass(frozen=True)
 class Samples:
-    """The labelled samples, their resamples and folds.
+    """The labelled samples and their folds.
 
     Groups, kinds and answers are codes. ``folds`` are None where a class is too rare for them;
     ``seed`` makes further draws the same for every signal.
@@ -29,7 +27,6 @@ class Samples:
     groups: IntArray
     kinds: IntArray
     answers: IntArray | None
-    weights: Weights
     folds: IntArray | None
     seed: int
 
@@ -42,20 +39,15 @@ class Samples:
         answers: Sequence[str] | None,
         *,
         rng: np.random.Generator,
-        n_resamples: int,
     ) -> Samples:
-        """Draw resamples and folds over images."""
+        """Draw folds over images."""
         group = codes("evaluate_card", "groups", groups, correct.size)
-        weights = np.zeros((n_resamples, 0), np.uint16)
-        if correct.size:
-            weights = cluster_weights(group, n_resamples=n_resamples, rng=rng)
         normal = None if answers is None else [normalize_answer(answer) for answer in answers]
         return cls(
             correct,
             group,
             codes("evaluate_card", "kinds", kinds, correct.size),
             None if normal is None else codes("evaluate_card", "answers", normal, correct.size),
-            weights,
             _folds(correct, group, rng),
             int(rng.integers(2**63)),
         )
@@ -66,7 +58,7 @@ class Samples:
         return int(np.unique(self.groups).size)
 
     def only(self, rows: BoolArray) -> Samples:
-        """Return the samples picked by a mask, in the same resamples and folds."""
+        """Return the samples picked by a mask, in the same folds."""
         if rows.all():
             return self
         picked = np.flatnonzero(rows)
@@ -76,7 +68,6 @@ class Samples:
             groups=self.groups[picked],
             kinds=self.kinds[picked],
             answers=None if self.answers is None else self.answers[picked],
-            weights=self.weights.T[picked].T,
             folds=None if self.folds is None else self.folds[picked],
         )
 

@@ -91,17 +91,17 @@ def evaluate_card(
     not_offered: Mapping[str, str] | None = None,
     fits: Mapping[str, FitSpread] | None = None,
     rng: np.random.Generator,
-    n_resamples: int = 2000,
 ) -> Card:
     r"""Score every signal of one run on one task.
 
     .. math:: \mathrm{signal} \mapsto (A, A_{kind}, A_{answer}, AP_{error}, R, AURC, \dots), \qquad
         A = P(s^+ > s^-) + \tfrac12 P(s^+ = s^-)
 
-    All figures share one set of resamples over images. Unlabelled samples (a split without answers)
-    are left out and counted; a signal missing on some samples is scored on the others. Every signal
-    passes `check_signal` first. Higher means better separation. Range: that of each figure;
-    undefined ones carry their reason.
+    Intervals are over images, by influence functions or a jackknife and t, or Wilson's for shares;
+    nothing is resampled. Unlabelled samples (a split without answers) are left out and counted; a
+    signal missing on some samples is scored on the others. Every signal passes `check_signal`
+    first. Higher means better separation. Range: that of each figure; undefined ones carry their
+    reason.
 
     Two fusions are fitted: ``fused_single_pass`` on all valid deployable signals of the families
     attention, confidence and lens, ``fused_all`` with consistency added. Oracles, controls and what
@@ -146,9 +146,7 @@ def evaluate_card(
         A probe or stress test without one is said to be frozen. Fusions and the controls made here
         are repeated here.
     rng : numpy.random.Generator
-        Source of resamples and of the controls' folds.
-    n_resamples : int, default 2000
-        Resamples over groups.
+        Source of all folds.
 
     Returns
     -------
@@ -171,7 +169,7 @@ def evaluate_card(
     >>> correct = rng.random(200) < 0.6
     >>> card = evaluate_card(
     ...     correct=correct, groups=list(map(str, range(200))), kinds=["all"] * 200,
-    ...     signals={"probe": correct + rng.normal(size=200)}, rng=rng, n_resamples=200,
+    ...     signals={"probe": correct + rng.normal(size=200)}, rng=rng,
     ... )
     >>> card.n, card.signals[0].family, card.signals[0].auroc.value > 0.6
     (200, 'probe', True)
@@ -184,7 +182,6 @@ def evaluate_card(
         _rows("kinds", kinds, labelled),
         None if answers is None else _rows("answers", answers, labelled),
         rng=rng,
-        n_resamples=n_resamples,
     )
     asked = None if prompts is None else _rows("prompts", prompts, labelled)
     tokens = None if n_tokens is None else _rows("n_tokens", n_tokens, labelled)

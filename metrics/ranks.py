@@ -19,12 +19,12 @@ from metrics._checks import (
     unit_exponent,
     unit_scaled,
 )
-from metrics._estimate import MAX_DROPPED
 from metrics._ranking import weighted_stratified_auroc
 from metrics._resampling import Weights, weighted_mean
 from metrics.comparison import holm
 from metrics.errors import UndefinedMetricError
 
+MAX_DROPPED = 0.10
 ROUNDING = 1e-12  # a spread below this share of the figures is their rounding
 
 

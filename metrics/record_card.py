@@ -27,7 +27,6 @@ def card_of_records(
     invalid: Mapping[str, str],
     not_offered: Mapping[str, str] | None = None,
     fits: Mapping[str, Mapping[str, Any]] | None = None,
-    n_resamples: int = 2000,
 ) -> Card:
     """Score every signal of one task's records, with controls, fusion and calibration.
 
@@ -47,8 +46,6 @@ def card_of_records(
         Signal -> which setting of the run left it out.
     fits : mapping of str to mapping, optional
         Signal -> `FitSpread` as plain numbers, of `RunManifest.fits`.
-    n_resamples : int, default 2000
-        Bootstrap resamples of each interval.
 
     Returns
     -------
@@ -81,7 +78,6 @@ def card_of_records(
         samples=[[normalize_answer(text) for text in record.samples] for record in records],
         probabilities={n: np.clip(signals[n], 0, 1) for n in STATED if n in signals},  # rounding
         rng=rng_for(records[0].task),
-        n_resamples=n_resamples,
     )
 
 
@@ -98,7 +94,7 @@ def signal_columns(records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:
 
 
 def rng_for(task: str) -> np.random.Generator:
-    """Generator of one task's resamples: the same for every run, so that figures repeat."""
+    """Generator of one task's folds and draws: the same for every run, so that figures repeat."""
     return np.random.default_rng(list(hashlib.sha256(task.encode()).digest()[:8]))
 
 

@@ -171,7 +171,7 @@ def ranking_verdict(
 
     with :math:`g` the accuracy without the ranked units less that without as many random ones,
     :math:`d` the accuracy without the ranked units less the clean one, :math:`m` the margin. If
-    neither holds, the data cannot tell. Where no answer changed, resamples cannot vary and
+    neither holds, the data cannot tell. Where no answer changed, nothing varies and
     :math:`d_{low} = -3 / n_{groups}` (rule of three). No verdict below 20 images, where intervals
     are too short, nor below 30 right or wrong answers. No direction. Range: the three words.
 

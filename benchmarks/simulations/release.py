@@ -23,7 +23,7 @@ MARGINS = {ACCURACY: 0.02, AUROC: 0.03, AUGRC: 0.02}
 def gates_of(pair: Pair, margins: dict[str, float], rng: np.random.Generator) -> list[Gate]:
     """Gates of one draw."""
     old, new = drawn(pair, rng)
-    tolerances = Tolerances(margins, n_resamples=2)
+    tolerances = Tolerances(margins)
     return [gate for _, gate in compare_runs(old, new, tolerances).gates]
 
 

@@ -64,7 +64,6 @@ def _beats_equal_controls(
         signals={f"signal {i}": next(scores) for i in range(8)},
         controls={f"control {i}": next(scores) for i in range(n_controls)},
         rng=rng,
-        n_resamples=2,
     )
     return min(screen_of({"task": card}).beats.values(), default=1.0) <= ALPHA
 

@@ -62,7 +62,6 @@ def _full(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             folder / family,
             questions=options.questions,
             sweep=options.sweep,
-            resamples=options.resamples,
         )
         for family in options.families.split(",")
     }
@@ -97,7 +96,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--families", default=",".join(FAMILIES))
     parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--sweep", type=int, default=24)
-    parser.add_argument("--resamples", type=int, default=2000)
     return parser
 
 

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 ESTIMATE = ("value", "low", "high", "stderr")
 MARK = "±"  # begins the list that an estimate becomes
-UNSAID = ("reason", "n_dropped", "note")  # words of an estimate; the reason stays where it has none
+UNSAID = ("reason", "note")  # words of an estimate; the reason stays where it has none
 # of a signal's declaration; pictures; time
 WORDS = ("label", "family", "access", "looks", "seconds")
 SIGNAL, LAYERS = "signal.", "layers."

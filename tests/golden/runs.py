@@ -20,7 +20,7 @@ SWEEPS = "vrp_shapes_robustness,vrp_shapes_grounding"
 
 
 def figures_of_family(
-    family: str, folder: Path, *, questions: int, sweep: int, resamples: int
+    family: str, folder: Path, *, questions: int, sweep: int
 ) -> dict[str, object]:
     """Probe one shipped model as the demo does, build the leaderboard, and reduce both.
 
@@ -30,7 +30,7 @@ def figures_of_family(
     if sweep:
         _evaluate(family, folder, SWEEPS, sweep, "k=0,hidden_dtype=none")
     tasks: dict[str, object] = {}
-    board = board_of(folder, resamples)
+    board = board_of(folder)
     runs = {path.parent.name: path.parent for path in folder.glob("*/*_vrp/manifest.json")}
     for name in sorted(board):
         recorded = figures.of_run(runs[name])
@@ -45,9 +45,9 @@ def _kept(found: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in found.items() if name in OF_A_SWEEP}
 
 
-def board_of(folder: Path, resamples: int) -> dict[str, dict[str, dict[str, object]]]:
+def board_of(folder: Path) -> dict[str, dict[str, dict[str, object]]]:
     """What the leaderboard says of the runs in a folder: run -> task -> figures."""
-    _run("leaderboard", "build", "--no-cache", "--resamples", str(resamples), str(folder))
+    _run("leaderboard", "build", "--no-cache", str(folder))
     return figures.of_board(folder / "leaderboard.json")
 
 

@@ -15,19 +15,19 @@ from tests.leaderboard.golden import make_records, write_run
 from tests.signal_values import in_range
 
 FILE = Path(__file__).with_name("small.json")
-FAMILY, QUESTIONS, RESAMPLES = "llava", 24, 200
+FAMILY, QUESTIONS = "llava", 24
 N_RECORDS = 240
 
 
 def captured(folder: Path) -> dict[str, Any]:
     """Figures that rest on a model: equal up to what float32 kernels differ in."""
-    return figures_of_family(FAMILY, folder, questions=QUESTIONS, sweep=0, resamples=RESAMPLES)
+    return figures_of_family(FAMILY, folder, questions=QUESTIONS, sweep=0)
 
 
 def computed(folder: Path) -> dict[str, Any]:
     """Figures of made-up records, four questions to an image, that no model had a part in."""
     write_run(folder / "made_up", records())
-    return board_of(folder, RESAMPLES)["made_up"]
+    return board_of(folder)["made_up"]
 
 
 def records() -> list[SampleRecord]:

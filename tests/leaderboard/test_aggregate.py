@@ -7,21 +7,19 @@ from leaderboard.workers import evaluate_paths
 from metrics.record_card import card_of_records
 from tests.leaderboard.golden import make_records, write_run
 
-FAST = 50
-
 
 def test_figures_are_those_of_card_of_records(tmp_path):
     records = make_records()
     run = read_run(write_run(tmp_path / "run", records))
-    (result,) = evaluate_run(run, n_resamples=FAST).tasks
-    expected = card_of_records(records, invalid={}, n_resamples=FAST)
+    (result,) = evaluate_run(run).tasks
+    expected = card_of_records(records, invalid={})
     assert result.card == expected
     assert result.is_mixed
 
 
 def test_the_same_run_gives_the_same_figures_wherever_it_lies(tmp_path):
-    first = evaluate_run(read_run(write_run(tmp_path / "a")), n_resamples=FAST)
-    second = evaluate_run(read_run(write_run(tmp_path / "b" / "c")), n_resamples=FAST)
+    first = evaluate_run(read_run(write_run(tmp_path / "a")))
+    second = evaluate_run(read_run(write_run(tmp_path / "b" / "c")))
     assert first.tasks == second.tasks
 
 
@@ -29,7 +27,7 @@ def test_only_this_tasks_signals_are_invalid(tmp_path):
     records = make_records(80) + make_records(80, task="other")
     reason = "constant over the run"
     run = read_run(write_run(tmp_path / "run", records, invalid={"other:probe": reason}))
-    shapes, other = evaluate_run(run, n_resamples=FAST).tasks
+    shapes, other = evaluate_run(run).tasks
     assert {s.name: s.invalid for s in shapes.card.signals}["probe"] is None
     assert {s.name: s.invalid for s in other.card.signals}["probe"] == reason
 
@@ -39,8 +37,8 @@ def test_what_fitting_adds_comes_from_the_manifest(tmp_path):
     fit = {"repeats": 20, "stderr": 0.2, "stderr_within_kind": 0.1, "p": 0.01}
     run = read_run(write_run(tmp_path / "run", records, fits={"shapes:probe": fit, "x:probe": {
         "repeats": 20, "stderr": 9.0}}))  # fmt: skip
-    (result,) = evaluate_run(run, n_resamples=FAST).tasks
-    expected = card_of_records(records, invalid={}, fits={"probe": fit}, n_resamples=FAST)
+    (result,) = evaluate_run(run).tasks
+    expected = card_of_records(records, invalid={}, fits={"probe": fit})
     assert result.card == expected
     probe = next(s for s in result.card.signals if s.name == "probe")
     assert probe.auroc.stderr > 0.2
@@ -49,7 +47,7 @@ def test_what_fitting_adds_comes_from_the_manifest(tmp_path):
 
 def test_one_class_is_undefined_with_a_reason(tmp_path):
     run = read_run(write_run(tmp_path / "run", make_records(all_correct=True)))
-    (result,) = evaluate_run(run, n_resamples=FAST).tasks
+    (result,) = evaluate_run(run).tasks
     assert result.card.n_errors == 0
     for signal in result.card.signals:
         assert signal.auroc.value is None
@@ -62,7 +60,7 @@ def test_equal_model_names_are_told_apart_and_problems_kept(tmp_path):
     write_run(tmp_path / "deep" / "a", make_records(40))
     (tmp_path / "x" / "parts").mkdir(parents=True)
     (tmp_path / "x" / "parts" / "run.json").write_text("{}")
-    board = build_board(read_runs([tmp_path]), n_resamples=FAST)
+    board = build_board(read_runs([tmp_path]))
     assert [run.label for run in board.runs] == [
         "tiny-llava (a)",
         "tiny-llava (b)",
@@ -75,7 +73,7 @@ def test_equal_model_names_are_told_apart_and_problems_kept(tmp_path):
 def test_runs_of_one_model_on_different_benchmarks_need_no_telling_apart(tmp_path):
     write_run(tmp_path / "a", make_records(40))
     write_run(tmp_path / "b", make_records(40, task="other"))
-    board = build_board(read_runs([tmp_path]), n_resamples=FAST)
+    board = build_board(read_runs([tmp_path]))
     assert [run.label for run in board.runs] == ["tiny-llava", "tiny-llava"]
 
 
@@ -84,9 +82,7 @@ def test_workers_give_the_figures_of_one_process_in_the_order_of_the_folders(tmp
         write_run(tmp_path / str(seed), make_records(40, seed=seed), model={"name": f"m{seed}"})
     write_run(tmp_path / "x", schema_version=99)
     paths = [tmp_path, tmp_path / "absent"]
-    assert evaluate_paths(paths, n_resamples=FAST, n_workers=2) == build_board(
-        read_runs(paths), n_resamples=FAST
-    )
+    assert evaluate_paths(paths, n_workers=2) == build_board(read_runs(paths))
 
 
 def test_profiles_are_means_per_class_over_the_log_of_the_grid():

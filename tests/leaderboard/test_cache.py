@@ -12,8 +12,6 @@ from leaderboard.workers import evaluate_paths
 from metrics.records import MANIFEST_FILE, RECORDS_FILE
 from tests.leaderboard.golden import make_records, write_run
 
-FAST = 50
-
 
 @pytest.fixture
 def evaluations(monkeypatch):
@@ -29,8 +27,8 @@ def evaluations(monkeypatch):
     return seen
 
 
-def build(folder, cache, n_resamples=FAST):
-    return evaluate_paths([folder], n_resamples=n_resamples, n_workers=1, cache=cache)
+def build(folder, cache):
+    return evaluate_paths([folder], n_workers=1, cache=cache)
 
 
 def test_the_second_build_evaluates_nothing_and_gives_the_same(tmp_path, evaluations):
@@ -47,7 +45,7 @@ def test_the_files_of_two_builds_are_the_same_bytes(tmp_path, capsys, evaluation
     write_run(tmp_path / "runs" / "a", make_records(80))
     contents = []
     for _ in range(2):
-        main(["build", str(tmp_path / "runs"), "-o", str(tmp_path / "out"), "--resamples", "50"])
+        main(["build", str(tmp_path / "runs"), "-o", str(tmp_path / "out")])
         files = sorted(path for path in (tmp_path / "out").iterdir() if path.is_file())
         contents.append([(path.name, path.read_bytes()) for path in files])
     assert contents[0] == contents[1]
@@ -92,7 +90,7 @@ def test_a_file_changed_behind_the_manifest_is_damage_in_spite_of_the_cache(tmp_
     assert board.runs == ()
 
 
-@pytest.mark.parametrize("change", ["resamples", "code", "manifest"])
+@pytest.mark.parametrize("change", ["code", "manifest"])
 def test_what_a_figure_depends_on_is_in_the_key(tmp_path, evaluations, monkeypatch, change):
     cache = Cache(tmp_path / "cache")
     folder = write_run(tmp_path / "runs" / "a")
@@ -103,7 +101,7 @@ def test_what_a_figure_depends_on_is_in_the_key(tmp_path, evaluations, monkeypat
         manifest = json.loads((folder / MANIFEST_FILE).read_text())
         manifest["invalid"] = {"shapes:probe": "constant over the run"}
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest))
-    build(tmp_path / "runs", cache, n_resamples=FAST + (change == "resamples"))
+    build(tmp_path / "runs", cache)
     assert evaluations == ["a", "a"]
 
 
@@ -152,9 +150,9 @@ def test_entries_that_a_build_did_not_ask_for_are_removed(tmp_path):
 
 def test_the_cache_can_be_switched_off(tmp_path, capsys):
     write_run(tmp_path / "run", make_records(20))
-    main(["build", str(tmp_path), "--no-cache", "--resamples", "50"])
+    main(["build", str(tmp_path), "--no-cache"])
     assert not (tmp_path / FOLDER).exists()
-    main(["build", str(tmp_path), "--resamples", "50"])
+    main(["build", str(tmp_path)])
     assert len(list((tmp_path / FOLDER).iterdir())) == 1
 
 

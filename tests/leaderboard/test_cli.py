@@ -7,12 +7,10 @@ import pytest
 from leaderboard.cli import main
 from tests.leaderboard.golden import make_records, write_run
 
-FAST = ["--resamples", "50"]
-
 
 def test_build_prints_the_tables_and_ends_with_the_path_of_the_report(tmp_path, capsys):
     write_run(tmp_path / "run")
-    assert main(["build", str(tmp_path), *FAST]) == 0
+    assert main(["build", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Overview"
     (card,) = [line for line in lines if line.startswith("tiny-llava on shapes: n 160, 40 images")]
@@ -28,7 +26,7 @@ def test_build_twice_gives_the_same_bytes(tmp_path, capsys):
     write_run(tmp_path / "runs" / "a")
     contents = []
     for name in ("first", "second"):
-        main(["build", str(tmp_path / "runs"), "-o", str(tmp_path / name), *FAST])
+        main(["build", str(tmp_path / "runs"), "-o", str(tmp_path / name)])
         files = sorted(path for path in (tmp_path / name).iterdir() if path.is_file())
         contents.append([(path.name, path.read_bytes()) for path in files])
     assert contents[0] == contents[1]
@@ -37,7 +35,7 @@ def test_build_twice_gives_the_same_bytes(tmp_path, capsys):
 def test_build_lists_what_it_left_out_and_still_ends_well(tmp_path, capsys):
     write_run(tmp_path / "good")
     write_run(tmp_path / "bad", schema_version=99)
-    assert main(["build", str(tmp_path), *FAST]) == 0
+    assert main(["build", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert f"not in the tables: {tmp_path / 'bad'}: damaged: manifest has schema_version 99" in out
     assert "schema\\_version 99" in (tmp_path / "leaderboard.md").read_text("utf-8")
@@ -45,7 +43,7 @@ def test_build_lists_what_it_left_out_and_still_ends_well(tmp_path, capsys):
 
 def test_one_class_prints_undefined_with_the_reason(tmp_path, capsys):
     write_run(tmp_path / "run", make_records(all_correct=True))
-    assert main(["build", str(tmp_path), *FAST]) == 0
+    assert main(["build", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "token confidence" in out
     assert "– (1)" in out
@@ -55,7 +53,7 @@ def test_one_class_prints_undefined_with_the_reason(tmp_path, capsys):
 def test_a_split_without_answers_has_counts_and_no_figures(tmp_path, capsys):
     records = [replace(r, score=None, correct=None, target=None) for r in make_records(40)]
     write_run(tmp_path / "run", records)
-    assert main(["build", str(tmp_path), *FAST]) == 0
+    assert main(["build", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "0 / 0 / 0" in out
     assert "and 40 unlabelled" in out
@@ -64,16 +62,16 @@ def test_a_split_without_answers_has_counts_and_no_figures(tmp_path, capsys):
 
 def test_published_figures_are_shown_on_request(tmp_path, capsys):
     write_run(tmp_path / "run")
-    main(["build", str(tmp_path), *FAST])
+    main(["build", str(tmp_path)])
     assert "Published figures" not in capsys.readouterr().out
-    main(["build", str(tmp_path), "--published", *FAST])
+    main(["build", str(tmp_path), "--published"])
     assert "Published figures (not measured here)" in capsys.readouterr().out
 
 
 def test_many_runs_are_printed_beside_each_other(tmp_path, capsys):
     for seed in range(5):
         write_run(tmp_path / str(seed), make_records(20, seed=seed), model={"name": f"m{seed}"})
-    assert main(["build", str(tmp_path), *FAST]) == 0
+    assert main(["build", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "Signals on shapes" in lines
     assert not any("on shapes: n 20" in line for line in lines)
@@ -81,7 +79,7 @@ def test_many_runs_are_printed_beside_each_other(tmp_path, capsys):
 
 def test_show_prints_one_card(tmp_path, capsys):
     write_run(tmp_path / "run")
-    assert main(["show", str(tmp_path / "run"), *FAST]) == 0
+    assert main(["show", str(tmp_path / "run")]) == 0
     assert capsys.readouterr().out.startswith("tiny-llava on shapes: n 160, 40 images")
 
 
@@ -108,16 +106,8 @@ def test_nothing_readable_exits_2_with_one_line(tmp_path, capsys, make, message)
 def test_an_output_that_cannot_be_written_is_said_in_one_line(tmp_path, capsys):
     write_run(tmp_path / "run")
     (tmp_path / "file").write_text("")
-    assert main(["build", str(tmp_path), "-o", str(tmp_path / "file"), *FAST]) == 2
+    assert main(["build", str(tmp_path), "-o", str(tmp_path / "file")]) == 2
     assert "cannot write" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("text", ["1", "x"])
-def test_too_few_resamples_are_refused(tmp_path, capsys, text):
-    with pytest.raises(SystemExit) as stop:
-        main(["build", str(tmp_path), "--resamples", text])
-    assert stop.value.code == 2
-    assert "--resamples" in capsys.readouterr().err
 
 
 def test_the_package_runs_as_a_module_without_torch():

@@ -20,8 +20,8 @@ from metrics.paired_proportions import detectable_proportion_difference
 from tests.leaderboard.golden import make_manifest, make_records, write_run
 from tests.leaderboard.sweeps import plateau, write_swept_run
 
-ACCURACY = Tolerances({"accuracy": 0.02}, n_resamples=200)
-BOTH = Tolerances({"accuracy": 0.02, "auroc.token_confidence": 0.03}, n_resamples=200)
+ACCURACY = Tolerances({"accuracy": 0.02})
+BOTH = Tolerances({"accuracy": 0.02, "auroc.token_confidence": 0.03})
 
 
 def run_of(records, tmp_path, **changes):
@@ -81,7 +81,7 @@ def test_below_twenty_images_no_gate_gives_a_verdict(tmp_path):
     old = [r for r in records if r.group != "image-19"]
     new = damaged(old, 0.9)
     gates = {"accuracy": 0.02, "auroc.token_confidence": 0.03, "augrc.token_confidence": 0.02}
-    tolerances = Tolerances(gates | {"ece.token_confidence": 0.03}, n_resamples=200)
+    tolerances = Tolerances(gates | {"ece.token_confidence": 0.03})
     few = compare_runs(run_of(old, tmp_path), run_of(new, tmp_path), tolerances)
     assert {(g.verdict, g.change.reason) for _, g in few.gates} == {
         ("cannot tell", "19 images only: no verdict below 20")
@@ -125,7 +125,7 @@ def test_a_small_run_cannot_tell_and_says_what_it_could_have_seen(tmp_path):
     assert gate.detectable == pytest.approx(expected)
     # at least the margin and (1.960 + 0.842) standard errors, for one gate at 5 % and 80 % power
     assert gate.detectable > 0.02 + 2.8016 * gate.change.difference.estimate.stderr
-    more = Tolerances({"accuracy": 0.02, "augrc.probe": 0.1, "auroc.probe": 0.1}, n_resamples=200)
+    more = Tolerances({"accuracy": 0.02, "augrc.probe": 0.1, "auroc.probe": 0.1})
     one_of_three = compare_runs(old, new, more).gates[0][1]
     assert one_of_three.detectable == pytest.approx(
         detectable_proportion_difference(
@@ -230,7 +230,7 @@ def test_every_kind_of_gate_finds_a_signal_that_was_lost(tmp_path):
     records = make_records(600, kinds=("all",), strength=2.0)
     lost = damaged(records, 0.0)
     gates = {f"{kind}.token_confidence": 0.01 for kind in ("auroc", "augrc")}
-    tolerances = Tolerances({"accuracy": 0.02, **gates}, n_resamples=200)
+    tolerances = Tolerances({"accuracy": 0.02, **gates})
     found = compare_runs(run_of(records, tmp_path), run_of(lost, tmp_path), tolerances)
     assert {g.change.gate: g.verdict for _, g in found.gates} == {
         "accuracy": "unchanged within margin",
@@ -253,7 +253,7 @@ CALIBRATION = tuple(
 
 
 def calibration_gates(old, new, tmp_path, gates=CALIBRATION, margin=0.03):
-    tolerances = Tolerances(dict.fromkeys(gates, margin), n_resamples=50)
+    tolerances = Tolerances(dict.fromkeys(gates, margin))
     found = compare_runs(run_of(old, tmp_path), run_of(new, tmp_path), tolerances).gates
     return {gate.change.gate: gate for _, gate in found}
 
@@ -290,7 +290,7 @@ def test_the_documented_defaults_find_the_drift(tmp_path):
         for gate, margin in read_tolerances().margins.items()
         if gate.endswith("token_confidence") or gate == "accuracy"
     }
-    tolerances = Tolerances(margins, n_resamples=50)
+    tolerances = Tolerances(margins)
     found = compare_runs(run_of(old, tmp_path), run_of(new, tmp_path), tolerances)
     verdicts = {gate.change.gate: gate.verdict for _, gate in found.gates}
     assert verdicts["ece.token_confidence"] == "regressed"
@@ -350,7 +350,7 @@ def test_a_model_that_breaks_earlier_under_ablation_regresses_in_robustness_alon
 
     old = read_run(write_swept_run(tmp_path / "old", plateau, n=800))
     new = read_run(write_swept_run(tmp_path / "new", frail, n=800))
-    tolerances = Tolerances({"accuracy": 0.02, "robustness": 0.05}, n_resamples=200)
+    tolerances = Tolerances({"accuracy": 0.02, "robustness": 0.05})
     verdicts = {g.change.gate: g.verdict for _, g in compare_runs(old, new, tolerances).gates}
     assert verdicts == {"accuracy": "unchanged within margin", "robustness": "regressed"}
 
@@ -396,7 +396,7 @@ def test_the_robustness_gate_counts_what_was_swept(tmp_path):
     swept = {"n": 800, "swept": 125}
     old = read_run(write_swept_run(tmp_path / "old", plateau, **swept))
     new = read_run(write_swept_run(tmp_path / "new", plateau, **swept, seed=1))
-    tolerances = Tolerances({"accuracy": 0.02, "robustness": 0.05}, n_resamples=200)
+    tolerances = Tolerances({"accuracy": 0.02, "robustness": 0.05})
     accuracy, robustness = (g for _, g in compare_runs(old, new, tolerances).gates)
     assert (accuracy.change.n, accuracy.change.n_groups) == (800, 200)
     assert (robustness.change.n, robustness.change.n_groups) == (125, 32)
@@ -423,7 +423,7 @@ def test_the_robustness_gate_keeps_the_rules_of_the_others(tmp_path, swept, reas
 
     old = read_run(write_swept_run(tmp_path / "old", plateau, n=800, swept=swept))
     new = read_run(write_swept_run(tmp_path / "new", frail, n=800, swept=swept))
-    tolerances = Tolerances({"robustness": 0.05}, n_resamples=200)
+    tolerances = Tolerances({"robustness": 0.05})
     ((_, gate),) = compare_runs(old, new, tolerances).gates
     assert (gate.verdict, gate.change.reason) == ("cannot tell", reason)
     assert gate.change.new < 0.6 * gate.change.old
@@ -437,7 +437,7 @@ def test_what_fitting_adds_widens_the_gates_of_fitted_signals(tmp_path):
         for r in records
     ]
     gates = {"auroc.probe": 0.03, "augrc.probe": 0.03, "auroc.token_confidence": 0.03}
-    tolerances = Tolerances(gates, n_resamples=200)
+    tolerances = Tolerances(gates)
 
     def stderrs(old, new):
         found = compare_runs(old, new, tolerances).gates
@@ -460,7 +460,7 @@ def test_gates_within_kinds_take_what_fitting_adds_within_kinds(tmp_path):
         for i, r in enumerate(records)
     ]
     fits = {"shapes:probe": {"stderr": 0.9, "stderr_within_kind": 0.06, "repeats": 20, "p": None}}
-    tolerances = Tolerances({"auroc.probe": 0.03}, n_resamples=200)
+    tolerances = Tolerances({"auroc.probe": 0.03})
     plain, fitted = (
         compare_runs(run_of(records, tmp_path), run_of(moved, tmp_path, **more), tolerances)
         .gates[0][1]
@@ -566,7 +566,7 @@ def test_the_documented_defaults_are_read():
         ("=", "is not TOML"),
         ("margin = 1", "unknown key margin"),
         ("alpha = 2.0\n[margins]\naccuracy = 0.1", "alpha must be between 0 and 1, got 2.0"),
-        ("n_resamples = 1\n[margins]\naccuracy = 0.1", "n_resamples must be .* got 1"),
+        ("n_resamples = 2000\n[margins]\naccuracy = 0.1", "unknown key n_resamples"),
         ("alpha = 0.05", "name no gate"),
         ("[margins]\naccuracy = -1", r"accuracy must be in \[0, 1\], got -1"),
         ("[margins.auroc]\nprob = 0.1", "auroc.prob is no gate .* of a declared signal"),
@@ -588,7 +588,7 @@ def test_exit_codes_and_outputs(tmp_path, capsys):
     records = make_records(400)
     old = write_run(tmp_path / "old", records)
     new = write_run(tmp_path / "new", damaged(records, 0.3))
-    (tmp_path / "t.toml").write_text("n_resamples = 100\n[margins]\naccuracy = 0.02\n")
+    (tmp_path / "t.toml").write_text("[margins]\naccuracy = 0.02\n")
     options = ["--tolerances", str(tmp_path / "t.toml")]
     assert main(["compare", str(old), str(old), *options]) == 0
     out = tmp_path / "report"

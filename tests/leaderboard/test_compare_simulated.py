@@ -62,7 +62,7 @@ def model(right=RIGHT, strength=1.0):
 
 def test_ties_are_flagged_no_more_often_than_alpha(tmp_path):
     for gate in ("accuracy", "auroc.token_confidence"):
-        tolerances = Tolerances({gate: 0.0}, ALPHA, n_resamples=200)
+        tolerances = Tolerances({gate: 0.0}, ALPHA)
         verdicts = trials(model(), model(), tolerances, tmp_path)
         flagged = sum(v in ("regressed", "improved") for v in verdicts)
         assert flagged <= at_most(ALPHA), gate
@@ -70,7 +70,7 @@ def test_ties_are_flagged_no_more_often_than_alpha(tmp_path):
 
 def test_a_drop_of_the_detectable_size_is_found_at_the_stated_power(tmp_path):
     """Independent answers on images of four: what equal runs say they can see, margin included."""
-    tolerances = Tolerances({"accuracy": 0.02}, ALPHA, n_resamples=2)
+    tolerances = Tolerances({"accuracy": 0.02}, ALPHA)
     rng = np.random.default_rng(1)
     old, new = (run_with(*model()(rng), tmp_path) for _ in range(2))
     ((_, gate),) = compare_runs(old, new, tolerances).gates
@@ -81,7 +81,7 @@ def test_a_drop_of_the_detectable_size_is_found_at_the_stated_power(tmp_path):
 def test_a_lost_signal_is_found_and_a_gained_one_is_an_improvement(tmp_path):
     """AUROC falls from 0.92 to 0.5, AUGRC rises from 0.06 to 0.15."""
     for gate in ("auroc.token_confidence", "augrc.token_confidence"):
-        tolerances = Tolerances({gate: 0.0}, ALPHA, n_resamples=200)
+        tolerances = Tolerances({gate: 0.0}, ALPHA)
         lost = trials(model(strength=2.0), model(strength=0.0), tolerances, tmp_path)
         assert lost.count("regressed") >= at_least(0.95), gate
         gained = trials(model(strength=0.0), model(strength=2.0), tolerances, tmp_path)
@@ -90,7 +90,7 @@ def test_a_lost_signal_is_found_and_a_gained_one_is_an_improvement(tmp_path):
 
 def test_a_loss_within_the_margin_is_seldom_a_regression(tmp_path):
     """A true drop of 0.045 under a margin of 0.05, standard error 0.047."""
-    tolerances = Tolerances({"accuracy": 0.05}, ALPHA, n_resamples=200)
+    tolerances = Tolerances({"accuracy": 0.05}, ALPHA)
     verdicts = trials(model(), model(RIGHT - 0.045), tolerances, tmp_path)
     assert verdicts.count("regressed") <= at_most(0.025)
 
@@ -102,5 +102,5 @@ def test_a_loss_beyond_the_margin_is_seldom_called_unchanged(tmp_path):
     for _ in range(TRIALS):
         (correct, score), lost = model()(rng), rng.random(N) < 0.05 / RIGHT
         old, new = run_with(correct, score, tmp_path), run_with(correct & ~lost, score, tmp_path)
-        verdicts.append(verdict(old, new, Tolerances({"accuracy": 0.02}, ALPHA, n_resamples=2)))
+        verdicts.append(verdict(old, new, Tolerances({"accuracy": 0.02}, ALPHA)))
     assert verdicts.count("unchanged within margin") <= at_most(ALPHA)

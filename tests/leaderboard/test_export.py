@@ -71,7 +71,7 @@ def test_csv_holds_every_figure_of_a_card_and_comes_back(tmp_path):
 
 def test_ranks_are_bounds_without_a_value(tmp_path):
     write_run(tmp_path / "run", make_records(400))
-    rows = read_back(to_csv(build_board(read_runs([tmp_path]), n_resamples=50)))
+    rows = read_back(to_csv(build_board(read_runs([tmp_path]))))
     ranks = {row["signal"]: row for row in rows if row["statistic"] == "rank"}
     assert set(ranks) == {"spatial_entropy", "token_confidence", "self_consistency", "probe"}
     for row in ranks.values():
@@ -104,7 +104,7 @@ def test_json_refuses_nan():
 
 def test_csv_and_json_of_a_real_run_agree(tmp_path):
     write_run(tmp_path / "run")
-    board = build_board(read_runs([tmp_path]), n_resamples=50)
+    board = build_board(read_runs([tmp_path]))
     card = json.loads(to_json(board))["runs"][0]["tasks"]["shapes"]["card"]
     by_name = {signal["name"]: signal for signal in card["signals"]}
     for row in read_back(to_csv(board))[1:]:

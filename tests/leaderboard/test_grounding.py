@@ -149,13 +149,13 @@ def test_rows_of_samples_that_are_no_longer_in_the_run_do_not_count(run, found):
 
 
 def test_no_robustness_is_made_of_occlusion(run):
-    (result,) = build_board([run], n_resamples=20).runs[0].tasks
+    (result,) = build_board([run]).runs[0].tasks
     assert result.robustness is None
     assert result.grounding is not None
 
 
 def test_tables_hold_every_map_and_every_reason(run):
-    board = build_board([run], n_resamples=50)
+    board = build_board([run])
     made = tables(board, TASK)
     assert [table.key.split("-")[0] for table in made] == ["grounding"] * 3 + ["occlusion"]
     text = " ".join("\n".join(map(to_terminal, made)).split())
@@ -173,6 +173,6 @@ def test_a_run_without_maps_has_no_grounding(tmp_path):
 
 def test_results_survive_storage_and_export(run, found):
     assert decode(Grounding, json.loads(json.dumps(encode(found)))) == found
-    stored = json.loads(to_json(build_board([run], n_resamples=20)))
+    stored = json.loads(to_json(build_board([run])))
     maps = stored["runs"][0]["tasks"][TASK]["grounding"]["maps"]
     assert {m["name"] for m in maps} == set(GROUNDING_MAPS)

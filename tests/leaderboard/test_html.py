@@ -22,7 +22,7 @@ def board(tmp_path_factory):
     write_run(folder / "b", make_records(120, seed=1), model={"name": "other", "family": "x"})
     write_run(folder / "c", make_records(40, task="sure", kinds=("all",), all_correct=True))
     write_run(folder / "d", schema_version=99)
-    return build_board(read_runs([folder]), n_resamples=50)
+    return build_board(read_runs([folder]))
 
 
 def test_the_report_is_valid_and_self_contained(board):
@@ -83,7 +83,7 @@ def test_hostile_text_stays_text(tmp_path):
         model={"name": HOSTILE, "family": HOSTILE, "center_crop": HOSTILE},
         command=[HOSTILE],
     )
-    html = to_html(build_board(read_runs([tmp_path]), n_resamples=50))
+    html = to_html(build_board(read_runs([tmp_path])))
     checker = check(html)
     assert "\u202e" not in html
     assert "{{ 7*7 }}" in "".join(checker.text)
@@ -94,4 +94,4 @@ def test_hostile_text_stays_text(tmp_path):
 def test_a_report_without_any_picture_curve_or_signal_is_a_report(tmp_path):
     bare = [replace(r, signals={}, layers={}, samples=[]) for r in make_records(40)]
     write_run(tmp_path / "run", bare)
-    check(to_html(build_board(read_runs([tmp_path]), n_resamples=50)))
+    check(to_html(build_board(read_runs([tmp_path]))))

@@ -43,7 +43,7 @@ def lean_run(tmp_path, n=240, **changes):
 
 def test_tables_and_csv_say_that_it_is_not_offered(tmp_path):
     write_run(tmp_path / "run", lean_records(), settings=SETTINGS, not_offered=NOT_ASKED)
-    board = build_board(read_runs([tmp_path]), n_resamples=50)
+    board = build_board(read_runs([tmp_path]))
     run, result = board.of_task("shapes")[0]
     for table in (signals_table(board, "shapes"), run_table(run, result)):
         text = to_markdown(table)

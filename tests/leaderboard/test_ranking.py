@@ -11,12 +11,10 @@ from leaderboard.tables_ranks import format_rank, model_ranks, rank_tables
 from metrics.ranks import RankInterval
 from tests.leaderboard.golden import make_manifest, make_records, write_run
 
-FAST = 50
-
 
 def evaluated(records, folder, name="m"):
     run = Run(folder, make_manifest(records, model={"name": name}), tuple(records))
-    result = evaluate_run(run, n_resamples=FAST)
+    result = evaluate_run(run)
     return result, result.tasks[0]
 
 
@@ -51,7 +49,7 @@ def test_few_errors_have_no_rank(tmp_path):
 def build_of(folder, runs):
     for i, records in enumerate(runs):
         write_run(folder / "runs" / str(i), records, model={"name": f"m{i}"})
-    return build_board(read_runs([folder / "runs"]), n_resamples=FAST)
+    return build_board(read_runs([folder / "runs"]))
 
 
 def test_a_signal_that_is_often_missing_has_no_rank_and_leaves_the_others_theirs(tmp_path):

@@ -82,7 +82,7 @@ def test_an_illegal_value_is_found_when_the_table_is_read_and_the_run_is_listed(
     folder = run_with(tmp_path / "run", INTERVENTIONS_FILE, rows)
     with pytest.raises(RecordError, match=message):
         read_run(folder).columns_of(INTERVENTIONS_FILE)
-    found = evaluate_folder(folder, n_resamples=20)
+    found = evaluate_folder(folder)
     assert isinstance(found, Problem)
     assert found.status == "damaged"
     assert message in found.reason

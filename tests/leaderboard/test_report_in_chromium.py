@@ -23,7 +23,7 @@ def file(tmp_path_factory):
     write_pictured_run(folder / "a", model={"name": "zero" + HOSTILE, "center_crop": 0.0})
     write_run(folder / "b", make_records(120, seed=1), model={"name": "other", "family": "x"})
     file = folder / "report.html"
-    file.write_text(to_html(build_board(read_runs([folder]), n_resamples=50)), encoding="utf-8")
+    file.write_text(to_html(build_board(read_runs([folder]))), encoding="utf-8")
     return file
 
 

@@ -20,8 +20,6 @@ from leaderboard.tables_robustness import _curve_cell, _dose_cell, tables
 from tests.leaderboard.golden import write_run
 from tests.leaderboard.sweeps import bottleneck, plateau, write_swept_run
 
-FAST = 200
-
 
 def summary(folder):
     return summarise(read_run(folder), "shapes")
@@ -91,7 +89,7 @@ def test_a_plateau_on_few_images_or_errors_is_no_verdict(tmp_path, swept, reason
     for plan in (plateau, bottleneck):
         found = summary(write_swept_run(tmp_path / plan.__name__, plan, swept=swept))
         assert (found.verdicts[0][1].word, found.verdicts[0][1].reason) == ("cannot tell", reason)
-    board = build_board(read_runs([tmp_path]), n_resamples=FAST)
+    board = build_board(read_runs([tmp_path]))
     said = "16 images only, and below 20 intervals are too short" in to_markdown(
         tables(board, "shapes")[0]
     )
@@ -119,7 +117,7 @@ def test_a_sample_without_all_doses_is_left_out_of_its_curves_only(tmp_path):
 def test_runs_without_a_sweep_have_none(tmp_path):
     run = read_run(write_run(tmp_path / "run"))
     assert summarise(run, "shapes") is None
-    board = build_board([run], n_resamples=FAST)
+    board = build_board([run])
     assert (tables(board, "shapes"), figures(board, "shapes")) == ([], [])
     assert write_figures(board, tmp_path) == []
 
@@ -144,7 +142,7 @@ def board(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     write_swept_run(folder / "a", bottleneck, name="tiny-llava")
     write_swept_run(folder / "b", plateau, name="tiny <qwen>", layer=4)
-    return build_board(read_runs([folder]), n_resamples=FAST)
+    return build_board(read_runs([folder]))
 
 
 def test_tables_put_layers_of_different_models_in_one_row(board):
@@ -166,7 +164,7 @@ def test_tables_put_layers_of_different_models_in_one_row(board):
 
 def test_one_run_alone_shows_every_dose(tmp_path):
     write_swept_run(tmp_path / "run", bottleneck)
-    alone = build_board(read_runs([tmp_path]), n_resamples=FAST)
+    alone = build_board(read_runs([tmp_path]))
     _, doses = tables(alone, "shapes")
     cells = [cell for block in doses.blocks for row in block.rows for cell in row[1:]]
     assert len(cells) == 2 * 2 * 2
@@ -197,7 +195,7 @@ def test_picture_files_are_written_and_repeat(board, tmp_path):
 
 def test_the_command_line_shows_and_writes_everything(tmp_path, capsys):
     write_swept_run(tmp_path / "run", bottleneck)
-    assert main(["build", str(tmp_path), "--resamples", "50"]) == 0
+    assert main(["build", str(tmp_path)]) == 0
     assert "Robustness on shapes" in capsys.readouterr().out
     assert (tmp_path / "robustness-shapes.png").exists()
     report = (tmp_path / "report.html").read_text("utf-8")

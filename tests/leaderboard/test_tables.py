@@ -65,10 +65,10 @@ def test_one_kind_has_no_within_kind_line():
 
 
 def test_an_interval_of_another_kind_says_so():
-    perfect = replace(estimate(1.0), note="perfect in every resample")
+    perfect = replace(estimate(1.0), note="nothing varies")
     signals = (replace(signal("probe", 1.0, 0.9), auroc=perfect),)
     text = to_markdown(signals_table(make_board("m", signals=signals), "shapes"))
-    assert "(1) perfect in every resample" in text
+    assert "(1) nothing varies" in text
 
 
 def test_undefined_figures_share_a_footnote_and_few_errors_are_marked():

@@ -45,7 +45,7 @@ def with_copies(records, names=("min_token_confidence", "first_token_probability
 def evaluated(tmp_path, *per_task, name="m"):
     records = [record for own in per_task for record in own]
     run = Run(tmp_path, make_manifest(records, model={"name": name}), tuple(records))
-    return evaluate_run(run, n_resamples=50)
+    return evaluate_run(run)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def board(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     shapes = with_copies(make_records(600, strength=2.0))
     other = with_copies(make_records(400, task="other", strength=0.5, seed=1))
-    return Board((evaluated(folder, shapes, other),), n_resamples=50)
+    return Board((evaluated(folder, shapes, other),))
 
 
 def first_lines(table):
@@ -92,7 +92,7 @@ def test_a_copy_in_one_run_only_keeps_its_row(tmp_path):
         for r in records
     ]
     two = evaluated(tmp_path, other, name="n")
-    board = Board((one, two), n_resamples=50)
+    board = Board((one, two))
     assert rows_of([r.card for _, r in board.of_task("shapes")])["token_confidence"] == (
         "first_token_probability",
     )
@@ -231,7 +231,7 @@ def test_few_errors_give_differences_but_no_verdict(tmp_path):
     records = [
         replace(r, correct=int(i >= 20), score=float(i >= 20)) for i, r in enumerate(records)
     ]
-    board = Board((evaluated(tmp_path, records),), n_resamples=50)
+    board = Board((evaluated(tmp_path, records),))
     (table,) = worth_tables(board, "shapes")
     row = table.blocks[0].rows[0]
     assert row[1].lines == ("–",)
@@ -265,7 +265,7 @@ def test_the_best_signal_is_the_best_on_common_samples(tmp_path):
     assert signals["first_token_margin"].auroc.value > signals["token_confidence"].auroc.value
     common = run.tasks[0].card.common
     assert common.n == 955
-    table = overview_table(Board((run,), n_resamples=50))
+    table = overview_table(Board((run,)))
     cell = table.blocks[0].rows[0][table.columns.index("best single-pass")]
     assert cell.lines[0] == "token confidence"
     shown = common.of("token_confidence", mixed=False)

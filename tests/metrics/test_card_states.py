@@ -19,7 +19,6 @@ def _card(**changes):
             "self_consistency": np.full(160, np.nan),
         },
         "rng": np.random.default_rng(0),
-        "n_resamples": 50,
     } | changes
     card = evaluate_card(**arguments)
     return {signal.name: signal for signal in card.signals}, card

@@ -32,7 +32,6 @@ def _run(n=300, seed=0, kinds=("a", "b"), **changes):
         "answers": [("yes", "no")[v] for v in rng.integers(0, 2, n)],
         "prompts": [f"Is there a {('dog', 'cat')[v]}?" for v in rng.integers(0, 2, n)],
         "rng": np.random.default_rng(1),
-        "n_resamples": 20,
     } | changes
     card = evaluate_card(**arguments)
     return {signal.name: signal for signal in card.signals}, card, arguments
@@ -191,7 +190,6 @@ def test_what_fitting_adds_widens_a_contrast():
         arguments["kinds"],
         None,
         rng=np.random.default_rng(0),
-        n_resamples=2,
     )
     scores = arguments["signals"]
     results = [found["token_confidence"], found["spatial_entropy"]]

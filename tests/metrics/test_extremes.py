@@ -69,7 +69,7 @@ OF_FUNCTION = {
     "context_free_activation": {"activation": MAP[0]},
     "dose_at_drop": {"drop": 0.05},
     "evaluate_card": {"kinds": (GROUPS % 3).astype(str).tolist(), "samples": None,
-                      "groups": GROUPS.astype(str).tolist(), "n_resamples": 40},
+                      "groups": GROUPS.astype(str).tolist()},
     "majority_shares_by_k": {"samples": [WORDS, ["cat"] * 4]},
     "paired_auroc_difference": {"first": (Y, S), "second": (Y, T)},
     "paired_augrc_difference": {"first": (Y, S), "second": (Y, T)},

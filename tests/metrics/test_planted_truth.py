@@ -14,7 +14,7 @@ def test_each_signal_within_its_interval():
     run = planted_run(np.random.default_rng(0))
     card = evaluate_card(
         correct=run.correct, groups=run.groups, kinds=run.kinds, signals=run.signals,
-        rng=np.random.default_rng(1), n_resamples=400,
+        rng=np.random.default_rng(1),
     )  # fmt: skip
     assert card.n_groups == 300
     for result in card.signals[:3]:
@@ -29,7 +29,7 @@ def test_images_make_the_interval_wider():
     for groups in (run.groups, [str(i) for i in range(len(run.groups))]):
         card = evaluate_card(
             correct=run.correct, groups=groups, kinds=run.kinds, signals=run.signals,
-            rng=np.random.default_rng(1), n_resamples=400,
+            rng=np.random.default_rng(1),
         )  # fmt: skip
         widths.append([card.accuracy.stderr, card.signals[0].auroc.stderr])
     assert (np.divide(*widths) > 1.2).all()

@@ -48,7 +48,7 @@ def records():
 
 def test_figures_are_those_of_evaluate_card():
     rows = records()
-    card = card_of_records(rows, invalid={}, n_resamples=50)
+    card = card_of_records(rows, invalid={})
     values = [np.nan if (v := r.signals["token_confidence"]) is None else v for r in rows]
     expected = evaluate_card(
         correct=np.array([float(r.correct) for r in rows]),
@@ -64,7 +64,6 @@ def test_figures_are_those_of_evaluate_card():
         samples=[["yes", "yes", "no"]] * 90,
         probabilities={"first_token_probability": np.arange(90) % 11 / 10},
         rng=rng_for("t"),
-        n_resamples=50,
     )
     assert card == expected
     assert card.signals[0].n_missing == 1
@@ -76,13 +75,13 @@ def test_figures_are_those_of_evaluate_card():
 
 def test_another_form_of_answers_in_the_benchmark_is_counted():
     # recorded S_SC is 1 on four of five questions, where normalised samples give 2/3
-    consistency = card_of_records(records(), invalid={}, n_resamples=50).consistency
+    consistency = card_of_records(records(), invalid={}).consistency
     assert (consistency.n_differ, consistency.n_full) == (72, 72)
 
 
 def test_an_invalid_signal_is_no_stated_probability():
     rejected = {"first_token_probability": "no hook fired"}
-    card = card_of_records(records(), invalid=rejected, n_resamples=50)
+    card = card_of_records(records(), invalid=rejected)
     assert all(p.method != "as stated" for p in card.probabilities)
 
 

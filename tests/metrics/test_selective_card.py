@@ -115,7 +115,7 @@ def test_accuracy_at_coverage_varies_with_its_threshold():
 
 
 def test_a_threshold_between_two_levels_may_fall_on_either():
-    # exactly a fifth of the answers has the lowest score: resamples keep four fifths, or less
+    # exactly a fifth of the answers has the lowest score: another draw keeps four fifths, or less
     rng = np.random.default_rng(3)
     s = np.repeat([0.0, 1.0, 2.0], [80, 160, 160])
     y = rng.random(400) < np.repeat([0.1, 0.6, 0.9], [80, 160, 160])

@@ -103,7 +103,7 @@ def test_an_undefined_estimate_cannot_tell():
 
 
 def test_no_change_in_few_images_proves_little():
-    """Resamples of equal samples have no width; of 30 images a tenth could still change."""
+    """Equal samples have no width; of 30 images a tenth could still change."""
     same = Estimate(0.0, 0.0, 0.0, 0.0, None)
     few = ranking_verdict(same, same, n_groups=30, n_correct=60, n_errors=60)
     assert few.word == "cannot tell"
