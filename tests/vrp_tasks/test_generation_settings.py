@@ -9,6 +9,8 @@ from transformers import (
     EncoderRepetitionPenaltyLogitsProcessor,
     GenerationConfig,
     LogitsProcessorList,
+    MinLengthLogitsProcessor,
+    NoRepeatNGramLogitsProcessor,
     RepetitionPenaltyLogitsProcessor,
 )
 
@@ -114,7 +116,7 @@ def test_samples_are_drawn_from_what_generate_samples_from(name, family, state, 
 
 @pytest.mark.parametrize("chosen", [[0, 1, 2], [0, 0, 1, 1, 2, 2], [0, 2, 2, 2], [1], [2, 0]])
 def test_any_rows_of_prompts_are_processed_as_each_alone(chosen):
-    """Each processor here keeps something of each of the three prompts."""
+    """The first three processors keep something of each of the three prompts."""
     generator = torch.Generator().manual_seed(0)
     prompts = torch.randint(1, 50, (3, 6), generator=generator)
     paddings = torch.tensor([0, 2, 4])
@@ -125,6 +127,8 @@ def test_any_rows_of_prompts_are_processed_as_each_alone(chosen):
                 RepetitionPenaltyLogitsProcessor(2.0, prompt_ignore_length=paddings[which]),
                 EncoderRepetitionPenaltyLogitsProcessor(0.5, prompts[which]),
                 EncoderNoRepeatNGramLogitsProcessor(1, prompts[which]),
+                NoRepeatNGramLogitsProcessor(2),
+                MinLengthLogitsProcessor(20, [7]),
             ]
         )
 

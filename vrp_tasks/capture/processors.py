@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from transformers import LogitsProcessorList
+from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor
+
+# those that see a row's prefix and nothing else; they take all rows at once
+_ALIKE = frozenset(
+    {
+        "ExponentialDecayLengthPenalty",
+        "ForcedBOSTokenLogitsProcessor",
+        "ForcedEOSTokenLogitsProcessor",
+        "InfNanRemoveLogitsProcessor",
+        "LogitNormalization",
+        "MinLengthLogitsProcessor",
+        "MinNewTokensLengthLogitsProcessor",
+        "NoBadWordsLogitsProcessor",
+        "NoRepeatNGramLogitsProcessor",
+        "SequenceBiasLogitsProcessor",
+        "SuppressTokensAtBeginLogitsProcessor",
+        "SuppressTokensLogitsProcessor",
+    }
+)
 
 
 class RowProcessors:
     """Applies a chain of processors, made for B prompts, to any number of rows of each.
 
     Some processors keep something of each prompt (how far it is padded, its n-grams) and take
-    exactly one row of it, so rows are handed over B at a time. Every row has its own prefix.
+    exactly one row of it, so they are handed B rows at a time. Every row has its own prefix.
 
     Parameters
     ----------
@@ -27,7 +47,7 @@ class RowProcessors:
     ) -> None:
         self._processors = processors
         rows: list[list[int]] = [[] for _ in range(n_prompts)]
-        for row, prompt in enumerate(prompts.tolist() if processors else ()):
+        for row, prompt in enumerate(prompts.tolist()):
             rows[prompt].append(row)
         self._rounds: list[tuple[torch.Tensor, torch.Tensor]] = []
         for turn in range(max(map(len, rows), default=0)):
@@ -53,9 +73,22 @@ class RowProcessors:
         -------
         float tensor, shape (n_rows, vocabulary)
         """
-        if not self._rounds:
-            return logits
+        for processor in self._processors:
+            logits = (
+                processor(ids, logits)
+                if _treats_rows_alike(processor)
+                else self._by_prompt(processor, ids, logits)
+            )
+        return logits
+
+    def _by_prompt(self, processor: Any, ids: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         processed = torch.empty_like(logits)
         for rows, wanted in self._rounds:
-            processed[rows[wanted]] = self._processors(ids[rows], logits[rows])[wanted]
+            processed[rows[wanted]] = processor(ids[rows], logits[rows])[wanted]
         return processed
+
+
+def _treats_rows_alike(processor: Any) -> bool:
+    if isinstance(processor, RepetitionPenaltyLogitsProcessor):
+        return processor.prompt_ignore_length is None
+    return type(processor).__name__ in _ALIKE
