@@ -204,7 +204,7 @@ def _stated_designs() -> list[Design]:
                     0.95,
                     0.93,
                     partial(stated_loss, figure=figure, ece=ece, n_images=n_images, shape=USUAL),
-                    draws=500,
+                    draws=400,
                 )
             )
     return found
@@ -234,10 +234,10 @@ def _fitted_designs() -> list[Design]:
     for figure, name, bend, ece in cells:
         draw = partial(fitted_figure, figure=figure, bend=bend, n_images=125)
         data = f"calibrated on other images, true ECE {ece}, {_size(125, USUAL)}"
-        found.append(Design(name, data, "coverage", 0.95, 0.93, draw, draws=400))
+        found.append(Design(name, data, "coverage", 0.95, 0.93, draw, draws=250))
     draw = partial(fitted_test, bend=0.0, n_images=125)
     data = f"calibrated on other images, {_size(125, USUAL)}"
-    test = Design("test of calibration", data, "false alarm", 0.05, 0.06, draw, draws=400)
+    test = Design("test of calibration", data, "false alarm", 0.05, 0.06, draw, draws=300)
     return [*found, test]
 
 
@@ -247,16 +247,16 @@ def _gate_designs() -> list[Design]:
         draw = partial(difference, old=old, new=new, n_images=125, shape=USUAL)
         data = f"stated, true ECE {old:.2f} and {new:.2f}, {_size(125, USUAL)}"
         note = "limits of a difference from those of its parts: too wide rather than too short"
-        found.append(Design("difference of ECEs", data, "coverage", 0.95, 0.93, draw, 600, note))
+        found.append(Design("difference of ECEs", data, "coverage", 0.95, 0.93, draw, 300, note))
     for figure, beyond in (("ece", f"beyond {MARGIN}"), ("brier", "worse")):
         for factor in (1.0, DRIFT):
             draw = partial(gate, figure=figure, factor=factor, n_images=125)
             quantity = f"{'ECE' if figure == 'ece' else 'Brier'} gate, {beyond}"
             data = f"log-odds times {factor:g}, calibrated on OLD, {_size(125, USUAL)}"
             if factor == 1:
-                one = Design(quantity, data, "false alarm", 0.025, 0.035, draw, draws=300)
+                one = Design(quantity, data, "false alarm", 0.025, 0.035, draw, draws=150)
             else:
-                one = Design(quantity, data, "power", 0.80, 0.80, draw, draws=200)
+                one = Design(quantity, data, "power", 0.80, 0.80, draw, draws=150)
             found.append(one)
     return found
 
