@@ -55,6 +55,9 @@ class Item(dict):
     labels: Labels | None = None
 
 
+_CACHED = "the answer came from the response cache of an earlier run"
+
+
 def reliability_results(
     results: list[str],
     *,
@@ -126,9 +129,8 @@ def reliability_results(
         row=payload["row"],
         image=payload.get("image"),
     )
-    if payload["shard"] and payload["run"] != active_session().folder.path.name:
-        record |= {"shard": None, "row": None}
-        missing["hidden"] = "the answer came from the response cache of an earlier run"
+    if "run" in payload and payload["run"] != active_session().folder.path.name:
+        _leave_behind(record)
     if value is not None:  # lmms-eval averages every `score` it finds
         record["score"] = float(value)
     record.task = record["task"]
@@ -138,6 +140,16 @@ def reliability_results(
         out[f"auroc_{name}"] = item
         out[f"auroc_{name}_stderr"] = item
     return out
+
+
+def _leave_behind(record: Item) -> None:
+    """Drop what an answer out of the cache of an earlier run cannot bring along."""
+    if record["shard"]:
+        record |= {"shard": None, "row": None}
+        record["missing"]["hidden"] = _CACHED
+    if "loaded_probe" in record["signals"]:  # of whatever probe that run was given
+        record["signals"]["loaded_probe"] = None
+        record["missing"]["loaded_probe"] = _CACHED
 
 
 def unlabelled(records: Sequence[SampleRecord]) -> str | None:

@@ -199,8 +199,14 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
 
 def test_the_response_cache_brings_signals_back(tmp_path):
     cache = tmp_path / "cache"
-    _, (_, _, first) = run_ours("qwen2_vl", tmp_path / "a", use_cache=str(cache))
-    _, (_, _, second) = run_ours("qwen2_vl", tmp_path / "b", use_cache=str(cache))
+    planted_probe(tmp_path / "probe")
+    given = {"use_cache": str(cache), "arguments": f"probe={tmp_path / 'probe'}"}
+    _, (_, _, first) = run_ours("qwen2_vl", tmp_path / "a", **given)
+    _, (_, _, second) = run_ours("qwen2_vl", tmp_path / "b", **given)
+    assert all(r.signals["loaded_probe"] is not None for r in first)
+    # another run may have been given another probe
+    assert all(r.signals["loaded_probe"] is None for r in second)
+    assert all("response cache" in r.missing["loaded_probe"] for r in second)
     assert [r.samples for r in second] == [r.samples for r in first]
     assert all(r.shard is None and "response cache" in r.missing["hidden"] for r in second)
     assert second[0].signals["logit_entropy"] == first[0].signals["logit_entropy"]
