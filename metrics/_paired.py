@@ -1,4 +1,4 @@
-"""A paired difference with its interval and test, from influences or from replicates."""
+"""A paired difference with its interval and test, from the influence of each sample."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
 
 from metrics._checks import (
     BoolArray,
@@ -22,8 +21,7 @@ from metrics._checks import (
     unit_scaled,
 )
 from metrics._clustered import clustered_stderr, t_interval, t_p_value
-from metrics._estimate import Estimate, estimate_from_replicates
-from metrics._resampling import Weights
+from metrics._estimate import Estimate
 from metrics.comparison import Difference, smallest_detectable_difference
 
 Pair = tuple[ArrayLike, ArrayLike]  # labels and scores
@@ -67,19 +65,9 @@ def difference_of_influences(
 
 def _support(influence: FloatArray, group: IntArray) -> float | None:
     sums = np.bincount(np.unique(group, return_inverse=True)[1], weights=influence)
-    squares = unit_scaled(np.asarray(sums, float)) ** 2  # squares of huge sums have no float
+    # squares of huge sums have no float
+    squares = unit_scaled(sums.astype(np.float64, copy=False)) ** 2
     return float(squares.sum() ** 2 / (squares**2).sum()) if squares.any() else None
-
-
-def difference_of_replicates(
-    value: float, replicates: FloatArray, *, weights: Weights, level: float
-) -> Difference:
-    """Return the difference with its percentile interval and a normal test."""
-    estimate = estimate_from_replicates(value, replicates, weights=weights, level=level)
-    if not estimate.stderr:
-        return Difference(estimate, None, None)
-    p = float(2 * norm.sf(abs(value) / estimate.stderr))
-    return Difference(estimate, p, smallest_detectable_difference(estimate.stderr))
 
 
 def checked_pairs(

@@ -87,18 +87,19 @@ def fit_spread(
 ) -> FitSpread:
     r"""Variance that fitting adds to the AUROC of out-of-fold scores, from repeated cross-fits.
 
-    .. math:: V_{fit} = \frac{K - 1}{2} \cdot \frac{R - 1}{R - 3}\, S^2, \qquad
+    .. math:: V_{fit} = \frac{K}{2} \cdot \frac{R - 1}{R - 3}\, S^2, \qquad
         V = V_{frozen} + V_{fit}
 
-    with :math:`S^2` the variance of the AUROC over R splits. Where there is little to find, AUROC
-    is a sum over pairs of a scored and a fitted sample; the clustered standard error of frozen
-    scores takes the fitted ones as given and so has half of its variance. A split into K folds
-    leaves out each pair with chance 1/K, so that :math:`S^2` is :math:`2 / (K - 1)` times the
-    missing half (compare Nadeau and Bengio 2003). The second factor allows for R being small. Where
-    there is much to find, splits agree and the term vanishes as it should; the rates are in
-    docs/statistics.md. Within kinds and answers one more :math:`S^2` enters, since the reported
-    split is the middle one by the AUROC over all pairs only. No direction. Range: standard errors
-    >= 0.
+    with :math:`S^2` the variance of the AUROC over R splits into K folds. Where there is little to
+    find, AUROC is a sum over pairs of a scored and a fitted sample; the clustered standard error of
+    frozen scores takes the fitted ones as given and so has half of its variance. A split leaves out
+    each pair with chance 1/K, so that :math:`S^2` is :math:`2 / K` times the missing half (compare
+    Nadeau and Bengio 2003). The second factor allows for R being small. Where there is much to
+    find, splits agree and the term vanishes as it should. The reported split is the middle one by
+    AUROC, which is steadier than any one split, so intervals on noise are too wide rather than too
+    short; within kinds and answers, where it need not be the middle one, :math:`S^2 / 2` more is
+    added. What these intervals really hold is in docs/statistics.md. No direction. Range: standard
+    errors >= 0.
 
     The interval made of V is conditional on nothing but the procedure: it is one for the expected
     AUROC of this cross-fit on new data of this size, not for the probe at hand.
@@ -154,7 +155,7 @@ def fit_spread(
     small = (len(s) - 1) / (len(s) - 3)
 
     def stderr(strata: Labels | None) -> float:
-        return float(np.sqrt(small * _stratified(label, s, strata, overall, (n_folds - 1) / 2)))
+        return float(np.sqrt(small * _stratified(label, s, strata, overall, n_folds / 2)))
 
     return FitSpread(len(s), stderr(None), stderr(kinds), stderr(answers), p)
 
@@ -168,4 +169,4 @@ def _stratified(
     found = np.array([auroc_influence(label, row, stratum)[0] for row in s])
     if np.isnan(found).any() or np.unique(stratum).size == 1:
         return factor * overall
-    return (factor + 1) * float(found.var(ddof=1))
+    return (factor + 0.5) * float(found.var(ddof=1))

@@ -79,7 +79,9 @@ def probe_panel(
     p. The bars of the main probe (leakage, shuffled labels, protocol "paper") have its layers, its
     strengths and its splits. Higher means more likely correct. Range: scores unbounded.
 
-    TIMING
+    With 1,000 samples, 7 layers and 96 dimensions 16 s on one core for one position, 26 s for four;
+    with 3,000, 33 layers and 4,096 dimensions about 10 and 18 minutes (the parts measured, those by
+    layer on two layers, and added up).
 
     Parameters
     ----------

@@ -72,7 +72,8 @@ def cross_fit_probe(
         Least number of correct and of wrong answers.
     max_components : int or None, default 256
         With more dimensions than this, the probe sees the leading principal axes only. None keeps
-        all of them (exact, and slower). TIMING
+        all of them (exact, and slower). On one core 1,000 × 7 × 96 take 1 s for 20 repeats and 5 s
+        for 99 shuffles; 3,000 × 33 × 4,096 75 s for the axes and 1.2 s a repeat or shuffle.
     n_repeats : int, default 20
         Splits; below 4 there is no ``fit``.
     n_shuffles : int, default 0

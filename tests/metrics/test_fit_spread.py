@@ -18,7 +18,7 @@ def test_it_is_the_formula():
     found = fit_spread(y, scores, kinds=kinds, answers=answers, p=0.25)
     small = 9 / 7
     overall = np.var([auroc(y, s) for s in scores], ddof=1)
-    assert found.stderr == pytest.approx(np.sqrt(2 * small * overall))
+    assert found.stderr == pytest.approx(np.sqrt(2.5 * small * overall))
     for strata, stderr in (
         (kinds, found.stderr_within_kind), (answers, found.stderr_within_answer)
     ):  # fmt: skip
@@ -26,7 +26,7 @@ def test_it_is_the_formula():
         assert stderr == pytest.approx(np.sqrt(3 * small * within))
     assert (found.repeats, found.p) == (10, 0.25)
     ten = fit_spread(y, scores, n_folds=10)
-    assert ten.stderr == pytest.approx(np.sqrt(4.5 * small * overall))
+    assert ten.stderr == pytest.approx(np.sqrt(5 * small * overall))
 
 
 def test_without_pairs_of_one_kind_the_spread_is_that_of_all_pairs():
@@ -53,7 +53,7 @@ def test_frozen_and_fit_variance_together_are_the_variance_of_a_pair_sum():
         added.append(fit_spread(y, scores).stderr ** 2)
     truth = np.var(values)
     assert np.mean(frozen) < 0.8 * truth
-    assert 0.9 * truth < np.mean(frozen) + np.mean(added) < 2.2 * truth
+    assert 0.9 * truth < np.mean(frozen) + np.mean(added) < 2.5 * truth
 
 
 def test_it_survives_a_manifest_and_reads_less_than_it_writes():

@@ -115,7 +115,7 @@ def test_the_repeats_are_on_the_splits_of_the_reference(planted):
     aurocs = [auroc(correct, scores) for scores in alone]
     assert auroc(correct, found.scores) in aurocs
     assert found.fit.repeats == 4
-    assert found.fit.stderr == pytest.approx(np.sqrt(2 * 3 * np.var(aurocs, ddof=1)))
+    assert found.fit.stderr == pytest.approx(np.sqrt(2.5 * 3 * np.var(aurocs, ddof=1)))
 
 
 def test_states_that_do_not_vary_are_refused_with_a_reason(planted):

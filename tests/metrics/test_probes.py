@@ -85,7 +85,7 @@ def test_the_reported_split_is_in_the_middle_and_the_others_give_the_spread():
     )
     assert (found.repeats[0][0] == found.fold).all()
     assert found.fit.repeats == 7
-    assert found.fit.stderr == pytest.approx(np.sqrt(2 * 6 / 4 * found.repeat_aurocs.var(ddof=1)))
+    assert found.fit.stderr == pytest.approx(np.sqrt(2.5 * 6 / 4 * found.repeat_aurocs.var(ddof=1)))
     assert found.fit.p == (1 + (found.shuffled_aurocs >= own).sum()) / 20 == 0.05
     assert abs(found.shuffled_aurocs.mean() - 0.5) < 0.05
 

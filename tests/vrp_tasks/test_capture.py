@@ -8,9 +8,9 @@ import pytest
 import torch
 from scipy import stats
 from transformers.cache_utils import DynamicLayer
-from vrp_tasks.signals import capture_payload
-from vrp_tasks.supervised import supervised_signals
 
+from metrics.record.channels import ImageMaps
+from tests.vrp_tasks.observed import record_of
 from tests.vrp_tasks.random_models import FAMILIES, batch_of, mixed_batch, random_architecture
 from vrp_tasks.capture import CaptureSettings, geometry, probed_generate
 from vrp_tasks.capture.attention import NAME, attention_row, capturing_attention
@@ -20,6 +20,7 @@ from vrp_tasks.capture.recorder import Recorder
 from vrp_tasks.capture.sampling import SampleStreams, draw, warpers
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.families import family_of
+from vrp_tasks.run.second_pass import supervised_signals
 
 GREEDY = {"do_sample": False, "max_new_tokens": 5}
 SETTINGS = CaptureSettings(k=3)
@@ -394,8 +395,8 @@ def test_a_decoder_of_one_layer_has_what_needs_no_second_one(family):
             settings=SETTINGS, **GREEDY,
         )  # fmt: skip
     assert torch.equal(sequences, model.generate(**inputs, **GREEDY))
-    payload = capture_payload(captured[0])
-    undefined = {name for name, value in payload["signals"].items() if value is None}
+    record = record_of(captured[0])
+    undefined = {name for name, value in record.signals.items() if value is None}
     assert undefined == {
         "entropy_evolution",
         "final_diffusion",
@@ -403,19 +404,25 @@ def test_a_decoder_of_one_layer_has_what_needs_no_second_one(family):
         "truth_margin_peak",
     }
     for name in ("entropy_evolution", "final_diffusion"):
-        assert payload["missing"][name] == "attention evolution needs two layers, got 1"
-    assert len(payload["layers"]["spatial_entropy"]) == 1
-    assert len(payload["layers"]["answer_margin"]) == 2
+        assert record.missing[name] == "attention evolution needs two layers, got 1"
+    assert len(record.layers["spatial_entropy"]) == 1
+    assert len(record.layers["answer_margin"]) == 2
 
 
 def test_features_of_a_decoder_of_one_layer_are_undefined_with_the_reason():
     maps = np.random.default_rng(0).random((60, 1, 4, 4))
-    folder = SimpleNamespace(rows_of=lambda *_: None, maps_of=lambda _: list(maps))
+    store = SimpleNamespace(
+        stacked=lambda *_: None,
+        array=lambda channel, *_: list(maps) if channel is ImageMaps else [None] * 60,
+    )
     records = [
-        SimpleNamespace(correct=i % 2, group=str(i), signals={"image_attention_mass": 0.2})
+        SimpleNamespace(
+            correct=i % 2, group=str(i), kind="all", normal_answer="yes",
+            signals={"image_attention_mass": 0.2},
+        )
         for i in range(60)
-    ]
-    found = supervised_signals(folder, records, task="one-layer")
+    ]  # fmt: skip
+    found = supervised_signals(store, records, task="one-layer")
     assert found.reasons["attention_features"] == "attention evolution needs two layers, got 1"
     assert np.isfinite(found.scores["attention_mlp"]).all()
 

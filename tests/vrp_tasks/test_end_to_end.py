@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 from loguru import logger
 from transformers import GenerationMixin
-from vrp_tasks.probe_file import SEEN
 
 from metrics.record.channels import PromptState
 from metrics.record.store import ChannelStore
@@ -21,6 +20,7 @@ from tests.vrp_tasks.planted_probe import planted_probe
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.run.shard_file import ShardFile
+from vrp_tasks.settings.probe_file import SEEN
 
 CHECKPOINTS = Path(__file__).parents[2] / "vrp_tasks" / "tiny" / "checkpoints"
 MODELS = {
@@ -219,18 +219,21 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
 def test_a_stopped_run_does_not_go_on_under_other_model_arguments(
     model, changed, named, tmp_path, monkeypatch
 ):
-    from vrp_tasks.run_folder import RunFolder
+    from vrp_tasks.run import answering
+    from vrp_tasks.run.folder import RunFolder
 
-    from vrp_tasks.adapters import base
-
-    monkeypatch.setattr(base, "_SLICE", 2)
+    monkeypatch.setattr(answering, "_SLICE", 2)
     add, calls = RunFolder.add, []
 
-    def stop_in_the_second_part(self, payloads, arrays):
-        calls.append(len(payloads))
+    def stop_in_the_second_part(self, make, channels):
+        calls.append(len(make))
         if len(calls) == 2:
             raise KeyboardInterrupt
-        add(self, payloads, arrays)
+        return add(self, make, channels)
+
+    def counted(self, make, channels):
+        calls.append(len(make))
+        return add(self, make, channels)
 
     monkeypatch.setattr(RunFolder, "add", stop_in_the_second_part)
     with pytest.raises(KeyboardInterrupt):
@@ -239,7 +242,7 @@ def test_a_stopped_run_does_not_go_on_under_other_model_arguments(
     lines = []
     handler = logger.add(lambda message: lines.append(str(message)), level="INFO")
     calls.clear()
-    monkeypatch.setattr(RunFolder, "add", lambda *a: (calls.append(len(a[1])), add(*a)))
+    monkeypatch.setattr(RunFolder, "add", counted)
     _, (folder, manifest, records) = run_ours(model, tmp_path, limit=6, **changed)
     logger.remove(handler)
     said = [line for line in lines if "A new run is started" in line]
@@ -266,9 +269,15 @@ def test_the_manifest_says_every_model_argument_that_can_matter(tmp_path):
 
 def test_the_response_cache_brings_signals_back(tmp_path):
     cache = tmp_path / "cache"
-    _, (_, _, first) = run_ours("qwen2_vl", tmp_path / "a", use_cache=str(cache))
-    evaluate("qwen2_vl", ["vrp_shapes"], TASKS_FOLDER, output=tmp_path / "a", use_cache=str(cache))
+    planted_probe(tmp_path / "probe")
+    given = {"use_cache": str(cache), "arguments": f"probe={tmp_path / 'probe'}"}
+    _, (_, _, first) = run_ours("qwen2_vl", tmp_path / "a", **given)
+    evaluate("qwen2_vl", ["vrp_shapes"], TASKS_FOLDER, output=tmp_path / "a", **given)
     second = read(max((tmp_path / "a").glob("*/*_vrp")))[2]
+    assert all(r.signals["loaded_probe"] is not None for r in first)
+    # the earlier run may have been given another probe
+    assert all(r.signals["loaded_probe"] is None for r in second)
+    assert all("response cache" in r.missing["loaded_probe"] for r in second)
     assert [r.samples for r in second] == [r.samples for r in first]
     assert all(r.shard is None for r in second)
     assert all("response cache" in r.missing["state_prompt"] for r in second)

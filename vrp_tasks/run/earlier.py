@@ -55,13 +55,16 @@ class EarlierRuns:
         if record is None or not same:
             return record_without(judged, CACHED)
         gone = {channel.name: KEPT_THERE.format(run=run) for channel in STATES}
+        # that run may have been given another probe
+        opinion: dict[str, float | None] = {n: None for n in record.signals if n == "loaded_probe"}
+        gone |= dict.fromkeys(opinion, CACHED)
         fitted = {n for n in record.signals if n in BY_NAME and BY_NAME[n].fitted}
         return replace(
             record,
             kind=judged.kind,
             score=judged.score,
             correct=judged.correct,
-            signals={n: v for n, v in record.signals.items() if n not in fitted},
+            signals={n: v for n, v in record.signals.items() if n not in fitted} | opinion,
             missing={n: r for n, r in record.missing.items() if n not in fitted} | gone,
             shard=None,
             row=None,

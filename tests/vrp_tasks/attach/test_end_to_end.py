@@ -13,6 +13,7 @@ from loguru import logger
 from metrics.record_card import card_of_records
 from metrics.records import SampleRecord
 from tests.vrp_tasks.attach.local_task import CHECKPOINTS, write_local_tasks
+from vrp_tasks.access.transformers import TransformersAccess
 from vrp_tasks.attach.results import reliability_results
 from vrp_tasks.attach.trial import try_scoring
 from vrp_tasks.errors import CaptureError, SetupError
@@ -67,7 +68,7 @@ def test_answers_and_stock_scores_are_those_of_the_base(folder, tmp_path):
     results = evaluate(folder, tasks, tmp_path)
     for base, ours in (("local_function", "vrp_by_file"), ("local_plain", "vrp_local_plain")):
         answers = [s["filtered_resps"][0] for s in results["samples"][base]]
-        assert [s["filtered_resps"][0][0] for s in results["samples"][ours]] == answers
+        assert [s["filtered_resps"][0] for s in results["samples"][ours]] == answers
         for metric, value in results["results"][base].items():
             name = metric.replace("accuracy", "stock_accuracy", metric.startswith("accuracy"))
             if metric != "alias" and "clustered" not in metric:
@@ -127,7 +128,7 @@ def test_a_part_of_a_task_keeps_row_numbers_and_stated_states(folder, tmp_path):
     for record in records:
         assert record.prompt == questions[int(record.doc_id)]["question"]
         assert record.target == questions[int(record.doc_id)]["answer"]
-    assert sum("hidden" not in r.missing for r in records) == 5
+    assert sum("state_prompt" not in r.missing for r in records) == 5
     assert results["n-samples"]["vrp_by_file"]["effective"] == 12
 
 
@@ -196,7 +197,7 @@ def test_labels_by_parser_and_by_file(folder, tmp_path, said):
     assert labels["used"] == "repope"
     assert labels["n"]["repope"] == len(asked) == sum(r.correct is not None for r in records)
     labelled = [r for r in records if r.correct is not None]
-    parsed = {r.doc_id: r.answer == r.target for r in labelled}
+    parsed = {r.doc_id: r.answer.strip() == r.target for r in labelled}
     assert all(r.correct == (not parsed[r.doc_id]) for r in labelled)
     assert labels["accuracy"]["repope"] == 1 - sum(parsed.values()) / len(parsed)
     assert any("accuracy by label: stock" in line and "RePOPE" in line for line in said)
@@ -303,7 +304,7 @@ def test_a_fault_that_every_document_has_stops_the_run(folder, monkeypatch):
     def broken(*_):
         raise CaptureError("no hook fires")
 
-    monkeypatch.setattr("vrp_tasks.adapters.slices._check_images", broken)
+    monkeypatch.setattr(TransformersAccess, "_check_images", broken)
     with pytest.raises(CaptureError, match="no hook fires"):
         evaluate(folder, ["vrp_by_file"], limit=3)
 

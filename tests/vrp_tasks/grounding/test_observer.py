@@ -13,6 +13,7 @@ from metrics.grounding import mass_inside, peak_weighted_iou, pointing_game
 from tests.vrp_tasks.random_models import FAMILIES, QUESTIONS, batch_of, random_architecture
 from vrp_tasks.capture import CaptureSettings, probed_generate
 from vrp_tasks.capture.attention import Attended, capturing_attention, editing
+from vrp_tasks.capture.channels import channels_of
 from vrp_tasks.capture.observer import Subjects
 from vrp_tasks.families import family_of
 from vrp_tasks.grounding.attention import Readers, attention_to_image
@@ -99,8 +100,13 @@ def test_prompt_side_attention_equals_eager(family, n):
         np.testing.assert_allclose(found.maps["attention.prompt"], expected, atol=1e-6)
         expected = normalised(np.sum(filtered, axis=0)).reshape(item.grid)
         np.testing.assert_allclose(found.maps["attention.prompt.filtered"], expected, atol=1e-4)
-        np.testing.assert_allclose(item.extra["arrays"]["map_prompt"], plain, atol=1e-4)
-        np.testing.assert_allclose(item.extra["arrays"]["map_boundary"], boundary, atol=1e-4)
+        kept, _ = channels_of(item)
+        np.testing.assert_allclose(
+            kept["question_maps"].by_layer.reshape(len(plain), -1), plain, atol=1e-4
+        )
+        np.testing.assert_allclose(
+            kept["boundary_maps"].by_layer.reshape(len(boundary), -1), boundary, atol=1e-4
+        )
         answer = item.maps.mean(axis=0).reshape(item.grid)
         np.testing.assert_allclose(found.maps["attention.answer"], answer, atol=1e-6)
 
