@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,10 @@ class LoadedProbe:
         """Whether it was fitted on an image of this document."""
         return not self.images.isdisjoint(content_hashes(task, doc))
 
-    def check_unseen(self, tasks: Mapping[str, Any], rows: Mapping[str, Iterable[int]]) -> None:
+    def check_unseen(self, tasks: Mapping[str, Any], rows: Mapping[str, Sequence[int]]) -> None:
         """Raise SetupError unless some document of a run has images that it was not fitted on."""
         docs = ((task, task.eval_docs[row]) for n, task in tasks.items() for row in rows[n])
-        if all(self.has_seen(task, doc) for task, doc in docs):
+        if any(rows.values()) and all(self.has_seen(task, doc) for task, doc in docs):
             raise SetupError(
                 f"the probe fitted on {self.task} and {self.model} has seen the images of all "
                 f"samples of {', '.join(tasks)}, so it could score none. Score other images, or "
