@@ -23,15 +23,16 @@ def with_fit(result: SignalResult, fit: FitSpread) -> SignalResult:
     degrees = result.n_groups - 1
     if result.invalid is not None or result.auroc.value is None:
         return replace(result, fit=fit)
-    of_auroc = _widened(result.auroc, fit.stderr, degrees, _what(fit))
-    within = _widened(result.within_kind_auroc, fit.stderr_within_kind, degrees, _what(fit))
+    about = f"the interval is about the whole cross-fit, from {fit.repeats} splits"
+    with_p = about if fit.p is None else f"{about}; permutation p {fit.p:.3g}"
+    of_auroc = _widened(result.auroc, fit.stderr, degrees, with_p)
+    within = _widened(result.within_kind_auroc, fit.stderr_within_kind, degrees, about)
+    answers = _widened(result.within_answer_auroc, fit.stderr_within_answer, degrees, about)
     found = replace(
         _frozen(result, FROZEN),
         auroc=of_auroc,
         within_kind_auroc=within,
-        within_answer_auroc=_widened(
-            result.within_answer_auroc, fit.stderr_within_answer, degrees, _what(fit)
-        ),
+        within_answer_auroc=answers,
         fit=fit,
     )
     if result.p_value is None:
@@ -50,11 +51,6 @@ def without_repeats(result: SignalResult) -> SignalResult:
         within_answer_auroc=_noted(found.within_answer_auroc, NO_REPEATS),
         p_value=None,
     )
-
-
-def _what(fit: FitSpread) -> str:
-    p = "" if fit.p is None else f"; permutation p {fit.p:.3g}"
-    return f"the interval is about the whole cross-fit, from {fit.repeats} splits{p}"
 
 
 def _widened(estimate: Estimate, added: float, degrees: int, note: str) -> Estimate:

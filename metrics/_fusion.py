@@ -117,10 +117,22 @@ def _repeated(x: FloatArray, kept: Samples) -> tuple[FloatArray, FloatArray, Fit
     found = [fused_by_fold(x, kept.correct, fold, c=C) for fold in folds]
     scores = np.array([own for own, _ in found])
     chosen = middle_repeat(kept.correct, scores)
-    labels, fold = labels_and_permutations(kept.correct, kept.groups, rng, n_folds=N_FOLDS)
-    z = principal_coordinates(x.astype(np.float32), None)
-    p = None if z is None else p_of_columns(labels, fusion_columns(z, labels, fold, c=C))
     spread = fit_spread(
-        kept.correct, scores, kinds=kept.kinds, answers=kept.answers, n_folds=N_FOLDS, p=p
+        kept.correct,
+        scores,
+        kinds=kept.kinds,
+        answers=kept.answers,
+        n_folds=N_FOLDS,
+        p=_permutation_p(x, kept, rng),
     )
     return found[chosen][0], found[chosen][1], spread
+
+
+def _permutation_p(x: FloatArray, kept: Samples, rng: np.random.Generator) -> float | None:
+    """None where folds that are blind to the labels leave a training part without a class."""
+    labels, fold = labels_and_permutations(kept.correct, kept.groups, rng, n_folds=N_FOLDS)
+    z = principal_coordinates(x.astype(np.float32), None)
+    try:
+        return None if z is None else p_of_columns(labels, fusion_columns(z, labels, fold, c=C))
+    except UndefinedMetricError:
+        return None

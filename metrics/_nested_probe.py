@@ -102,7 +102,9 @@ def _decisions(
 ) -> NDArray[np.float32]:
     """Of every sample, shape (n, n_folds, n_inner + 1, n_cs): each inner fold left out, and none.
 
-    NaN for a layer that does not vary.
+    Without the intercept: it says how many of the training answers are right, which ranks nothing
+    within a fold and differs between folds. At a spread of 1 over all samples: weights under a
+    strong penalty grow with the number of training answers. NaN for a layer that does not vary.
     """
     n_folds, n_inner = len(split.inner), int(split.inner.max()) + 1
     shape = label.size, n_folds, n_inner + 1, len(cs)
@@ -113,9 +115,11 @@ def _decisions(
     columns = np.repeat(used.reshape(label.size, -1), len(cs), axis=1)
     strengths = np.tile(np.asarray(cs, np.float64), n_folds * (n_inner + 1))
     labels = np.broadcast_to(label[:, None], columns.shape)
-    w, b = logistic_columns(z, labels, columns, strengths)
-    found: NDArray[np.float32] = (z @ w + b).reshape(shape)
-    return found
+    w, _ = logistic_columns(z, labels, columns, strengths)
+    found: NDArray[np.float32] = z @ w
+    spread = found.std(axis=0)
+    found /= np.where(spread > 0, spread, 1)
+    return found.reshape(shape)
 
 
 def _inner_aurocs(own: NDArray[np.float32], label: BoolArray, inner: IntArray) -> FloatArray:

@@ -59,7 +59,8 @@ def word_columns(words: csr_matrix, labels: BoolArray, fold: IntArray) -> FloatA
     scores = np.empty(labels.shape)
     for k in range(int(fold.max()) + 1):
         train, test = fold != k, fold == k
-        seen, accuracy = words[train], labels[train].mean(axis=0)
+        seen = words[train]
+        accuracy = (labels[train].sum(axis=0) + 0.5) / (train.sum() + 1)  # never 0 or 1
         n = np.asarray(seen.sum(axis=0)).reshape(-1, 1)
         right = np.asarray(seen.T @ labels[train].astype(np.float64))
         share = (right + PRIOR_STRENGTH * accuracy) / (n + PRIOR_STRENGTH)

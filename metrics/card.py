@@ -113,6 +113,10 @@ def evaluate_card(
     beforehand, by how much each has seen: the first is the one to use, and its figures did not
     choose it.
 
+    What is fitted on labels of the run (probes and stress tests by ``fits``, fusions and controls
+    here, on 10 splits) has AUROC intervals about the whole cross-fit at this size, and a
+    permutation p; its other figures are for the scores as fitted, and their notes say so.
+
     Parameters
     ----------
     correct : float array, shape (n_samples,)

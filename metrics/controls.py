@@ -50,6 +50,9 @@ def category_only_scores(
     category and label 0.521 (40 draws, 0.006), since each fold then repeats the accuracies of the
     whole.
 
+    These are scores of one split, taken as given: an interval that is about the procedure needs
+    several of them and `fit_spread`.
+
     Parameters
     ----------
     categories : sequence, length n_samples
@@ -96,6 +99,8 @@ def category_only_scores(
     two_classes(label)
     require_classes(label, group, 1, n_folds)
     fold = random_group_folds(group, n_folds=n_folds, rng=rng)
+    for _ in training_folds(label, fold):
+        pass  # raises where a training part lacks a class
     return category_columns(category, label[:, None], fold)[:, 0]
 
 
@@ -117,8 +122,9 @@ def question_only_scores(
     of :math:`z` over the samples of fold :math:`f` itself. Mid-ranks and label-blind folds for the
     reasons given at `category_only_scores`; ranks within the fold, because among all questions a
     question of unknown words stands low exactly where the training set was easy (mean AUROC of 60
-    draws of words without meaning, one per image: 0.64; within the fold 0.5). Higher means more
-    likely correct. Range: :math:`(0, 1)`.
+    draws of words without meaning, one per image: 0.64; within the fold 0.5). As for categories,
+    an interval about the procedure needs several splits and `fit_spread`. Higher means more likely
+    correct. Range: :math:`(0, 1)`.
 
     Parameters
     ----------

@@ -215,8 +215,9 @@ def fused_scores(
 
     .. math:: s_i = b_f + \sum_m w_{fm} \frac{x_{im} - \mu_{fm}}{\sigma_{fm}}
 
-    with everything fitted on the folds without the image of sample i. Higher means more likely
-    correct. Range: unbounded log-odds.
+    with everything fitted on the folds without the image of sample i. These are scores of one
+    split, taken as given: an interval that is about the procedure needs several of them and
+    `fit_spread`. Higher means more likely correct. Range: unbounded log-odds.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from metrics._checks import BoolArray, FloatArray, IntArray, Labels, at_least, binary_labels, codes
 from metrics._folds import balanced_folds, training_folds
-from metrics._linear_probe import FoldFit, rising, sparse_path
+from metrics._linear_probe import FoldFit, States, rising, sparse_path
 from metrics._probe_reference import N_REPEATS, check_reference, standardised_states
 from metrics._repeats import reported_repeat
 from metrics.errors import UndefinedMetricError
@@ -158,15 +158,22 @@ def _l1_split(
 ) -> tuple[FloatArray, list[FoldFit]]:
     """One split: a fold whose probe keeps nothing scores 0 throughout."""
     scores, fits = np.zeros(label.size), []
-    rough = partial(sparse_path, tolerance=ROUGH)
+    rough = partial(_weights, tolerance=ROUGH)
     for f, (train, test) in enumerate(training_folds(label, split[0])):
         z = standardised_states("l1_probe", hidden, int(split[1][f]), train)
         inner = balanced_folds(label[train], group[train], n_folds=n_inner, rng=rng)
-        fit = FoldFit.fit(z[train], label[train], inner, cs, sparse_path, rough)
+        fit = FoldFit.fit(z[train], label[train], inner, cs, _weights, rough)
         if fit.coef.any():
             scores[test] = fit.scores(z[test])
         fits.append(fit)
     return scores, fits
+
+
+def _weights(
+    z: States, y: BoolArray, cs: tuple[float, ...], *, tolerance: float = 1e-6
+) -> list[tuple[FloatArray, float]]:
+    """Without the intercept, which differs between folds and ranks nothing within one."""
+    return [(coef, 0.0) for coef, _ in sparse_path(z, y, cs, tolerance=tolerance)]
 
 
 def _dimensions(

@@ -39,16 +39,18 @@ def cross_fit_probe(
 ) -> ProbeScores:
     r"""Nested, grouped cross-fitting of an L2 logistic probe over layers, repeated over splits.
 
-    .. math:: s_i = \frac{w_f^\top z_i + b_f - \mu_f}{\sigma_f}, \qquad
+    .. math:: s_i = \frac{w_f^\top z_i - \mu_f}{\sigma_f}, \qquad
         (w_f, b_f) = \arg\min \tfrac12 \|w\|^2 + C \sum_{j \notin f} \ell(y_j, w^\top z_j + b)
 
     with :math:`z` the standardised state at the layer chosen for fold :math:`f`, and :math:`f` the
     fold of sample :math:`i`. Layer and :math:`C` are chosen in the training folds by the mean AUROC
     of inner grouped folds (ties: the earlier layer, the smaller C). Scale and principal axes of a
     layer are those of all samples: they are made of states alone, without a label.
-    :math:`\mu_f, \sigma_f` are mean and spread of the *inner out-of-fold* decision values: they
-    make folds comparable without using a label, and cannot turn a probe round as a Platt slope can.
-    Higher means more likely correct. Range: unbounded, about standardised.
+    Every :math:`w` is brought to a spread of 1 of :math:`w^\top z` over all samples, and
+    :math:`\mu_f, \sigma_f` are mean and spread of the *inner out-of-fold* :math:`w^\top z`: so
+    folds are comparable without using a label, and no probe is turned round as by a Platt slope.
+    The intercept is left out: it follows the share of right answers in the training folds. Higher
+    means more likely correct. Range: unbounded, about standardised.
 
     All of this is repeated on ``n_repeats`` splits. The scores are those of one of them, in the
     middle by AUROC; frozen as they are they understate the uncertainty of that AUROC, which

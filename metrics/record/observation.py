@@ -38,8 +38,8 @@ class Observation:
     kind
         Question kind of the benchmark, "all" where it has only one.
     prompt, answer, target
-        The question as lmms-eval built it, the answer as the adapter gave it, the reference answer
-        or None.
+        The question as lmms-eval built it, the answer as its scorer took it, the reference
+        answer or None.
     score, correct
         The benchmark's own score in [0, 1] and its binary form; None without a reference.
     normal_answer

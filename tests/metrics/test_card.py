@@ -200,7 +200,8 @@ def test_a_fitted_signal_carries_what_fitting_adds(run):
         assert (new.low, new.high) == pytest.approx(
             tuple(expit(logit(new.value) + sign * half) for sign in (-1, 1))
         )
-        assert "from 20 splits; permutation p 0.01" in new.note
+        assert "about the whole cross-fit, from 20 splits" in new.note
+        assert ("permutation p 0.01" in new.note) == (name == "auroc")
     assert "the run kept no repeats" in before.auroc.note
     assert "what another split would change" in after.error_average_precision.note
     assert "what another split would change" in after.selective.aurc.note

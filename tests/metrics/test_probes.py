@@ -59,7 +59,8 @@ def test_a_split_is_what_a_naive_nested_cross_fit_gives():
                 fitted = train & (split.inner[f] != i)
                 model = LogisticRegression(C=c, tol=1e-8).fit(z[fitted, layer], correct[fitted])
                 held = split.inner[f] == i
-                decided[held] = model.decision_function(z[held, layer])
+                decisions = z[:, layer] @ model.coef_[0]
+                decided[held] = decisions[held] / decisions.std()
             own = [
                 auroc(correct[split.inner[f] == i], decided[split.inner[f] == i]) for i in (0, 1)
             ]
@@ -68,12 +69,25 @@ def test_a_split_is_what_a_naive_nested_cross_fit_gives():
         assert (found.layer_per_fold[f], found.c_per_fold[f]) == (layer, c)
         model = LogisticRegression(C=c, tol=1e-8).fit(z[train, layer], correct[train])
         centre, spread = choices[layer, c][1].mean(), choices[layer, c][1].std()
-        expected = (model.decision_function(z[test, layer]) - centre) / spread
+        decisions = z[:, layer] @ model.coef_[0]
+        expected = (decisions[test] / decisions.std() - centre) / spread
         assert found.scores[test] == pytest.approx(expected, abs=0.02)
 
 
+def test_a_fold_of_easier_answers_is_not_above_the_others():
+    """Weak weights: the intercepts of the folds, which follow their shares of right answers, would
+    rank the answers."""
+    y = np.random.default_rng(0).random(77) < 0.6
+    hidden = 5.0 * y[:, None, None]
+    groups = np.random.default_rng(1).integers(0, 67, 77)
+    found = cross_fit_probe(hidden, y, groups, rng=np.random.default_rng(2))
+    assert set(found.C_per_fold) == {1e-4}
+    assert (found.repeat_aurocs == 1).all()
+    assert found.fit.stderr == 0
+
+
 def test_the_reported_split_is_in_the_middle_and_the_others_give_the_spread():
-    _, correct, hidden = _data(auroc=0.7)
+    _, correct, hidden = _data(auroc=0.8)
     found = cross_fit_probe(
         hidden, correct, np.arange(200), rng=np.random.default_rng(1), n_repeats=7, n_shuffles=19
     )

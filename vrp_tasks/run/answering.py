@@ -58,6 +58,7 @@ class Answering:
         session, access = self.session, self.access
         known = {i: session.known(request) for i, request in enumerate(requests)}
         results: dict[int, SampleRecord] = {i: r for i, r in known.items() if r is not None}
+        texts = {i: record.answer for i, record in results.items()}
         if results:
             logger.info(f"{task}: resuming, {len(results)} of {len(requests)} samples are there.")
         order = access.order(requests, [i for i in range(len(requests)) if i not in results])
@@ -82,10 +83,11 @@ class Answering:
                 for companion in companions if told else ():
                     companion.after_slice(*map(list, zip(*told, strict=True)))
                 results |= dict(zip(chosen, records, strict=True))
+                texts |= {i: one.answer for i, one in zip(chosen, seen, strict=True)}
             bar.close()
             for companion in companions:
                 companion.after_task(requests, [results[i] for i in range(len(requests))])
-        return [results[i].answer for i in range(len(requests))]
+        return [texts[i] for i in range(len(requests))]
 
     def _asked(self, task: str) -> Callable[..., Asked]:
         def make(requests: list[Any], **options: Any) -> Asked:

@@ -161,6 +161,8 @@ def check_unseen(
     loaded: LoadedProbe, tasks: Mapping[str, Any], docs: Mapping[str, Collection[str]]
 ) -> None:
     """Raise SetupError unless some document of a run has images that a probe was not fitted on."""
+    if not any(docs.values()):
+        return
     for name, task in tasks.items():
         for doc in docs[name]:
             if not loaded.has_seen(content_hashes(task, task.eval_docs[int(doc)])):

@@ -166,7 +166,7 @@ class Session:
         cache gave the answer.
         """
         record = self._known.get(judged.place)
-        if record is None or record.normal_answer != judged.normalize(judged.answer):
+        if record is None or record.answer != judged.answer:
             record = self._earlier.record_of(judged)
             self._known[judged.place] = record
             self.folder.add_unasked(record)
@@ -229,7 +229,7 @@ class Session:
             group=judged.group,
             kind=judged.kind,
             prompt=request.args[0],
-            answer=seen.answer,
+            answer=judged.answer,
             target=judged.target,
             score=judged.score,
             correct=judged.correct,
