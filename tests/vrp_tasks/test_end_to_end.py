@@ -386,6 +386,7 @@ def test_a_task_without_images_is_refused_before_the_first_sample(tmp_path, plai
 RUN = """
 import sys
 from importlib import metadata
+from types import ModuleType
 if {hide}:
     found = metadata.entry_points
     def without(**kwargs):
@@ -395,10 +396,14 @@ if {hide}:
         )
         return kept.select(**kwargs)
     metadata.entry_points = without
+    stub = ModuleType("vrp_tasks.registration")  # the task's data set is ours and imports us
+    stub.install_hooks = lambda: None
+    sys.modules[stub.__name__] = stub
 from lmms_eval.__main__ import cli_evaluate
 sys.argv = ["lmms-eval"] + {arguments!r}
 cli_evaluate()
-sys.stderr.write(f"plugin: {{'vrp_tasks.registration' in sys.modules}}")
+there = hasattr(sys.modules.get("vrp_tasks.registration"), "ADAPTERS")
+sys.stderr.write(f"plugin: {{there}}")
 """
 
 
