@@ -16,7 +16,7 @@ from scipy.stats import norm
 
 from benchmarks.simulations.design import Design
 from metrics._clustered import auroc_influence, clustered_stderr, t_interval, t_p_value
-from metrics._folds import dealt_folds
+from metrics._folds import balanced_folds
 from metrics._logistic import fused_by_fold
 from metrics._logistic_columns import auroc_columns
 from metrics._only_scores import category_columns, labels_and_permutations, p_of_columns
@@ -70,7 +70,7 @@ def _probe(rng: np.random.Generator, shift: float, repeats: int, y: np.ndarray) 
 def _fusion(rng: np.random.Generator, shift: float, repeats: int, y: np.ndarray) -> Fitted:
     signals = _shared(rng, N_SIGNALS)
     signals[:, 0] += shift * y
-    folds = [dealt_folds(y, GROUP, n_folds=5, rng=rng) for _ in range(repeats)]
+    folds = [balanced_folds(y, GROUP, n_folds=5, rng=rng) for _ in range(repeats)]
     scores = [fused_by_fold(signals, y, fold, c=1.0)[0] for fold in folds]
     chosen, fit = reported_repeat(y, scores)
     return y, scores[chosen], fit
