@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -132,16 +132,6 @@ def _evaluate_task(run: Run, task: str) -> TaskResult:
         grounding=summarise_grounding(run, task),
         ranking=ranking_of(records, card),
     )
-
-
-def _of_task(task: str, reasons: Mapping[str, str]) -> dict[str, str]:
-    """Signal -> reason, of a mapping that names task and signal."""
-    prefix = f"{task}:"
-    return {
-        key.removeprefix(prefix): reason
-        for key, reason in reasons.items()
-        if key.startswith(prefix)
-    }
 
 
 def _with_unique_labels(results: list[RunResult]) -> list[RunResult]:

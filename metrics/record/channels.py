@@ -27,11 +27,6 @@ class Channel:
         """Its arrays by field."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    @classmethod
-    def of_arrays(cls, arrays: dict[str, Array]) -> Self:
-        """Rebuild it; TypeError if a field is missing or unknown."""
-        return cls(**arrays)
-
 
 @dataclass(frozen=True)
 class TokenScores(Channel):

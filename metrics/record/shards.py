@@ -1,4 +1,4 @@
-"""Channels of many answers as the columns of one array file, and back.
+"""Channels of many answers as the columns of one array file.
 
 Every field of every channel is one column ``<channel>.<field>``: the rows' values one after
 another, and ``<channel>.<field>.shapes``, one row each, which says how to cut them; a first entry
@@ -42,21 +42,19 @@ def _column(key: str, values: list[Array | None]) -> dict[str, Array]:
     return {key: flat, key + SHAPES: shapes}
 
 
-def spans(key: str, shapes: Array, size: int | None) -> list[tuple[int, int] | None]:
+def spans(key: str, shapes: Array, size: int) -> list[tuple[int, int] | None]:
     """Return where each row's values stand in a column of ``size`` values, None where absent.
 
-    ``size`` is None where the column is not read whole. Raises RecordError if the shapes are not
-    those of such a column.
+    Raises RecordError if the shapes are not those of such a column.
     """
     if shapes.ndim != 2 or not shapes.shape[1] or shapes.dtype.kind != "i":
         raise RecordError(f"{key}{SHAPES} must be whole numbers, one row per answer.")
     present = shapes[:, 0] != ABSENT
-    largest = np.inf if size is None else max(size, 1)
-    if (shapes[present] < 0).any() or (shapes[present] > largest).any():
+    if (shapes[present] < 0).any() or (shapes[present] > max(size, 1)).any():
         raise RecordError(f"{key}{SHAPES} holds sizes that cannot be.")
     lengths = np.where(present, shapes.clip(min=0).prod(axis=1), 0)
     ends = np.cumsum(lengths)
-    if size is not None and (int(ends[-1]) if ends.size else 0) != size:
+    if (int(ends[-1]) if ends.size else 0) != size:
         raise RecordError(
             f"{key} has {size} values, its shapes say {ends[-1] if ends.size else 0}."
         )
@@ -64,46 +62,3 @@ def spans(key: str, shapes: Array, size: int | None) -> list[tuple[int, int] | N
         (int(end - length), int(end)) if there else None
         for end, length, there in zip(ends, lengths, present, strict=True)
     ]
-
-
-def unpack(columns: Mapping[str, Array]) -> list[dict[str, Channel]]:
-    """Rebuild the channels of every answer from a file's columns.
-
-    Raises RecordError for columns that no `pack` writes. Channels of a later version, whose name
-    is not known, are passed over.
-    """
-    fields: dict[str, dict[str, list[Array | None]]] = {}
-    for key in columns:
-        channel, _, field = key.removesuffix(SHAPES).partition(".")
-        if key.endswith(SHAPES) and channel in BY_NAME:
-            fields.setdefault(channel, {})[field] = rows_of(columns, f"{channel}.{field}")
-    n_rows = {len(rows) for own in fields.values() for rows in own.values()}
-    if len(n_rows) > 1:
-        raise RecordError(f"the columns of one file differ in their number of rows: {n_rows}.")
-    found: list[dict[str, Channel]] = [{} for _ in range(n_rows.pop() if n_rows else 0)]
-    for name, own in fields.items():
-        for row, channels in enumerate(found):
-            arrays = {field: rows[row] for field, rows in own.items()}
-            present = {field: value for field, value in arrays.items() if value is not None}
-            if present:
-                channels[name] = _rebuilt(name, present)
-    return found
-
-
-def rows_of(columns: Mapping[str, Array], key: str) -> list[Array | None]:
-    """Return one column cut into its rows; RecordError if it is not there or broken."""
-    if key not in columns or key + SHAPES not in columns:
-        raise RecordError(f"an array file lacks {key} or its shapes.")
-    flat, shapes = columns[key], columns[key + SHAPES]
-    places = spans(key, shapes, flat.size)
-    return [
-        None if place is None else flat[slice(*place)].reshape(shape)
-        for place, shape in zip(places, shapes, strict=True)
-    ]
-
-
-def _rebuilt(name: str, arrays: dict[str, Array]) -> Channel:
-    try:
-        return BY_NAME[name].of_arrays(arrays)
-    except TypeError as error:
-        raise RecordError(f"the stored channel {name} has other fields: {error}.") from None

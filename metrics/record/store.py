@@ -5,8 +5,9 @@ This room opens no file: whoever reads or writes run folders hands over a functi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -27,11 +28,14 @@ class Located(Protocol):
 
 
 class Columns(Protocol):
-    """One array file, opened: its columns, or parts of them."""
+    """One array file, opened: its columns, or parts of them, as ``safetensors.safe_open`` has them.
+
+    A slice has ``get_shape()``, and ``[start:stop]`` reads a part.
+    """
 
     def keys(self) -> Sequence[str]: ...  # noqa: D102
-    def whole(self, key: str) -> Array: ...  # noqa: D102
-    def part(self, key: str, start: int, stop: int) -> Array: ...  # noqa: D102
+    def get_tensor(self, key: str) -> Array: ...  # noqa: D102
+    def get_slice(self, key: str) -> Any: ...  # noqa: ANN401, D102
 
 
 class ChannelStore:
@@ -56,14 +60,16 @@ class ChannelStore:
             columns = self._open(shard)
             if key + SHAPES not in columns.keys():  # noqa: SIM118 - no mapping
                 continue
-            shapes = columns.whole(key + SHAPES)
-            places = spans(key, shapes, None)
+            if key not in columns.keys():  # noqa: SIM118
+                raise RecordError(f"{shard} lacks {key}, of which it has the shapes.")
+            shapes, column = columns.get_tensor(key + SHAPES), columns.get_slice(key)
+            places = spans(key, shapes, math.prod(column.get_shape()))
             for index, row in rows:
                 if not 0 <= row < len(places):
                     raise RecordError(f"{shard} has no row {row}.")
                 place = places[row]
                 if place is not None:
-                    found[index] = _shaped(columns.part(key, *place), shapes[row], key)
+                    found[index] = column[slice(*place)].reshape(shapes[row])
         return found
 
     def stacked(
@@ -81,27 +87,6 @@ class ChannelStore:
             return None
         nothing = np.full(shapes.pop(), np.nan, np.float32)
         return np.stack([nothing if row is None else row.astype(np.float32) for row in rows])
-
-    def channels(
-        self, kinds: Sequence[type[Channel]], records: Sequence[Located]
-    ) -> list[dict[str, Channel]]:
-        """Some channels of every record; those a record lacks are not there."""
-        found: list[dict[str, Channel]] = [{} for _ in records]
-        for kind in kinds:
-            fields = {f: self.array(kind, f, records) for f in kind.__dataclass_fields__}
-            for index, own in enumerate(found):
-                arrays = {name: rows[index] for name, rows in fields.items()}
-                present = {name: value for name, value in arrays.items() if value is not None}
-                if present:
-                    own[kind.name] = kind.of_arrays(present)
-        return found
-
-
-def _shaped(values: Array, shape: Array, key: str) -> Array:
-    try:
-        return values.reshape(shape)
-    except ValueError:
-        raise RecordError(f"{key} has fewer values than its shapes say.") from None
 
 
 def _by_shard(records: Sequence[Located]) -> Mapping[str, list[tuple[int, int]]]:

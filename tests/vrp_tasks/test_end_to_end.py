@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from loguru import logger
+from safetensors import safe_open
 from transformers import GenerationMixin
 
 from metrics.record.channels import PromptState
@@ -19,7 +20,6 @@ from metrics.signals import SIGNALS
 from tests.vrp_tasks.planted_probe import planted_probe
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.registration import TASKS_FOLDER
-from vrp_tasks.run.shard_file import ShardFile
 from vrp_tasks.settings.probe_file import SEEN
 
 CHECKPOINTS = Path(__file__).parents[2] / "vrp_tasks" / "tiny" / "checkpoints"
@@ -314,7 +314,7 @@ def test_a_probe_on_too_few_errors_says_so(tmp_path):
 
 
 def states_of(folder, record):
-    store = ChannelStore(lambda shard: ShardFile(folder / shard))
+    store = ChannelStore(lambda shard: safe_open(folder / shard, framework="numpy"))
     return store.array(PromptState, "by_layer", [record])[0].astype(np.float32)
 
 

@@ -6,7 +6,6 @@ import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from lmms_eval import tasks as stock_tasks
@@ -22,6 +21,7 @@ from lmms_eval.filters import build_filter_ensemble
 
 from vrp_tasks.attach.outputs import Shape, outputs_of
 from vrp_tasks.errors import SetupError
+from vrp_tasks.seam.scored_answer import filtered
 
 
 def base_config(manager: Any, task: str, base: str) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class BaseTask:
         task : lmms-eval task, optional
             The attached task, which has seen the data set.
         """
-        filtered = self._filtered(doc, answer)
+        scored = answer if self._filter is None else filtered(self._filter, doc, answer)
         stock = self._stock
         if task is None:
             stock.features = list(doc)
@@ -145,17 +145,7 @@ class BaseTask:
             stock.features, stock.multiple_target = task.features, task.multiple_target
             stock.model_specific_target_kwargs = task.model_specific_target_kwargs
         score = ConfigurableTask.process_results.__wrapped__  # without five attempts
-        return dict(score(stock, doc, [filtered]))
-
-    def _filtered(self, doc: Mapping[str, Any], answer: str) -> str:
-        if self._filter is None:
-            return answer
-        one = SimpleNamespace(resps=[answer], doc=doc, filtered_resps={})
-        self._filter.apply([one], [doc])
-        found = one.filtered_resps[self.filter_name]
-        while isinstance(found, list | tuple):
-            found = found[0]
-        return str(found)
+        return dict(score(stock, doc, [scored]))
 
     def outputs(self) -> dict[str, Shape]:
         """What `results` will hold, as far as the source tells."""

@@ -20,6 +20,7 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 from filelock import FileLock
 from loguru import logger
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from metrics.record.channels import Channel
@@ -36,7 +37,6 @@ from metrics.records import (
 from vrp_tasks.errors import SetupError
 from vrp_tasks.hashing import sha256_of
 from vrp_tasks.run.fingerprint import differences
-from vrp_tasks.run.shard_file import ShardFile
 
 _PARTS = "parts"
 _RUN = "run.json"
@@ -58,7 +58,7 @@ class RunFolder:
         self.parts = path / _PARTS
         self._n_parts = len(list(self.parts.glob(f"{rank}-*.jsonl")))
         self._unasked = threading.Lock()
-        self.store = ChannelStore(lambda shard: ShardFile(self.path / shard))
+        self.store = ChannelStore(lambda shard: safe_open(self.path / shard, framework="numpy"))
 
     @classmethod
     def create(

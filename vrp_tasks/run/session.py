@@ -221,7 +221,7 @@ class Session:
         kept, reasons = self.storage.trimmed(task, doc_id, states)
         if judged.reason is not None:
             absent["score"] = Absent(judged.reason)
-        self._note_offer(task, absent)
+        self._note_offer(task, absent | reasons)
         return Observation(
             task=task,
             split=split,

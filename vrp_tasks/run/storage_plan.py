@@ -51,7 +51,8 @@ class StoragePlan:
         """A sample's states as far as they are kept, and why the others are not."""
         if not self.keeps(task, doc_id):
             most = len(self.kept[task])
-            why = Absent(f"hidden states are kept of {most} samples (hidden_max={most})")
+            said = f"hidden states are kept of {most} samples (hidden_max={most})"
+            why = Absent(said, "missing" if most else "not offered")
             return {}, dict.fromkeys(states, why)
         if self.layers is None:
             return dict(states), {}

@@ -9,6 +9,16 @@ from lmms_eval.api.reasoning import parse_reasoning_tags_config, strip_reasoning
 from lmms_eval.filters.transformation import StripThinkingFilter
 
 
+def filtered(pipeline: Any, doc: Any, answer: str) -> str:
+    """One answer through a filter pipeline of lmms-eval."""
+    one = SimpleNamespace(resps=[answer], doc=doc, filtered_resps={})
+    pipeline.apply([one], [doc])
+    found = one.filtered_resps[pipeline.name]
+    while isinstance(found, list | tuple) and found:
+        found = found[0]
+    return str(found)
+
+
 def as_scored(task: Any, doc: Any, answer: str, *, cli_tags: Any) -> str:
     """The answer through the task's first filter and without reasoning, as it is scored.
 
@@ -25,14 +35,9 @@ def as_scored(task: Any, doc: Any, answer: str, *, cli_tags: Any) -> str:
     """
     own = getattr(task.config, "reasoning_tags", None)
     tags = parse_reasoning_tags_config(cli_value=cli_tags, task_value=own)
-    found: Any = answer
+    found = answer
     if tags is None and getattr(task.config, "auto_strip_thinking", False):
         found = StripThinkingFilter().apply([[answer]], [doc])[0][0]
     if getattr(task, "_filters", None):
-        one = SimpleNamespace(resps=[found], doc=doc, filtered_resps={})
-        task._filters[0].apply([one], [doc])
-        found = one.filtered_resps[task._filters[0].name]
-    while isinstance(found, list | tuple) and found:
-        found = found[0]
-    text = str(found)
-    return text if tags is None else str(strip_reasoning_tags(text, tags))
+        found = filtered(task._filters[0], doc, found)
+    return found if tags is None else str(strip_reasoning_tags(found, tags))
