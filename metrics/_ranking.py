@@ -48,11 +48,6 @@ def ranking_replicates(
     return RankingReplicates(*found)
 
 
-def weighted_auroc(correct: BoolArray, score: FloatArray, weights: Weights) -> FloatArray:
-    """Return AUROC per resample, ties counted half; NaN where a class is absent."""
-    return weighted_stratified_auroc(correct, score, np.zeros(score.size, np.int64), weights)
-
-
 def weighted_stratified_auroc(
     correct: BoolArray, score: FloatArray, strata: IntArray, weights: Weights
 ) -> FloatArray:

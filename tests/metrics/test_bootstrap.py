@@ -8,7 +8,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from metrics._ranking import ranking_replicates, weighted_auroc, weighted_stratified_auroc
+from metrics._ranking import ranking_replicates, weighted_stratified_auroc
 from metrics._resampling import weighted_mean
 from metrics.bootstrap import (
     Estimate,
@@ -45,7 +45,7 @@ def test_weighted_statistics_equal_repeated_samples(seed):
     kinds = rng.integers(0, 3, n)
     weights = rng.integers(0, 3, (n, 3)).astype(np.uint16)
     plain, stratified = (
-        weighted_auroc(y, s, weights),
+        weighted_stratified_auroc(y, s, np.zeros(n, np.int64), weights),
         weighted_stratified_auroc(y, s, kinds, weights),
     )
     ranking, mean = ranking_replicates(y, s, weights), weighted_mean(s, weights)

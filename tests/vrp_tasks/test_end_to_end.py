@@ -13,7 +13,7 @@ from loguru import logger
 from safetensors import safe_open
 from transformers import GenerationMixin
 
-from metrics.record.channels import PromptState
+from metrics.record.channels import PromptState, Samples
 from metrics.record.store import ChannelStore
 from metrics.records import IMAGES_FILE, INTERVENTIONS_FILE, SampleRecord
 from metrics.signals import SIGNALS
@@ -257,6 +257,45 @@ def test_a_stopped_run_does_not_go_on_under_other_model_arguments(
     if "arguments" in changed:
         name, value = changed["arguments"].split("=")
         assert str(manifest["settings"]["model_arguments"][name]) == value
+
+
+@pytest.mark.parametrize("arguments", ["k=0,hidden_dtype=none", "hidden_max=0"])
+def test_what_is_not_offered_outlives_a_stop(arguments, tmp_path, monkeypatch):
+    from vrp_tasks.run.session import Session
+
+    _, (_, whole, _) = run_ours("qwen2_vl", tmp_path / "whole", limit=4, arguments=arguments)
+    assert "vrp_shapes:probe" in whole["not_offered"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "finish", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run_ours("qwen2_vl", tmp_path / "stopped", limit=4, arguments=arguments)
+    _, (_, resumed, _) = run_ours("qwen2_vl", tmp_path / "stopped", limit=4, arguments=arguments)
+    for field in ("not_offered", "invalid"):
+        assert resumed[field] == whole[field]
+
+
+def interrupted(_):
+    raise KeyboardInterrupt
+
+
+def test_text_alone_gives_the_same_answers_and_what_answers_tell(tmp_path):
+    inside, outside = (
+        run_ours("qwen2_vl", tmp_path / level, limit=6, arguments=f"access={level},k=3")
+        for level in ("transformers", "text")
+    )
+    for one, other in zip(inside[0]["samples"]["vrp_shapes"], outside[0]["samples"]["vrp_shapes"],
+                          strict=True):  # fmt: skip
+        assert one["filtered_resps"] == other["filtered_resps"]
+    _, (_, manifest, records) = outside
+    assert manifest["model"]["access"] == "text"
+    offered = {s.name for s in SIGNALS if s.needs == (Samples,)}
+    left_out = {name.split(":")[1] for name in manifest["not_offered"]}
+    for record, same in zip(records, inside[1][2], strict=True):
+        assert (record.answer, record.correct) == (same.answer, same.correct)
+        # samples that never differ may be certainty or an ignored temperature: none are scored then
+        assert set(record.signals) == offered - left_out
+    assert left_out >= {s.name for s in SIGNALS} - offered
+    assert not set(manifest["not_offered"]) & set(manifest["invalid"])
 
 
 def test_the_manifest_says_every_model_argument_that_can_matter(tmp_path):

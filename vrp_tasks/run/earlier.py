@@ -40,6 +40,7 @@ class EarlierRuns:
 
     def __init__(self, folder: Path, model: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         self._folder, self._model, self._settings = folder, dict(model), dict(settings)
+        self.not_offered: dict[str, str] = {}  # of the runs that were searched
         self._found: dict[Place, tuple[str, SampleRecord]] | None = None
 
     def record_of(self, judged: Judgement) -> SampleRecord:
@@ -83,6 +84,7 @@ class EarlierRuns:
             except (RecordError, OSError, ValueError, pa.ArrowException) as error:
                 logger.warning(f"{run}: not searched for cached answers: {error}")
                 continue
+            self.not_offered |= manifest.not_offered
             found += [(Place(r.task, r.split, r.doc_id), (run.name, r)) for r in records]
         return found
 

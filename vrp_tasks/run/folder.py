@@ -131,6 +131,17 @@ class RunFolder:
         _write(self.parts / f"{self.rank}-{number}.jsonl", "\n".join(lines) + "\n")
         return records
 
+    def keep_not_offered(self, reasons: Mapping[str, str]) -> None:
+        """Keep what this rank's samples are not offered (``task:signal`` -> why) past a stop."""
+        _write(self.parts / f"not-offered-{self.rank}.json", json.dumps(dict(reasons)))
+
+    def not_offered(self) -> dict[str, str]:
+        """What `keep_not_offered` was given, of every rank."""
+        found: dict[str, str] = {}
+        for part in sorted(self.parts.glob("not-offered-*.json")):
+            found |= json.loads(part.read_text("utf-8"))
+        return found
+
     def add_unasked(self, record: SampleRecord) -> None:
         """Write the record of an answer that the model was not asked for; from any thread."""
         with (

@@ -22,7 +22,7 @@ from metrics.card import Card
 from metrics.errors import UndefinedMetricError
 from metrics.record.channels import ProbeOpinion, Samples, StateChannel
 from metrics.record.observation import Absent, Observation
-from metrics.record_card import card_of_records, signal_columns
+from metrics.record_card import card_of_records, of_task, signal_columns
 from metrics.records import IMAGES_FILE, SampleRecord
 from metrics.signals import ANY, BOUNDS, BY_NAME, SIGNALS
 from metrics.signals.recording import record_of
@@ -88,7 +88,6 @@ class Session:
         self.n_generated = 0
         self._records: list[SampleRecord] = []
         self._invalid: dict[str, str] = {}
-        self._not_offered: dict[str, str] = {}
         self._probe: dict[str, dict[str, Any]] = {}
         self._fits: dict[str, dict[str, Any]] = {}
         self.sweeps: dict[str, dict[str, Any]] = {}
@@ -104,6 +103,7 @@ class Session:
             logger.warning(f"Attention signals will be INVALID: {self.geometry}.")
         self.is_main = int(os.environ.get("RANK", 0)) == 0
         self.folder = self._opened(Path(output))
+        self._not_offered = self.folder.not_offered()
         self._known = {_place(record): record for record in self.folder.records()}
         self._earlier = EarlierRuns(self.folder.path, self.model, self.settings)
         try:
@@ -168,6 +168,10 @@ class Session:
         record = self._known.get(judged.place)
         if record is None or record.answer != judged.answer:
             record = self._earlier.record_of(judged)
+            task = judged.place.task
+            for name, why in of_task(self._earlier.not_offered, task).items():
+                if name not in record.signals:
+                    self._not_offered.setdefault(f"{task}:{name}", why)
             self._known[judged.place] = record
             self.folder.add_unasked(record)
         self._judged[judged.place] = judged
@@ -190,13 +194,15 @@ class Session:
         """Label what was seen of some requests of one task, and write it to the run folder."""
         task = requests[0].args[4]
         images = self._keep_images(task, docs)
-        make, channels = [], []
+        make, channels, offered_before = [], [], len(self._not_offered)
         for request, doc, one, image in zip(requests, docs, seen, images, strict=True):
             judged = self.judge(place_of(request), doc, one.answer)
             self._judged[judged.place] = judged
             observation = self._observation(request, doc, judged, one, image)
             make.append(partial(_record_at, observation))
             channels.append(observation.channels)
+        if len(self._not_offered) > offered_before:
+            self.folder.keep_not_offered(self._not_offered)
         records = self.folder.add(make, channels)
         self._known |= {_place(record): record for record in records}
         self.n_generated += len(records)
@@ -276,6 +282,7 @@ class Session:
         return self._cards[task]
 
     def _score(self, task: str) -> Card:
+        self._not_offered |= self.folder.not_offered()
         docs = self._plans[task].docs
         answered = {
             record.doc_id: record
@@ -300,11 +307,7 @@ class Session:
         invalid = self._gate(records)
         self._invalid |= {f"{task}:{name}": reason for name, reason in invalid.items()}
         self._records += records
-        left_out = {
-            key.removeprefix(f"{task}:"): reason
-            for key, reason in self._not_offered.items()
-            if key.startswith(f"{task}:")
-        }
+        left_out = of_task(self._not_offered, task)
         return card_of_records(records, invalid=invalid, not_offered=left_out, fits=fits)
 
     def _without_frozen(self, task: str, records: list[SampleRecord]) -> list[SampleRecord]:
