@@ -17,7 +17,7 @@ from leaderboard.export import to_csv, to_json
 from leaderboard.figures_robustness import write_figures
 from leaderboard.formats import to_latex, to_markdown, to_terminal
 from leaderboard.html import to_html
-from leaderboard.read import read_run
+from leaderboard.read import UNEXPECTED, read_run, unexpected
 from leaderboard.release import comparison_as_json, comparison_as_junit, gates_table, summary
 from leaderboard.text import clean, escape_markdown
 from leaderboard.tolerances import ToleranceError, read_tolerances
@@ -140,6 +140,8 @@ def _compare(arguments: argparse.Namespace) -> int:
         comparison = compare_runs(old, new, tolerances, allow_different=arguments.allow_different)
     except (RecordError, ToleranceError, IncomparableError, OSError) as error:
         return _fail(f"cannot compare: {clean(error)}")
+    except UNEXPECTED as error:
+        return _fail(f"cannot compare: {clean(unexpected(error))}")
     tables = [gates_table(comparison, task) for task in comparison.tasks]
     if arguments.output:
         arguments.output.mkdir(parents=True, exist_ok=True)

@@ -150,7 +150,21 @@ class _Drawn:
         if known is None or rows.size != signal.n:  # else the card has it
             known = _auroc(correct, score, kinds)
         weights = self.weights if rows.size == self.correct.size else self.weights.T[rows].T
-        return known, auroc_replicates(correct, score, weights=weights, kinds=kinds)
+        drawn = auroc_replicates(correct, score, weights=weights, kinds=kinds)
+        return known, drawn + _of_fitting(signal, score, drawn.size, mixed=self.is_mixed)
+
+
+def _of_fitting(signal: SignalResult, score: np.ndarray, n: int, *, mixed: bool) -> np.ndarray:
+    """What another fit would add to each replicate: 0 for what was not fitted on labels.
+
+    Normal, with the standard error that fitting adds; drawn anew for every score, so that it does
+    not cancel out between two fitted ones.
+    """
+    if signal.fit is None:
+        return np.zeros(n)
+    spread = signal.fit.stderr_within_kind if mixed else signal.fit.stderr
+    seed = list(hashlib.sha256(score.tobytes()).digest()[:8])
+    return np.random.default_rng(seed).normal(0.0, spread, n)
 
 
 def _auroc(correct: np.ndarray, score: np.ndarray, kinds: list[str] | None) -> float:

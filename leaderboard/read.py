@@ -36,6 +36,10 @@ UNFINISHED_FILE = Path("parts") / "run.json"
 _T = TypeVar("_T")
 
 
+# what evaluating made-up content may raise: one such folder must not cost the others
+UNEXPECTED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
 @dataclass(frozen=True)
 class Run:
     """One complete run: its folder, its manifest and its records in stored order."""
@@ -137,6 +141,14 @@ def or_explain(folder: Path, read: Callable[[Path], _T]) -> _T | Problem:
         return read(folder)
     except (RecordError, OSError, pa.ArrowException) as error:
         return Problem(folder, "damaged", " ".join(str(error).split()))
+    except UNEXPECTED as error:
+        return Problem(folder, "damaged", unexpected(error))
+
+
+def unexpected(error: Exception) -> str:
+    """What is said of content that no run of ours writes, and that no check names."""
+    words = " ".join(str(error).split())
+    return f"its content is not that of a run ({type(error).__name__}: {words})"
 
 
 def read_run(folder: Path) -> Run:
@@ -210,7 +222,9 @@ def _parse_manifest(path: Path) -> RunManifest:
     try:
         data = json.loads(path.read_text("utf-8"), parse_constant=refuse)
         json.dumps(data, ensure_ascii=False).encode()  # half of a surrogate pair: not writable
-    except (json.JSONDecodeError, UnicodeError) as error:
+    except RecordError:
+        raise
+    except (ValueError, RecursionError) as error:  # no JSON, half a pair, huge or deep numbers
         raise RecordError(f"{MANIFEST_FILE} is not JSON: {error}.") from error
     return RunManifest.from_json(data)
 

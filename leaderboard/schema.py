@@ -190,6 +190,8 @@ def _check_settings(settings: dict[str, Any]) -> None:
     for key, kind, words in (("k", int, "an integer"), ("model_arguments", dict, "an object")):
         if (value := settings.get(key)) is not None:
             _require(value, f"settings.{key}", kind, words)
+    if not 0 <= (settings.get("k") or 0) < 2**63:
+        raise RecordError("manifest field settings.k must be a count of samples.")
 
 
 def _require_texts(reasons: dict[str, Any], field: str) -> None:

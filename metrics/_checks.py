@@ -127,8 +127,11 @@ def between(function: str, argument: str, value: float, low: float, high: float)
 
 
 def level_inside(function: str, level: float) -> None:
-    """Refuse a coverage that no interval can have: 0 and below, 1 and above, NaN."""
-    if not 0 < level < 1:
+    """Refuse a coverage that no interval can have: 0 and below, 1 and above, NaN.
+
+    The quantile is taken at (1 + level) / 2, which has to be below 1 in floating point too.
+    """
+    if not (level > 0 and (1 + level) / 2 < 1):
         raise refuse(function, "level", "in (0, 1)", f"{level:g}")
 
 

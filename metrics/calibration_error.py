@@ -92,9 +92,9 @@ def calibration_error_estimate(
     >>> prob = rng.random(1000)
     >>> found = calibration_error_estimate(rng.random(1000) < prob, prob, range(1000))
     >>> round(found.plug_in, 3), round(found.noise_floor, 3)
-    (0.039, 0.038)
+    (0.037, 0.039)
     >>> round(found.debiased.value, 3), found.debiased.low
-    (0.007, 0.0)
+    (0.0, 0.0)
     """
     function = "calibration_error_estimate"
     correct, prob = probabilities(function, y_true, y_prob)

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from metrics.answers import normalize_answer
 from metrics.card import Card, evaluate_card
 from metrics.fit_spread import FitSpread
 from metrics.records import SampleRecord
@@ -30,9 +29,9 @@ def card_of_records(
 ) -> Card:
     """Score every signal of one task's records, with controls, fusion and calibration.
 
-    Sampled answers are compared after `normalize_answer`. A benchmark may compare them in a form of
-    its own; the signal self_consistency then differs, and ``consistency.n_differ`` of the card
-    counts the questions on which it does. Stated probabilities are those of `STATED`.
+    Answers and samples are compared in the benchmark's own form, as the records keep it; where the
+    signal self_consistency differs, ``consistency.n_differ`` of the card counts the questions on
+    which it does. Stated probabilities are those of `STATED`.
 
     Higher is better for every statistic of the card. Range: that of each statistic.
 
@@ -72,10 +71,10 @@ def card_of_records(
         invalid=dict(invalid),
         not_offered=not_offered,
         fits={name: FitSpread.from_json(found) for name, found in (fits or {}).items()},
-        answers=[record.answer for record in records],
+        answers=[record.normal_answer for record in records],
         prompts=[record.prompt for record in records],
         n_tokens=[record.n_answer_tokens for record in records],
-        samples=[[normalize_answer(text) for text in record.samples] for record in records],
+        samples=[record.normal_samples for record in records],
         probabilities={n: np.clip(signals[n], 0, 1) for n in STATED if n in signals},  # rounding
         rng=rng_for(records[0].task),
     )

@@ -93,6 +93,8 @@ def _without_extra(
     """Say what to install if tasks of ours are asked for; all others run."""
     asked = inspect.signature(stock).bind(*args, **kwargs).arguments
     ours = [t for t in asked.get("tasks") or [] if isinstance(t, str) and t.startswith("vrp_")]
+    if ours and (complaint := shadowed_package()):
+        raise SystemExit(f"vrp-tasks: {complaint}")
     if ours:
         raise SystemExit(
             f"vrp-tasks: {ours[0]} looks into models, and {error.name or error} is not installed. "

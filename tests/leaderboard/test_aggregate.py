@@ -92,3 +92,12 @@ def test_profiles_are_means_per_class_over_the_log_of_the_grid():
     np.testing.assert_allclose(profile.right.values, rows.mean(axis=0), rtol=1e-12)
     assert profile.right.n + profile.wrong.n == 40
     assert layer_profiles(make_records(40, all_correct=True))[0].wrong is None
+
+
+def test_content_that_no_run_writes_does_not_cost_the_others(tmp_path):
+    write_run(tmp_path / "good")
+    write_run(tmp_path / "odd", fits={"shapes:probe": {"stderr": 1e200, "repeats": 4}})
+    board = evaluate_paths([tmp_path], n_workers=1)
+    assert [run.path.name for run in board.runs] == ["good"]
+    (problem,) = board.problems
+    assert "its content is not that of a run" in problem.reason

@@ -36,6 +36,20 @@ def test_a_signal_without_information_ranks_below_those_with(tmp_path):
     }
 
 
+def test_what_fitting_adds_may_tie_a_fitted_signal(tmp_path):
+    records = make_records(1000)
+    ranks = []
+    for stderr in (None, 0.0, 0.15):
+        own = {"repeats": 20, "stderr": stderr, "stderr_within_kind": stderr, "p": None}
+        fits = {} if stderr is None else {"fits": {"shapes:probe": own}}
+        run = Run(tmp_path, make_manifest(records, **fits), tuple(records))
+        (task,) = evaluate_run(run).tasks
+        ranks.append({s.name: s.rank for s in task.ranking.signals})
+    assert ranks[0] == ranks[1]
+    narrow, wide = (r["probe"].high - r["probe"].low for r in ranks[1:])
+    assert wide > narrow
+
+
 def test_few_errors_have_no_rank(tmp_path):
     records = with_labels(make_records(200), [i >= 29 for i in range(200)])
     _, result = evaluated(records, tmp_path)

@@ -116,3 +116,8 @@ def test_wilson_has_no_level_of_zero_or_one():
             wilson_interval(5, 10, level=level)
     assert wilson_interval(5, 10, level=1 - 1e-15) == pytest.approx((0, 1), abs=0.1)
     assert wilson_interval(5, 10, effective_n=1e-300) == pytest.approx((0, 1), abs=1e-12)
+
+
+def test_a_level_that_rounds_to_one_is_refused():
+    with pytest.raises(ValueError, match=r"`level` must be in \(0, 1\)"):
+        wilson_interval(5, 10, level=1 - 1e-16)

@@ -1,6 +1,7 @@
 """The main job through lmms-eval: same answers as stock, complete records."""
 
 import json
+import re
 import subprocess
 import sys
 from argparse import Namespace
@@ -276,6 +277,59 @@ def test_what_is_not_offered_outlives_a_stop(arguments, tmp_path, monkeypatch):
 
 def interrupted(_):
     raise KeyboardInterrupt
+
+
+FILTERED = """
+include: {folder}/shapes/_shapes_template_yaml
+task: vrp_filtered
+dataset_kwargs: {{data_files: {{test: {folder}/shapes/split.json}}}}
+process_docs: !function vrp_tasks.tasks.shapes.docs.all_kinds
+filter_list:
+  - name: second
+    filter: [{{function: regex, regex_pattern: '^.(.*)$'}}, {{function: take_first}}]
+"""
+
+
+def test_filters_act_once_on_the_answer_and_on_its_samples(tmp_path, monkeypatch):
+    """The filter leaves another text each time: what a resumed run hands on must be the raw one."""
+    from vrp_tasks.run import answering
+    from vrp_tasks.run.folder import RunFolder
+
+    (tmp_path / "vrp_filtered.yaml").write_text(FILTERED.format(folder=TASKS_FOLDER))
+
+    def run(output):
+        found = evaluate("qwen2_vl", ["vrp_filtered"], tmp_path, output=output, limit=8)
+        (folder,) = output.glob("*/*_vrp")
+        return found["samples"]["vrp_filtered"], read(folder)[2]
+
+    whole, records = run(tmp_path / "whole")
+    for record in records:
+        assert record.normal_samples == [re.sub("^.(.*)$", r"\1", s) for s in record.samples]
+    assert any(record.signals["answer_agreement"] == 1 for record in records)
+
+    monkeypatch.setattr(answering, "_SLICE", 2)
+    add, calls = RunFolder.add, []
+
+    def stop_in_the_third_part(self, make, channels):
+        calls.append(len(make))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return add(self, make, channels)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "add", stop_in_the_third_part)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "stopped")
+    resumed, again = run(tmp_path / "stopped")
+    for one, other in zip(whole, resumed, strict=True):
+        assert (one["resps"], one["filtered_resps"]) == (other["resps"], other["filtered_resps"])
+    for one, other in zip(records, again, strict=True):
+        assert (one.answer, one.correct, one.missing) == (
+            other.answer,
+            other.correct,
+            other.missing,
+        )
+        assert one.signals == pytest.approx(other.signals, nan_ok=True)
 
 
 def test_text_alone_gives_the_same_answers_and_what_answers_tell(tmp_path):

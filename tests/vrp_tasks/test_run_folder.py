@@ -130,6 +130,23 @@ def test_part_written_only_by_half_is_not_there(tmp_path):
     assert len(folder.records()) == 1
 
 
+def test_a_line_cut_off_by_a_stop_is_passed_over(tmp_path):
+    folder = create(tmp_path)
+    folder.add_unasked(record(0, None, None))
+    with (folder.parts / "unasked-0.jsonl").open("a") as file:
+        file.write('{"task": "t", "doc_')
+    assert [r.doc_id for r in folder.records()] == ["0"]
+
+
+def test_notes_of_every_rank_outlive_a_stop(tmp_path):
+    folder = create(tmp_path)
+    folder.note("kind", {"a": 1})
+    folder.note("kind", {"b": 2})
+    RunFolder(folder.path, rank=1).note("kind", {"c": 3})
+    assert RunFolder(folder.path, rank=0).notes("kind") == [{"a": 1}, {"b": 2}, {"c": 3}]
+    assert folder.notes("other") == []
+
+
 def test_nan_is_refused(tmp_path):
     folder = create(tmp_path)
     layers = {"spatial_entropy": [float("nan")]}

@@ -89,7 +89,8 @@ def _check_images(asked: Asked, docs: set[str], error: Exception) -> None:
     for request in asked.requests:
         if str(request.doc_id) in docs and not asked.visuals(request):
             raise SetupError(
-                f"task {asked.task}: document {request.doc_id} shows no image, and this model's "
-                f"adapter in lmms-eval cannot answer without one ({type(error).__name__}: "
-                f"{error}). Leave such documents out with process_docs in the task's YAML."
+                f"task {asked.task}: this model's adapter in lmms-eval failed "
+                f"({type(error).__name__}: {error}) where document {request.doc_id} shows no "
+                "image. If that is why, leave such documents out with process_docs in the task's "
+                "YAML."
             ) from error

@@ -116,11 +116,12 @@ def states_of(captured: Captured, *, dtype: str) -> tuple[Channels, Reasons]:
         if dtype == "none":
             reason = "hidden states were not asked for (hidden_dtype=none)"
             absent[channel.name] = Absent(reason, "not offered")
-        elif state is None and position == "blank":
+        elif state is None and position == "blank" and "hidden_blank" not in captured.missing:
             reason = "no second pass on a blank image was asked for (blank_image=false)"
             absent[channel.name] = Absent(reason, "not offered")
         elif state is None:
-            reason = captured.missing.get("hidden_answer", "the state was not captured")
+            why = "hidden_blank" if position == "blank" else "hidden_answer"
+            reason = captured.missing.get(why, "the state was not captured")
             absent[channel.name] = Absent(reason)
         elif not np.isfinite(state).all():
             absent[channel.name] = Absent("the hidden state is not finite")

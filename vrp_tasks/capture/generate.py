@@ -105,6 +105,9 @@ def probed_generate(
         for index, item in enumerate(caught):
             if shown[index]:
                 item.hidden["blank"] = blank[:, index]
+    for item in caught if settings.blank_image else ():
+        if "blank" not in item.hidden:
+            item.missing["hidden_blank"] = "the prompt has no image to blank"
     return sequences, caught
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from vrp_tasks.errors import SetupError
+
+MAX_SAMPLES = 10_000  # of one question
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,11 @@ class CaptureSettings:
         """Refuse settings under which the signals would mean something else."""
         if self.k == 1 or self.k < 0:
             raise SetupError(f"k must be at least 2 (or 0 for no sampling), got {self.k}.")
+        if self.k > MAX_SAMPLES:
+            raise SetupError(f"k must be at most {MAX_SAMPLES}, got {self.k:g}.")
         if self.top_heads < 1:
             raise SetupError(f"top_heads must be at least 1, got {self.top_heads}.")
-        if not self.temperature > 0:
-            raise SetupError(f"temperature must be > 0, got {self.temperature}.")
+        if not 0 < self.temperature < math.inf:
+            raise SetupError(f"temperature must be > 0 and finite, got {self.temperature}.")
         if not 0 < self.top_p <= 1:
             raise SetupError(f"top_p must be in (0, 1], got {self.top_p}.")

@@ -58,7 +58,7 @@ class Answering:
         session, access = self.session, self.access
         known = {i: session.known(request) for i, request in enumerate(requests)}
         results: dict[int, SampleRecord] = {i: r for i, r in known.items() if r is not None}
-        texts = {i: record.answer for i, record in results.items()}
+        texts = {i: session.response(record) for i, record in results.items()}
         if results:
             logger.info(f"{task}: resuming, {len(results)} of {len(requests)} samples are there.")
         order = access.order(requests, [i for i in range(len(requests)) if i not in results])

@@ -131,16 +131,15 @@ class RunFolder:
         _write(self.parts / f"{self.rank}-{number}.jsonl", "\n".join(lines) + "\n")
         return records
 
-    def keep_not_offered(self, reasons: Mapping[str, str]) -> None:
-        """Keep what this rank's samples are not offered (``task:signal`` -> why) past a stop."""
-        _write(self.parts / f"not-offered-{self.rank}.json", json.dumps(dict(reasons)))
+    def note(self, kind: str, entries: Any) -> None:
+        """Keep plain data beside the parts until the run is complete, past a stop."""
+        number = len(list(self.parts.glob(f"{kind}.{self.rank}-*.json")))
+        _write(self.parts / f"{kind}.{self.rank}-{number}.json", json.dumps(entries))
 
-    def not_offered(self) -> dict[str, str]:
-        """What `keep_not_offered` was given, of every rank."""
-        found: dict[str, str] = {}
-        for part in sorted(self.parts.glob("not-offered-*.json")):
-            found |= json.loads(part.read_text("utf-8"))
-        return found
+    def notes(self, kind: str) -> list[Any]:
+        """What `note` was given of a kind so far, of every rank."""
+        parts = sorted(self.parts.glob(f"{kind}.*.json"))
+        return [json.loads(part.read_text("utf-8")) for part in parts]
 
     def add_unasked(self, record: SampleRecord) -> None:
         """Write the record of an answer that the model was not asked for; from any thread."""
@@ -199,7 +198,11 @@ class RunFolder:
         found = []
         for part in sorted(self.parts.glob("*.jsonl")):
             lines = part.read_text("utf-8").splitlines()
-            found += [SampleRecord(**json.loads(line)) for line in lines]
+            for line in lines:
+                try:
+                    found.append(SampleRecord(**json.loads(line)))
+                except json.JSONDecodeError:  # the run was stopped while it was written
+                    logger.warning(f"{part}: a line that was not written whole is passed over.")
         return found
 
     def finish(self, records: Sequence[SampleRecord], manifest: dict[str, Any]) -> Path:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from metrics.answers import normalize_answer
 from metrics.attention_features import N_FEATURES, attention_features
 from metrics.cluster_grid import EPSILONS, SHARES, cluster_count_grid
 from metrics.discrimination import auroc
@@ -168,7 +167,7 @@ def _strata(records: Sequence[SampleRecord]) -> dict[str, list[str]]:
     """Within what the AUROCs of a card are taken too, as it does."""
     return {
         "kinds": [record.kind for record in records],
-        "answers": [normalize_answer(record.answer) for record in records],
+        "answers": [record.normal_answer for record in records],
     }
 
 

@@ -103,7 +103,10 @@ class Session:
             logger.warning(f"Attention signals will be INVALID: {self.geometry}.")
         self.is_main = int(os.environ.get("RANK", 0)) == 0
         self.folder = self._opened(Path(output))
-        self._not_offered = self.folder.not_offered()
+        self._not_offered = self._noted_before()
+        self._responses = {
+            Place(*place): text for part in self.folder.notes("responses") for place, text in part
+        }
         self._known = {_place(record): record for record in self.folder.records()}
         self._earlier = EarlierRuns(self.folder.path, self.model, self.settings)
         try:
@@ -144,13 +147,16 @@ class Session:
 
     def judge(self, place: Place, doc: Any, answer: str) -> Judgement:
         """What the task's own scorer says of an answer, as lmms-eval would have it scored."""
-        task = self._tasks[place.task]
-        text = as_scored(task, doc, answer, cli_tags=self._tags)
+        text = self._as_scored(place.task, doc, answer)
         with at_place(place), judging() as found:
-            task.process_results(doc, [text])
+            self._tasks[place.task].process_results(doc, [text])
         if not found:
             raise CaptureError(f"{place.task}: its scorer handed over no judgement of {place}.")
         return found[-1]
+
+    def _as_scored(self, task: str, doc: Any, answer: str) -> str:
+        """An answer as lmms-eval hands it to the task's scorer."""
+        return as_scored(self._tasks[task], doc, answer, cli_tags=self._tags)
 
     def results_known(self, place: Place, answer: str) -> dict[str, Any] | None:
         """What was found for an answer when it was observed; None if it was not."""
@@ -188,6 +194,10 @@ class Session:
         record = self._known.get(place_of(request))
         return record if record is not None and record.prompt == request.args[0] else None
 
+    def response(self, record: SampleRecord) -> str:
+        """The answer of a record as the adapter gave it, for lmms-eval to treat as it does any."""
+        return self._responses.get(_place(record), record.answer)
+
     def observe(
         self, requests: Sequence[Any], docs: Sequence[Any], seen: Sequence[Seen]
     ) -> list[SampleRecord]:
@@ -202,7 +212,9 @@ class Session:
             make.append(partial(_record_at, observation))
             channels.append(observation.channels)
         if len(self._not_offered) > offered_before:
-            self.folder.keep_not_offered(self._not_offered)
+            self.folder.note("not-offered", self._not_offered)
+        responses = [(place_of(r), own.answer) for r, own in zip(requests, seen, strict=True)]
+        self.folder.note("responses", responses)
         records = self.folder.add(make, channels)
         self._known |= {_place(record): record for record in records}
         self.n_generated += len(records)
@@ -219,7 +231,7 @@ class Session:
         normal = judged.normalize(judged.answer)
         if seen.samples:
             samples = list(seen.samples)
-            same_form = [judged.normalize(sample) for sample in samples]
+            same_form = [judged.normalize(self._as_scored(task, doc, s)) for s in samples]
             channels[Samples.name] = Samples.of(samples, same_form, normal)
         elif Samples.name not in absent:
             absent[Samples.name] = Absent("no answers were asked for (k=0)", "not offered")
@@ -249,6 +261,10 @@ class Session:
         """Whether the given probe was fitted on an image of a document."""
         loaded = self.access.settings.probe
         return loaded is not None and loaded.has_seen(content_hashes(self._tasks[task], doc))
+
+    def _noted_before(self) -> dict[str, str]:
+        """What is not offered, by the notes of every rank, before a stop too."""
+        return {key: why for part in self.folder.notes("not-offered") for key, why in part.items()}
 
     def _note_offer(self, task: str, absent: Mapping[str, Absent]) -> None:
         """Which signals this access, or these settings, do not offer."""
@@ -282,7 +298,7 @@ class Session:
         return self._cards[task]
 
     def _score(self, task: str) -> Card:
-        self._not_offered |= self.folder.not_offered()
+        self._not_offered |= self._noted_before()
         docs = self._plans[task].docs
         answered = {
             record.doc_id: record
