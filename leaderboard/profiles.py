@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metrics.errors import RecordError
 from metrics.records import SampleRecord
 
 ENTROPY = "spatial_entropy"
 QUARTILES = (0.25, 0.75)
+MAX_VALUE = 1e38  # of float32, in which models compute
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ def _summary(vectors: list[list[float]]) -> Curve | None:
     if not vectors or len({len(vector) for vector in vectors}) != 1:
         return None
     stacked = np.array(vectors, dtype=float)
+    if np.abs(stacked).max() > MAX_VALUE:
+        raise RecordError(f"a layer vector holds values beyond {MAX_VALUE:.0e}.")
     low, high = np.quantile(stacked, QUARTILES, axis=0)
     mean = stacked.mean(axis=0)
     return Curve(tuple(mean.tolist()), tuple(low.tolist()), tuple(high.tolist()), len(vectors))

@@ -10,7 +10,6 @@ from leaderboard.profiles import ENTROPY
 from leaderboard.tables import Block, Table, task_title
 from leaderboard.tables_lens import mean_curve
 from metrics.attention import entropy_evolution
-from metrics.errors import UndefinedMetricError
 
 MIN_DROP = 0.02
 NOTE = (
@@ -56,7 +55,7 @@ def _row(result: TaskResult) -> tuple[Cell, ...]:
     assert curve is not None
     try:
         found = entropy_evolution(curve, min_drop=MIN_DROP)
-    except UndefinedMetricError as undefined:
+    except ValueError as undefined:  # of values that no model has, too
         return (undefined_cell(str(undefined)), *[Cell(("",))] * 5)
     no_lock = undefined_cell("no layer of the first third sharpens")
     return (

@@ -8,7 +8,6 @@ from leaderboard.aggregate import Board, TaskResult
 from leaderboard.cells import UNDEFINED, Cell, number_cell, text_cell, undefined_cell
 from leaderboard.profiles import LayerProfile
 from leaderboard.tables import Block, Table, task_title
-from metrics.errors import UndefinedMetricError
 from metrics.logit_lens import margin_summary, mlp_share
 
 MARGINS = {
@@ -66,7 +65,7 @@ def _row(result: TaskResult, name: str) -> tuple[Cell, ...]:
     assert curve is not None
     try:
         found = margin_summary(curve)
-    except UndefinedMetricError as undefined:
+    except ValueError as undefined:  # of values that no model has, too
         return (undefined_cell(str(undefined)), *[Cell(("",))] * 4, _mlp_cell(result, name))
     fallen = ", ".join(map(str, found.suppression_layers)) or "none"
     return (
@@ -89,6 +88,6 @@ def _mlp_cell(result: TaskResult, name: str) -> Cell:
         return undefined_cell(ABSENT)
     try:
         share = mlp_share(mlp, attention)
-    except UndefinedMetricError as undefined:
+    except ValueError as undefined:  # of values that no model has, too
         return undefined_cell(str(undefined))
     return Cell((f"{share:.1%}",), share)

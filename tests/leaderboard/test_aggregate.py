@@ -1,9 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from leaderboard.aggregate import build_board, evaluate_run
+from leaderboard.contents import all_tables
+from leaderboard.formats import to_markdown
 from leaderboard.profiles import layer_profiles
 from leaderboard.read import Problem, read_run, read_runs
 from leaderboard.workers import evaluate_paths
+from metrics.errors import RecordError
 from metrics.record_card import card_of_records
 from tests.leaderboard.golden import make_records, write_run
 
@@ -92,6 +98,22 @@ def test_profiles_are_means_per_class_over_the_log_of_the_grid():
     np.testing.assert_allclose(profile.right.values, rows.mean(axis=0), rtol=1e-12)
     assert profile.right.n + profile.wrong.n == 40
     assert layer_profiles(make_records(40, all_correct=True))[0].wrong is None
+
+
+def test_layer_vectors_that_no_model_has_are_a_reason(tmp_path):
+    huge = [replace(r, layers={"answer_margin": [1e308, -1e308]}) for r in make_records(40)]
+    with pytest.raises(RecordError, match="a layer vector holds values beyond 1e"):
+        layer_profiles(huge)
+    odd = [
+        replace(r, layers={
+            "answer_margin": [0.0, 1.0, 2.0], "margin_from_mlp": [1.0, 1.0],
+            "margin_from_attention": [1.0], "spatial_entropy": [-1.0, -2.0],
+        })
+        for r in make_records(40)
+    ]  # fmt: skip
+    write_run(tmp_path / "run", odd)
+    text = "".join(map(to_markdown, all_tables(build_board(read_runs([tmp_path])))))
+    assert "must be of length 2, one per sample, got length 1" in text
 
 
 def test_content_that_no_run_writes_does_not_cost_the_others(tmp_path):
