@@ -128,6 +128,11 @@ class SampleRecord:
             raise RecordError(
                 f"correct must be 0, 1 or null, got {self.correct} ({self.identity})."
             )
+        if len(self.normal_samples) != len(self.samples):
+            raise RecordError(
+                f"normal_samples must be as many as samples, got {len(self.normal_samples)} for "
+                f"{len(self.samples)} ({self.identity})."
+            )
         for name, value in self.signals.items():
             if value is None and name not in self.missing:
                 raise RecordError(f"signal {name} is null without a reason ({self.identity}).")

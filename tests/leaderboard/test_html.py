@@ -68,6 +68,7 @@ def test_hostile_text_stays_text(tmp_path):
             answer=HOSTILE,
             target=HOSTILE + "?",
             samples=[HOSTILE + str(k) for k in range(30)],
+            normal_samples=[HOSTILE + str(k) for k in range(30)],
             group=HOSTILE + record.group,
             kind=HOSTILE,
             task=HOSTILE,
@@ -92,6 +93,8 @@ def test_hostile_text_stays_text(tmp_path):
 
 
 def test_a_report_without_any_picture_curve_or_signal_is_a_report(tmp_path):
-    bare = [replace(r, signals={}, layers={}, samples=[]) for r in make_records(40)]
+    bare = [
+        replace(r, signals={}, layers={}, samples=[], normal_samples=[]) for r in make_records(40)
+    ]
     write_run(tmp_path / "run", bare)
     check(to_html(build_board(read_runs([tmp_path]))))

@@ -29,6 +29,7 @@ def lean_records(n=240, **options):
         replace(
             r,
             samples=[],
+            normal_samples=[],
             signals={n: v for n, v in r.signals.items() if n not in LEFT_OUT},
         )
         for r in make_records(n, **options)

@@ -150,6 +150,7 @@ def drop(name):
         (lambda row: row | {"score": 2.0}, r"score must be in \[0, 1\], got 2"),
         (lambda row: row | {"score": None}, "without a score"),
         (lambda row: row | {"correct": 2}, "correct must be 0, 1 or null, got 2"),
+        (lambda row: row | {"normal_samples": ["a"]}, "normal_samples must be as many as samples"),
         (lambda row: row | {"doc_id": "1"}, "shapes/test/1 stands in the records 8 times"),
     ],
 )

@@ -417,7 +417,7 @@ def test_features_of_a_decoder_of_one_layer_are_undefined_with_the_reason():
     )
     records = [
         SimpleNamespace(
-            correct=i % 2, group=str(i), kind="all", answer="yes",
+            correct=i % 2, group=str(i), kind="all", normal_answer="yes",
             signals={"image_attention_mass": 0.2},
         )
         for i in range(60)
