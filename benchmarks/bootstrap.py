@@ -14,8 +14,12 @@ import time
 
 import numpy as np
 
-from leaderboard.ranking import N_RESAMPLES
-from metrics.bootstrap import auroc_estimate, cluster_weights, error_average_precision_estimate
+from leaderboard.results.ranking import N_RESAMPLES
+from metrics.scores.bootstrap import (
+    auroc_estimate,
+    cluster_weights,
+    error_average_precision_estimate,
+)
 
 LIMIT_SECONDS = 20.0
 LIMIT_GIGABYTES = 2.0

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from leaderboard.cli import main as build
-from metrics.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
+from metrics.record.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
 from metrics.signals import SIGNALS
 from tests.signal_values import in_range
 

@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from leaderboard.aggregate import build_board
-from leaderboard.html import to_html
-from leaderboard.profiles import QUANTITIES
-from leaderboard.read import read_runs
+from leaderboard.report.html import to_html
+from leaderboard.results.aggregate import build_board
+from leaderboard.results.profiles import QUANTITIES
+from leaderboard.runs.read import read_runs
 from metrics.signals import SIGNALS
 from tests.leaderboard import pictures
-from tests.leaderboard.chromium import Page
-from tests.leaderboard.golden import make_manifest, make_records
+from tests.leaderboard.helpers.chromium import Page
+from tests.leaderboard.helpers.golden import make_manifest, make_records
 from tests.signal_values import in_range
 
 LIMIT_MEGABYTES = 10.0

@@ -9,19 +9,24 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from leaderboard.aggregate import Board
-from leaderboard.cache import FOLDER, Cache
-from leaderboard.compare import IncomparableError, compare_runs
-from leaderboard.contents import all_tables, card_tables, terminal_tables
-from leaderboard.export import to_csv, to_json
-from leaderboard.figures_robustness import write_figures
-from leaderboard.formats import to_latex, to_markdown, to_terminal
-from leaderboard.html import to_html
-from leaderboard.read import UNEXPECTED, read_run, unexpected
-from leaderboard.release import comparison_as_json, comparison_as_junit, gates_table, summary
-from leaderboard.text import clean, escape_markdown
-from leaderboard.tolerances import ToleranceError, read_tolerances
-from leaderboard.workers import evaluate_paths
+from leaderboard.figures.robustness import write_figures
+from leaderboard.release.compare import IncomparableError, compare_runs
+from leaderboard.release.outputs import (
+    comparison_as_json,
+    comparison_as_junit,
+    gates_table,
+    summary,
+)
+from leaderboard.release.tolerances import ToleranceError, read_tolerances
+from leaderboard.report.contents import all_tables, card_tables, terminal_tables
+from leaderboard.report.export import to_csv, to_json
+from leaderboard.report.html import to_html
+from leaderboard.results.aggregate import Board
+from leaderboard.results.cache import FOLDER, Cache
+from leaderboard.results.workers import evaluate_paths
+from leaderboard.runs.read import UNEXPECTED, read_run, unexpected
+from leaderboard.tables.formats import to_latex, to_markdown, to_terminal
+from leaderboard.tables.text import clean, escape_markdown
 from metrics.errors import RecordError
 
 REGRESSED = 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from metrics.records import SampleRecord
+from metrics.record.records import SampleRecord
 from vrp_tasks.access.base import Access, Asked, Seen
 from vrp_tasks.attach.settings import function_at, given_keys
 

@@ -54,10 +54,10 @@ def manifests() -> list[Any]:
 def shadowed_package() -> str | None:
     """Say which file hides our ``metrics`` package (the name is a common one); None if none."""
     spec = importlib.util.find_spec("metrics")
-    ours = Path(__file__).parent.parent / "metrics" / "records.py"
+    ours = Path(__file__).parent.parent / "metrics" / "record"
     if spec is not None and spec.submodule_search_locations:
         for folder in spec.submodule_search_locations:
-            if (Path(folder) / "records.py").exists():
+            if (Path(folder) / "record" / "records.py").exists():
                 return None
     found = spec.origin if spec is not None else "nothing"
     return (

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
-from leaderboard.read import Run
-from metrics.dose_response import DoseResponse
-from metrics.records import RunManifest, SampleRecord
+from leaderboard.runs.read import Run
+from metrics.record.records import RunManifest, SampleRecord
+from metrics.robustness.dose_response import DoseResponse
 
 TASK, SIGNAL = "task", "token_confidence"
 STRENGTH = 1.5  # standard deviations of the signal between right and wrong answers

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.stats import norm
 
-from metrics._checks import BoolArray, FloatArray, IntArray
+from metrics.core.checks import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)

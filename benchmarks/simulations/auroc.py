@@ -12,17 +12,17 @@ import numpy as np
 
 from benchmarks.simulations._worlds import Answers, population
 from benchmarks.simulations.design import Design
-from metrics._checks import BoolArray, FloatArray, IntArray
-from metrics._estimate import Estimate
-from metrics._ranking_estimates import ranking_estimates
-from metrics.bootstrap import auroc_estimate
-from metrics.correlation import point_biserial, point_biserial_estimate
-from metrics.discrimination import error_average_precision
+from metrics.core.checks import BoolArray, FloatArray, IntArray
+from metrics.core.estimate import Estimate
+from metrics.core.proportions import proportion_estimate
 from metrics.errors import UndefinedMetricError
-from metrics.proportions import proportion_estimate
-from metrics.risk_coverage import aurc, e_aurc, prr
-from metrics.selective import augrc
-from metrics.selective_card import selective_estimates
+from metrics.scores.bootstrap import auroc_estimate
+from metrics.scores.correlation import point_biserial, point_biserial_estimate
+from metrics.scores.discrimination import error_average_precision
+from metrics.scores.ranking_estimates import ranking_estimates
+from metrics.scores.risk_coverage import aurc, e_aurc, prr
+from metrics.scores.selective import augrc
+from metrics.scores.selective_estimates import selective_estimates
 
 GOAL = 0.93
 HIGH = tuple(Answers(30, 8, 32 / 240, 0.993, shared) for shared in (0.01, 0.3, 0.6))

@@ -15,15 +15,15 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 from benchmarks.simulations.design import Design
-from metrics.bootstrap import Estimate
-from metrics.calibration_card import CalibrationEstimates, calibration_estimates
-from metrics.calibration_differences import (
+from metrics.calibration.calibration_error import calibration_error_estimate
+from metrics.calibration.differences import (
     paired_brier_difference,
     paired_calibration_error_difference,
 )
-from metrics.calibration_error import calibration_error_estimate
-from metrics.cross_fitting import calibrated_probabilities, transferred_probabilities
-from metrics.miscalibration import miscalibration_test
+from metrics.calibration.estimates import CalibrationEstimates, calibration_estimates
+from metrics.calibration.miscalibration import miscalibration_test
+from metrics.fitting.cross_fitting import calibrated_probabilities, transferred_probabilities
+from metrics.scores.bootstrap import Estimate
 
 Floats = NDArray[np.float64]
 Shape = tuple[float, float]

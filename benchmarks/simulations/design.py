@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from metrics.proportions import wilson_interval
+from metrics.core.proportions import wilson_interval
 
 Kind = Literal["coverage", "false alarm", "power"]
 

@@ -15,15 +15,15 @@ import numpy as np
 from scipy.stats import norm
 
 from benchmarks.simulations.design import Design
-from metrics._clustered import auroc_influence, clustered_stderr, t_interval, t_p_value
-from metrics._folds import balanced_folds
-from metrics._logistic import fused_by_fold
-from metrics._logistic_columns import auroc_columns
-from metrics._only_scores import category_columns, labels_and_permutations, p_of_columns
-from metrics._repeats import reported_repeat
-from metrics.controls import category_only_scores
-from metrics.fit_spread import FitSpread
-from metrics.probes import cross_fit_probe
+from metrics.core.clustered import auroc_influence, clustered_stderr, t_interval, t_p_value
+from metrics.core.folds import balanced_folds
+from metrics.fitting.controls import category_only_scores
+from metrics.fitting.fit_spread import FitSpread
+from metrics.fitting.logistic import fused_by_fold
+from metrics.fitting.logistic_columns import auroc_columns
+from metrics.fitting.only_scores import category_columns, labels_and_permutations, p_of_columns
+from metrics.fitting.repeats import reported_repeat
+from metrics.states.probes import cross_fit_probe
 
 N_IMAGES, PER_IMAGE, ACCURACY = 75, 4, 0.7
 GROUP = np.repeat(np.arange(N_IMAGES), PER_IMAGE)

@@ -9,12 +9,12 @@ import numpy as np
 
 from benchmarks.simulations._two_runs import AREA, SIGNAL, Pair, Sweep, drawn
 from benchmarks.simulations.design import Design
-from leaderboard.compare import compare_runs
-from leaderboard.robustness_gate import change_of_curves
-from leaderboard.tolerances import Tolerances
-from leaderboard.verdicts import Gate, judge
-from metrics.paired_proportions import paired_proportion_difference
-from metrics.unit_ranking import ranking_verdict
+from leaderboard.release.compare import compare_runs
+from leaderboard.release.robustness import change_of_curves
+from leaderboard.release.tolerances import Tolerances
+from leaderboard.release.verdicts import Gate, judge
+from metrics.comparison.paired_proportions import paired_proportion_difference
+from metrics.states.unit_ranking import ranking_verdict
 
 ACCURACY, AUROC, AUGRC = "accuracy", f"auroc.{SIGNAL}", f"augrc.{SIGNAL}"
 MARGINS = {ACCURACY: 0.02, AUROC: 0.03, AUGRC: 0.02}

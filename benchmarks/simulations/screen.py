@@ -13,11 +13,11 @@ from itertools import islice
 import numpy as np
 
 from benchmarks.simulations.design import Design
-from leaderboard.screen import ALPHA, screen_of
-from metrics._auroc_interval import chance_p_value
-from metrics.card import evaluate_card
-from metrics.comparison import benjamini_hochberg
-from metrics.consistency_card import auroc_by_k
+from leaderboard.results.screen import ALPHA, screen_of
+from metrics.card.card import evaluate_card
+from metrics.card.consistency_by_k import auroc_by_k
+from metrics.comparison.differences import benjamini_hochberg
+from metrics.scores.auroc_interval import chance_p_value
 
 PER_IMAGE = 3
 POPULATION = 20_000  # images, for a true value to about 0.002

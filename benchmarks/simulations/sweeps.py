@@ -14,10 +14,10 @@ import numpy as np
 from scipy.stats import norm
 
 from benchmarks.simulations.design import Design
-from metrics._checks import IntArray
-from metrics.dose_response import DoseResponse, answer_flips
-from metrics.proportions import proportion_estimate
-from metrics.robustness import control_gap, dose_at_drop, robustness_area
+from metrics.core.checks import IntArray
+from metrics.core.proportions import proportion_estimate
+from metrics.robustness.curves import control_gap, dose_at_drop, robustness_area
+from metrics.robustness.dose_response import DoseResponse, answer_flips
 
 GOAL = 0.93
 DOSES = np.array([0.1, 0.3, 0.5, 0.7])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from metrics.attention import (
+from metrics.errors import UndefinedMetricError
+from metrics.maps.attention import (
     cluster_count,
     connected_component_count,
     entropy_by_layer,
     entropy_evolution,
     spatial_entropy,
 )
-from metrics.errors import UndefinedMetricError
 from metrics.record.channels import Array, ImageMaps, ImageMass, ImageTokens, TopHeadsMap
 from metrics.signals.declaration import NEGATED, SHARE, LayerVector, Signal
 
@@ -19,7 +19,8 @@ FAMILY = "attention"
 
 
 def _mean_map(maps: ImageMaps) -> Array:
-    return maps.by_layer.astype(np.float64).mean(axis=0)
+    mean: np.ndarray = maps.by_layer.astype(np.float64).mean(axis=0)
+    return mean
 
 
 def _entropies(maps: ImageMaps) -> Array:

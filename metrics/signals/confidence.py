@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from metrics.answers.generation import mean_entropy, mean_logprob, min_logprob, top2_margin
 from metrics.errors import UndefinedMetricError
-from metrics.generation import mean_entropy, mean_logprob, min_logprob, top2_margin
 from metrics.record.channels import TokenScores
 from metrics.signals.declaration import NEGATED, SHARE, Bounds, Signal
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from metrics.errors import UndefinedMetricError
-from metrics.record.channels import Samples
-from metrics.self_consistency import (
+from metrics.answers.self_consistency import (
     answer_agreement,
     discrete_semantic_entropy,
     majority_share,
     n_distinct,
     pairwise_agreement,
 )
+from metrics.errors import UndefinedMetricError
+from metrics.record.channels import Samples
 from metrics.signals.declaration import NEGATED, SHARE, Bounds, Signal
 
 

@@ -92,7 +92,8 @@ class Signal:
             odds = logit(self.probability(values))
             if self.states == "log-probability":  # log p - log(1 - p), exact close to p = 1
                 odds = values - np.log(-np.expm1(np.minimum(values, 0.0)))
-        return np.clip(odds, -SURE, SURE)
+        clipped: np.ndarray = np.clip(odds, -SURE, SURE)
+        return clipped
 
     def of(self, observation: Observation) -> float | Absent:
         """The signal of one answer, or why there is none."""

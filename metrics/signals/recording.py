@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metrics.record.channels import ImageMaps, Samples, TokenScores
 from metrics.record.observation import Absent, Observation
-from metrics.records import SampleRecord
+from metrics.record.records import SampleRecord
 from metrics.signals import evaluate, layer_vectors
 
 _IDENTITY = (

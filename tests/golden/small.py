@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from metrics.records import SampleRecord
+
 from metrics.signals import SIGNALS
 from tests.golden.runs import board_of, figures_of_family
-from tests.leaderboard.golden import make_records, write_run
+from tests.leaderboard.helpers.golden import make_records, write_run
 from tests.signal_values import in_range
 
 FILE = Path(__file__).with_name("small.json")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from leaderboard.cli import main
-from tests.leaderboard.golden import make_records, write_run
+from tests.leaderboard.helpers.golden import make_records, write_run
 
 
 def test_build_prints_the_tables_and_ends_with_the_path_of_the_report(tmp_path, capsys):

@@ -5,15 +5,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from leaderboard.aggregate import build_board
-from leaderboard.compare import IncomparableError, compare_runs
-from leaderboard.export import to_csv
-from leaderboard.formats import to_markdown
-from leaderboard.read import Run, read_runs
-from leaderboard.release import comparison_as_junit, gates_table
-from leaderboard.tables_signals import run_table, signals_table
-from leaderboard.tolerances import read_tolerances
-from tests.leaderboard.golden import make_manifest, make_records, write_run
+from leaderboard.release.compare import IncomparableError, compare_runs
+from leaderboard.release.outputs import comparison_as_junit, gates_table
+from leaderboard.release.tolerances import read_tolerances
+from leaderboard.report.export import to_csv
+from leaderboard.results.aggregate import build_board
+from leaderboard.runs.read import Run, read_runs
+from leaderboard.tables.formats import to_markdown
+from leaderboard.tables.signals import run_table, signals_table
+from tests.leaderboard.helpers.golden import make_manifest, make_records, write_run
 
 LEFT_OUT = ("self_consistency", "probe")
 SETTINGS = {"k": 0, "temperature": 0.7, "top_p": 0.9, "seed": 0, "hidden_dtype": "none"}

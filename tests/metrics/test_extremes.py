@@ -14,7 +14,7 @@ import pytest
 
 import metrics
 from metrics import DoseResponse, Estimate, UndefinedMetricError
-from metrics.comparison import Difference
+from metrics.comparison.differences import Difference
 
 N = 60
 GROUPS = np.arange(N) // 2
@@ -81,7 +81,8 @@ OF_FUNCTION = {
     "detectable_proportion_difference": {"first": Y, "second": (S > 0) + 0.0},
     "robustness_area_difference": {"first": CURVE, "second": OTHER},
 }  # fmt: skip
-FUNCTIONS = {n: f for n, f in vars(metrics).items() if inspect.isfunction(f)}
+FUNCTIONS = {n: getattr(metrics, n) for n in metrics.__all__}
+FUNCTIONS = {n: f for n, f in FUNCTIONS.items() if inspect.isfunction(f)}
 # of hidden states, in float32: see the tests of probes; or of names
 OF_STATES = {
     n for n, f in FUNCTIONS.items() if {"hidden", "states"} & set(inspect.signature(f).parameters)

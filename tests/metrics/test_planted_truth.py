@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from metrics.attention import cluster_count, connected_component_count
-from metrics.card import evaluate_card
-from metrics.discrimination import auroc
-from metrics.probes import cross_fit_probe
-from tests.metrics.planted import leaking_items, map_with_spots, planted_run, planted_states
+from metrics.card.card import evaluate_card
+from metrics.maps.attention import cluster_count, connected_component_count
+from metrics.scores.discrimination import auroc
+from metrics.states.probes import cross_fit_probe
+from tests.metrics.helpers.planted import leaking_items, map_with_spots, planted_run, planted_states
 
 
 def test_each_signal_within_its_interval():

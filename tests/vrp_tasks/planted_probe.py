@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from metrics.fitted_probe import fit_probe
+from metrics.states.fitted_probe import fit_probe
 from vrp_tasks.settings.probe_file import save_probe
 
 

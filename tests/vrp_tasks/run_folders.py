@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from metrics.record.channels import ImageMaps, PromptState
-from metrics.records import SampleRecord
+from metrics.record.records import SampleRecord
 from vrp_tasks.run.folder import RunFolder
 
 FINGERPRINT = {"model": "m", "settings": {"k": 10}}

@@ -15,8 +15,8 @@ from safetensors import safe_open
 from transformers import GenerationMixin
 
 from metrics.record.channels import PromptState, Samples
+from metrics.record.records import IMAGES_FILE, INTERVENTIONS_FILE, SampleRecord
 from metrics.record.store import ChannelStore
-from metrics.records import IMAGES_FILE, INTERVENTIONS_FILE, SampleRecord
 from metrics.signals import SIGNALS
 from tests.vrp_tasks.planted_probe import planted_probe
 from vrp_tasks.errors import CaptureError, SetupError

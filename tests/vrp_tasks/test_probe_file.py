@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from metrics.fitted_probe import fit_probe
+from metrics.states.fitted_probe import fit_probe
 from vrp_tasks.attach.groups import content_hashes
 from vrp_tasks.errors import SetupError
 from vrp_tasks.run.preflight import check_unseen

@@ -11,7 +11,7 @@ import pytest
 from loguru import logger
 
 from metrics.record.channels import BlankState, ImageMaps, PromptState
-from metrics.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
+from metrics.record.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
 from tests.vrp_tasks.run_folders import MANIFEST, at, channels, create, record
 from vrp_tasks.errors import SetupError
 from vrp_tasks.hashing import sha256_of

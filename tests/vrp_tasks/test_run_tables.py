@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from leaderboard.read import read_run
+from leaderboard.runs.read import read_run
 from metrics.record.channels import ImageMaps, PromptState
-from metrics.records import IMAGES_FILE, INTERVENTIONS_FILE, MANIFEST_FILE, TABLES
+from metrics.record.records import IMAGES_FILE, INTERVENTIONS_FILE, MANIFEST_FILE, TABLES
 from tests.vrp_tasks.run_folders import MANIFEST, at, channels, create, record
 from vrp_tasks.run.folder import RunFolder
 from vrp_tasks.run.thumbnails import SIDE, Thumbnails

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from transformers import GenerationMixin
 
-from metrics.records import INTERVENTIONS_FILE, OCCLUSION
+from metrics.record.records import INTERVENTIONS_FILE, OCCLUSION
 from tests.vrp_tasks.test_end_to_end import CHECKPOINTS, MODELS, read, stock_adapter
 from vrp_tasks.grounding.companion import Grounding
 from vrp_tasks.interventions.variants import Variant

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from metrics.answers import normalize_answer, parse_yes_no
+from metrics.answers.normal_form import normalize_answer, parse_yes_no
 from metrics.errors import UndefinedMetricError
 from vrp_tasks.errors import SetupError
 

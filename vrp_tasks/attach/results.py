@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from metrics.errors import UndefinedMetricError
-from metrics.records import SampleRecord
+from metrics.record.records import SampleRecord
 from metrics.signals import REPORTED
 from vrp_tasks.attach.judgement import Judgement, hand_over
 from vrp_tasks.attach.running import running_or_none

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from metrics.card import Card
+from metrics.card.card import Card
 from vrp_tasks.attach.judgement import Judgement
 from vrp_tasks.errors import CaptureError
 from vrp_tasks.place import Place

@@ -10,7 +10,7 @@ from typing import Any
 from loguru import logger
 
 from metrics.errors import UndefinedMetricError
-from metrics.records import SampleRecord
+from metrics.record.records import SampleRecord
 from vrp_tasks.attach.base_task import BaseTask
 from vrp_tasks.attach.comparison import Comparison, warn_if_other
 from vrp_tasks.attach.groups import group_of

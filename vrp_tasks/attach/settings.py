@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from metrics.answers import normalize_answer
+from metrics.answers.normal_form import normalize_answer
 from vrp_tasks.errors import SetupError
 from vrp_tasks.settings.numbers import is_share
 

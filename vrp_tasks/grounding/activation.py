@@ -1,7 +1,7 @@
 """Token activation maps: what the image tokens' last states say of a token (arXiv 2506.23270).
 
 The states after the final norm are projected on the token's unembedding; what earlier tokens of
-the prompt explain is taken out, and the rest is smoothed (`metrics.grounding_maps`).
+the prompt explain is taken out, and the rest is smoothed (`metrics.maps.grounding_maps`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from metrics.grounding_maps import context_free_activation, rank_gaussian_filter
+from metrics.maps.grounding_maps import context_free_activation, rank_gaussian_filter
 
 
 @dataclass(frozen=True)

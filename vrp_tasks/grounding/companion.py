@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from metrics.answers import normalize_answer
+from metrics.answers.normal_form import normalize_answer
 from metrics.record.channels import ImageMaps
-from metrics.records import GROUNDING_FILE, INTERVENTIONS_FILE, OCCLUSION, SampleRecord
+from metrics.record.records import GROUNDING_FILE, INTERVENTIONS_FILE, OCCLUSION, SampleRecord
 from vrp_tasks.access.base import Seen
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.companion import Companion

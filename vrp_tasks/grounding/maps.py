@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from metrics.errors import UndefinedMetricError
-from metrics.grounding_maps import boundary_filtered_map
+from metrics.maps.grounding_maps import boundary_filtered_map
 
 FILTERED = ".filtered"
 _LEAST_LEFT = 1e-6  # of a map that sums to 1; below, it is float32 rounding
@@ -15,7 +15,7 @@ _LEAST_LEFT = 1e-6  # of a map that sums to 1; below, it is float32 rounding
 
 @dataclass
 class GroundingMaps:
-    """Maps of one sample, named as in `metrics.records.GROUNDING_MAPS`.
+    """Maps of one sample, named as in `metrics.record.records.GROUNDING_MAPS`.
 
     Attributes
     ----------

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from metrics.attention import spatial_entropy
 from metrics.errors import UndefinedMetricError
-from metrics.grounding import (
+from metrics.maps.attention import spatial_entropy
+from metrics.maps.grounding import (
     center_prior_map,
     mass_inside,
     peak_weighted_iou,
@@ -17,7 +17,7 @@ from metrics.grounding import (
     top_share_iou,
     uniform_map,
 )
-from metrics.records import GROUNDING_MAPS, REGION_MAP
+from metrics.record.records import GROUNDING_MAPS, REGION_MAP
 from vrp_tasks.grounding.maps import GroundingMaps
 
 _SCORES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
@@ -57,7 +57,7 @@ def grounding_rows(
     Returns
     -------
     list of dict
-        Rows of `metrics.records.GROUNDING_FILE`.
+        Rows of `metrics.record.records.GROUNDING_FILE`.
     """
     maps, missing = dict(found.maps), dict(found.missing)
     if grid is None:

@@ -14,7 +14,7 @@ from loguru import logger
 from tqdm import tqdm
 
 from metrics.record.channels import ImageMaps
-from metrics.records import INTERVENTIONS_FILE, SampleRecord
+from metrics.record.records import INTERVENTIONS_FILE, SampleRecord
 from vrp_tasks.access.base import Seen
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.companion import Companion

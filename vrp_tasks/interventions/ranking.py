@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from metrics.errors import UndefinedMetricError
-from metrics.records import SampleRecord
-from metrics.unit_ranking import image_folds, probe_weights
+from metrics.record.records import SampleRecord
+from metrics.states.unit_ranking import image_folds, probe_weights
 from vrp_tasks.interventions.settings import SweepSettings
 from vrp_tasks.interventions.unit_states import Place
 from vrp_tasks.interventions.variants import RANDOM, RANKED, Variant

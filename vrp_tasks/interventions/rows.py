@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from metrics.answers import normalize_answer
-from metrics.records import INTERVENTIONS_FILE, SampleRecord
+from metrics.answers.normal_form import normalize_answer
+from metrics.record.records import INTERVENTIONS_FILE, SampleRecord
 from vrp_tasks.interventions.branches import Answer
 from vrp_tasks.interventions.variants import Group, Variant
 from vrp_tasks.place import place_of

@@ -13,7 +13,7 @@ RANKED, LEAST, RANDOM, EVERY = "ranked", "least", "random", "all"
 
 @dataclass(frozen=True)
 class Variant:
-    """One intervention at one dose; names as in `metrics.records.TABLES`."""
+    """One intervention at one dose; names as in `metrics.record.records.TABLES`."""
 
     intervention: str
     choice: str

@@ -8,7 +8,7 @@ from typing import Any
 from loguru import logger
 from tqdm import tqdm
 
-from metrics.records import SampleRecord
+from metrics.record.records import SampleRecord
 from vrp_tasks.access.base import Access, Asked
 from vrp_tasks.companion import companions_for
 from vrp_tasks.run.session import Session

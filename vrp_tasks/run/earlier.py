@@ -14,7 +14,7 @@ from loguru import logger
 
 from metrics.errors import RecordError
 from metrics.record.channels import STATES
-from metrics.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
+from metrics.record.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
 from metrics.signals import BY_NAME
 from vrp_tasks.attach.judgement import Judgement
 from vrp_tasks.attach.results import record_without

@@ -1,4 +1,4 @@
-"""Writes a run folder (`metrics.records`) as the run goes, and takes up an unfinished one.
+"""Writes a run folder (`metrics.record.records`) as the run goes, and takes up an unfinished one.
 
 Each rank writes parts: an array shard and, after it, the JSON lines that refer to it, both put in
 place by a rename. `finish` turns the parts into ``records.parquet`` and writes the manifest last.
@@ -24,9 +24,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from metrics.record.channels import Channel
-from metrics.record.shards import pack
-from metrics.record.store import ChannelStore
-from metrics.records import (
+from metrics.record.records import (
     IMAGES_FILE,
     MANIFEST_FILE,
     RECORDS_FILE,
@@ -34,6 +32,8 @@ from metrics.records import (
     RunManifest,
     SampleRecord,
 )
+from metrics.record.shards import pack
+from metrics.record.store import ChannelStore
 from vrp_tasks.errors import SetupError
 from vrp_tasks.hashing import sha256_of
 from vrp_tasks.run.fingerprint import differences
@@ -150,7 +150,7 @@ class RunFolder:
             file.write(json.dumps(asdict(record), allow_nan=False) + "\n")
 
     def add_rows(self, file: str, rows: list[dict[str, Any]]) -> None:
-        """Write rows of one of `metrics.records.TABLES`; they are there once this returns.
+        """Write rows of one of `metrics.record.records.TABLES`; they are there once this returns.
 
         Parameters
         ----------

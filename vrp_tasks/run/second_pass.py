@@ -11,13 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from metrics.attention_features import N_FEATURES, attention_features
-from metrics.cluster_grid import EPSILONS, SHARES, cluster_count_grid
-from metrics.discrimination import auroc
+from metrics.card.of_records import rng_for
 from metrics.errors import UndefinedMetricError
-from metrics.fit_spread import FitSpread, FittedScores
-from metrics.fitted_probe import FittedProbe, fit_probe
-from metrics.probe_panel import probe_panel
+from metrics.fitting.fit_spread import FitSpread, FittedScores
+from metrics.maps.attention_features import N_FEATURES, attention_features
+from metrics.maps.cluster_grid import EPSILONS, SHARES, cluster_count_grid
 from metrics.record.channels import (
     BlankState,
     ImageMaps,
@@ -25,11 +23,13 @@ from metrics.record.channels import (
     MeanAnswerState,
     PromptState,
 )
+from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
-from metrics.record_card import rng_for
-from metrics.records import SampleRecord
-from metrics.stress_tests import attention_feature_scores, attention_mlp_scores
-from metrics.transfer import transfer_matrix
+from metrics.scores.discrimination import auroc
+from metrics.states.fitted_probe import FittedProbe, fit_probe
+from metrics.states.probe_panel import probe_panel
+from metrics.states.stress_tests import attention_feature_scores, attention_mlp_scores
+from metrics.states.transfer import transfer_matrix
 
 PROBE_STATE = "last_prompt"
 STATES = {

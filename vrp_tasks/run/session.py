@@ -18,15 +18,15 @@ import numpy as np
 import torch
 from loguru import logger
 
-from metrics.card import Card
+from metrics.card.card import Card
+from metrics.card.of_records import card_of_records, of_task, signal_columns
 from metrics.errors import UndefinedMetricError
 from metrics.record.channels import ProbeOpinion, Samples, StateChannel
 from metrics.record.observation import Absent, Observation
-from metrics.record_card import card_of_records, of_task, signal_columns
-from metrics.records import IMAGES_FILE, SampleRecord
+from metrics.record.records import IMAGES_FILE, SampleRecord
+from metrics.scores.validity import check_signal
 from metrics.signals import ANY, BOUNDS, BY_NAME, SIGNALS
 from metrics.signals.recording import record_of
-from metrics.validity import check_signal
 from vrp_tasks.access.base import Access, Seen
 from vrp_tasks.access.identity import last_parts
 from vrp_tasks.attach.groups import content_hashes

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from transformers import PretrainedConfig
 
-from metrics.fitted_probe import FittedProbe
+from metrics.states.fitted_probe import FittedProbe
 from vrp_tasks.errors import SetupError
 
 _FORMAT = "vrp-tasks probe 2"

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from loguru import logger
 
-from metrics.record_card import card_of_records
-from metrics.records import SampleRecord
+from metrics.card.of_records import card_of_records
+from metrics.record.records import SampleRecord
 from tests.vrp_tasks.attach.local_task import CHECKPOINTS, write_local_tasks
 from vrp_tasks.access.transformers import TransformersAccess
 from vrp_tasks.attach.results import reliability_results

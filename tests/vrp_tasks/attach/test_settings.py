@@ -2,7 +2,7 @@
 
 import pytest
 
-from metrics.answers import normalize_answer
+from metrics.answers.normal_form import normalize_answer
 from vrp_tasks.attach.settings import attach_settings, column_reader
 from vrp_tasks.errors import SetupError
 
@@ -21,7 +21,10 @@ from vrp_tasks.errors import SetupError
         ({"label": "mine"}, "label must be one of stock, parser, repope, got 'mine'"),
         ({"label": "parser"}, "label: parser needs parser: yes_no"),
         ({"group": "no.such:place"}, "no function no.such:place"),
-        ({"normalize": "metrics.answers:nothing"}, "no function metrics.answers:nothing"),
+        (
+            {"normalize": "metrics:nothing"},
+            "no function metrics:nothing",
+        ),
     ],
 )
 def test_a_mistake_is_one_clear_line(keys, message):
@@ -40,4 +43,4 @@ def test_defaults_and_keys_of_others():
 
 def test_columns_and_functions_read_documents():
     assert column_reader("image_id")({"image_id": 7}) == 7
-    assert column_reader("metrics.answers:normalize_answer")("The Cat.") == "cat"
+    assert column_reader("metrics.answers.normal_form:normalize_answer")("The Cat.") == "cat"

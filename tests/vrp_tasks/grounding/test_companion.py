@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from metrics.records import (
+from metrics.record.records import (
     GROUNDING_FILE,
     GROUNDING_MAPS,
     INTERVENTIONS_FILE,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from metrics.attention import spatial_entropy
-from metrics.records import GROUNDING_FILE, GROUNDING_MAPS, REGION_MAP, TABLES
+from metrics.maps.attention import spatial_entropy
+from metrics.record.records import GROUNDING_FILE, GROUNDING_MAPS, REGION_MAP, TABLES
 from vrp_tasks.errors import SetupError
 from vrp_tasks.grounding.maps import GroundingMaps
 from vrp_tasks.grounding.rows import grounding_rows, lost_rows

@@ -12,11 +12,11 @@ import torch
 from lmms_eval.models.chat.llava_hf import LlavaHf
 from lmms_eval.models.simple.qwen2_vl import Qwen2_VL
 
-from leaderboard.read import read_run
-from leaderboard.robustness import summarise
-from leaderboard.sweep_columns import CurveKey
+from leaderboard.results.robustness import summarise
+from leaderboard.runs.read import read_run
+from leaderboard.runs.sweep_columns import CurveKey
 from metrics.record.channels import ImageMaps
-from metrics.records import INTERVENTIONS_FILE
+from metrics.record.records import INTERVENTIONS_FILE
 from tests.vrp_tasks.interventions import planted
 from vrp_tasks.adapters.paligemma import PaliGemma
 from vrp_tasks.interventions.ablation import ablated_units, bypassed

@@ -13,7 +13,7 @@ from lmms_eval.tasks.refcoco import utils_rec as refcoco
 from PIL import Image
 
 import vrp_tasks.tasks.grounding
-from metrics.records import GROUNDING_FILE, INTERVENTIONS_FILE
+from metrics.record.records import GROUNDING_FILE, INTERVENTIONS_FILE
 from tests.vrp_tasks.tasks import hub
 from tests.vrp_tasks.test_end_to_end import CHECKPOINTS, MODELS
 from vrp_tasks.grounding.regions import region_of

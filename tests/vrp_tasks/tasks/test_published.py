@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from metrics.records import SampleRecord
+from metrics.record.records import SampleRecord
 from tests.vrp_tasks.tasks import hub
 from tests.vrp_tasks.tasks.coco_world import annotation_file, draw_images, random_pictures
 from tests.vrp_tasks.tasks.judge_server import judge

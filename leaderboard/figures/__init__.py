@@ -1,0 +1,1 @@
+"""Charts and plots, one file a kind."""

@@ -1,0 +1,158 @@
+"""Geometry of the forest plot: coordinates only, drawn as inline SVG by the template.
+
+Charts over an x axis are in `leaderboard.figures.charts`. Coordinates are in units of the view box.
+Colours are classes, so that light and dark both work, and no text from a run is placed here without
+passing the template's escaping.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leaderboard.figures.charts import Tick
+from leaderboard.results.aggregate import Board, RunResult, TaskResult
+from leaderboard.tables.cells import format_estimate
+from leaderboard.tables.copies import rows_of
+from leaderboard.tables.table import ACCESS_TITLES
+from leaderboard.tables.text import MAX_NAME, clean
+from metrics.card.card import SignalResult
+from metrics.scores.bootstrap import Estimate
+
+WIDTH = 400.0
+LEFT, RIGHT = 12.0, 388.0
+LABEL_HEIGHT, MARK_HEIGHT, GAP = 15.0, 11.0, 7.0
+MAX_SERIES = 8
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One model's figure in a forest plot; ``plain`` is where the AUROC over all kinds lies."""
+
+    series: int
+    x: float
+    low: float | None
+    high: float | None
+    plain: float | None
+    y: float
+    hint: str
+
+
+@dataclass(frozen=True)
+class ForestRow:
+    """One signal, or the heading of a block when it has no marks."""
+
+    label: str
+    y: float
+    marks: tuple[Mark, ...]
+    is_heading: bool = False
+
+
+@dataclass(frozen=True)
+class Forest:
+    """AUROC of every signal of every model on one benchmark."""
+
+    task: str
+    height: float
+    ticks: tuple[Tick, ...]
+    chance: float
+    rows: tuple[ForestRow, ...]
+    series: tuple[str, ...]
+    mixed: bool
+    n_left_out: int
+
+
+def forest(board: Board, task: str) -> Forest:
+    """Lay out the forest plot of one benchmark, for at most eight models.
+
+    Parameters
+    ----------
+    board : Board
+        All results.
+    task : str
+        Name of the benchmark.
+
+    Returns
+    -------
+    Forest
+        Undefined and invalid figures have no mark; the table beside the plot says why.
+    """
+    everyone = board.of_task(task)
+    pairs = everyone[:MAX_SERIES]
+    mixed = any(result.is_mixed for _, result in pairs)
+    first = _axis_start(pairs, mixed=mixed)
+    own_rows = rows_of([result.card for _, result in pairs])
+    rows: list[ForestRow] = []
+    y = 4.0
+    for access, title in ACCESS_TITLES.items():
+        labels = {
+            s.name: s.label
+            for _, r in pairs
+            for s in r.card.signals
+            if s.access == access and s.name in own_rows
+        }
+        if not labels:
+            continue
+        rows.append(ForestRow(title, y + LABEL_HEIGHT - 3, (), is_heading=True))
+        y += LABEL_HEIGHT + GAP
+        for name, label in labels.items():
+            marks = _marks(pairs, name, first, y + LABEL_HEIGHT, mixed=mixed)
+            rows.append(ForestRow(clean(label, limit=MAX_NAME), y + LABEL_HEIGHT - 4, marks))
+            y += LABEL_HEIGHT + MARK_HEIGHT * len(pairs) + GAP
+    ticks = tuple(
+        Tick(_scale(i / 10, first), f"{i / 10:.1f}") for i in range(round(first * 10), 11)
+    )
+    names = tuple(clean(run.label, limit=MAX_NAME) for run, _ in pairs)
+    left_out = len(everyone) - len(pairs)
+    return Forest(task, y + 20, ticks, _scale(0.5, first), tuple(rows), names, mixed, left_out)
+
+
+def _marks(
+    pairs: Sequence[tuple[RunResult, TaskResult]], name: str, first: float, top: float, *,
+    mixed: bool,
+) -> tuple[Mark, ...]:  # fmt: skip
+    marks = []
+    for series, (run, result) in enumerate(pairs):
+        signal = next((s for s in result.card.signals if s.name == name), None)
+        shown = None if signal is None else _shown(signal, mixed=mixed)
+        if signal is None or shown is None or shown.value is None:
+            continue
+        what = "in kind" if mixed else "AUROC"
+        hint = f"{run.label}, {signal.label}: {what} {format_estimate(shown)}"
+        hint += f", plain {format_estimate(signal.auroc)}" if mixed else ""
+        low, high = (None if v is None else _scale(v, first) for v in (shown.low, shown.high))
+        plain = signal.auroc.value if mixed else None
+        marks.append(
+            Mark(
+                series=series,
+                x=_scale(shown.value, first),
+                low=low,
+                high=high,
+                plain=None if plain is None else _scale(plain, first),
+                y=top + MARK_HEIGHT * series + MARK_HEIGHT / 2,
+                hint=clean(hint, limit=200),
+            )
+        )
+    return tuple(marks)
+
+
+def _shown(signal: SignalResult, *, mixed: bool) -> Estimate | None:
+    if signal.invalid is not None:
+        return None
+    return signal.within_kind_auroc if mixed else signal.auroc
+
+
+def _axis_start(pairs: Sequence[tuple[RunResult, TaskResult]], *, mixed: bool) -> float:
+    """Start of the axis: the tenth below the lowest figure, 0.4 at the highest."""
+    lows = [0.41]
+    for _, result in pairs:
+        for signal in result.card.signals:
+            shown = _shown(signal, mixed=mixed)
+            for value in () if shown is None else (shown.low, shown.value, signal.auroc.value):
+                lows += [] if value is None else [value]
+    return max(0.0, math.floor(min(lows) * 10) / 10)
+
+
+def _scale(value: float, first: float) -> float:
+    return round(LEFT + (RIGHT - LEFT) * (value - first) / (1 - first), 1)

@@ -1,0 +1,1 @@
+"""The release check: two runs, gates, verdicts."""

@@ -1,0 +1,163 @@
+"""A comparison as text: for a terminal and Markdown, JSON, and JUnit for a CI's test tab."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+from leaderboard.release.compare import Comparison, TaskComparison
+from leaderboard.release.tolerances import is_lower_better
+from leaderboard.release.verdicts import Gate
+from leaderboard.tables.cells import UNDEFINED, Cell, text_cell
+from leaderboard.tables.table import Block, Table
+from leaderboard.tables.text import clean
+from metrics.core.limits import LEAST_GROUPS, LEAST_PER_CLASS
+
+ORDER = ("regressed", "cannot tell", "unchanged within margin", "improved", "not offered")
+SKIPPED = ("cannot tell", "not offered")
+READING = (
+    "Difference: new less old on the same samples, 95 % interval over images. regressed / "
+    "improved: a true change within the margin is refuted, Holm-adjusted over all gates (for one "
+    "gate: the interval lies beyond the margin); AUGRC and ECE get better by falling. unchanged "
+    "within margin: the interval lies inside it. Detectable: the smallest true change that is "
+    "called regressed with 80 % power. "
+    f"No verdict below {LEAST_GROUPS} images, nor, but for accuracy, below {LEAST_PER_CLASS} right "
+    "or wrong answers. not offered: access to the model, or a setting of the run, leaves the "
+    "signal out."
+)
+
+
+def gates_table(comparison: Comparison, task: TaskComparison) -> Table:
+    """Gates of one task.
+
+    Parameters
+    ----------
+    comparison, task
+        The whole, and the task to show.
+
+    Returns
+    -------
+    Table
+    """
+    columns = (
+        "gate",
+        "old",
+        "new",
+        "difference",
+        "margin",
+        "detectable",
+        "p (Holm)",
+        "n",
+        "images",
+        "verdict",
+    )
+    rows = tuple(_row(gate) for gate in task.gates)
+    title = f"{clean(task.task)}: n {task.n}, {task.n_groups} images"
+    notes = [READING, f"old: {clean(comparison.old)}", f"new: {clean(comparison.new)}"]
+    notes += [f"compared although they differ in {clean(what)}" for what in comparison.differing]
+    return Table(f"compare-{task.task}", title, columns, (Block("", rows),), tuple(notes))
+
+
+def summary(comparison: Comparison) -> str:
+    """One line: how many gates got which verdict, the regressed ones by name."""
+    verdicts = [gate.verdict for _, gate in comparison.gates]
+    counts = [f"{verdicts.count(v)} {v}" for v in ORDER if v in verdicts]
+    named = [
+        clean(f"{task}/{gate.change.gate}")
+        for task, gate in comparison.gates
+        if gate.verdict == "regressed"
+    ]
+    return "; ".join(counts) + (f": {', '.join(named)}" if named else "")
+
+
+def comparison_as_json(comparison: Comparison) -> str:
+    """All gates with unrounded figures; a figure that does not exist is null with its reason."""
+    data = {
+        "old": comparison.old,
+        "new": comparison.new,
+        "has_regressed": comparison.has_regressed,
+        "differing": list(comparison.differing),
+        "gates": [_gate_as_json(task, gate) for task, gate in comparison.gates],
+    }
+    return json.dumps(data, indent=1, allow_nan=False) + "\n"
+
+
+def comparison_as_junit(comparison: Comparison) -> str:
+    """One test case per gate: a regression fails, what has no verdict is skipped."""
+    verdicts = [gate.verdict for _, gate in comparison.gates]
+    suite = ElementTree.Element(
+        "testsuite",
+        name="vrp-leaderboard compare",
+        tests=str(len(verdicts)),
+        failures=str(verdicts.count("regressed")),
+        skipped=str(sum(verdict in SKIPPED for verdict in verdicts)),
+    )
+    for task, gate in comparison.gates:
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=clean(task), name=gate.change.gate
+        )
+        message = _sentence(gate)
+        if gate.verdict == "regressed":
+            ElementTree.SubElement(case, "failure", message=message)
+        elif gate.verdict in SKIPPED:
+            ElementTree.SubElement(case, "skipped", message=message)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _row(gate: Gate) -> tuple[Cell, ...]:
+    change = gate.change
+    notes = () if change.note is None else (clean(change.note),)
+    return (
+        text_cell(change.gate),
+        _number(change.old),
+        _number(change.new),
+        Cell((_interval(gate),), change.value, notes),
+        _number(gate.margin),
+        _number(gate.detectable),
+        _number(gate.p_value),
+        Cell((str(change.n),), float(change.n)),
+        Cell((str(change.n_groups),), float(change.n_groups)),
+        Cell((gate.verdict,), state="warning" if gate.verdict == "regressed" else "value"),
+    )
+
+
+def _number(value: float | None) -> Cell:
+    return Cell((UNDEFINED,)) if value is None else Cell((f"{value:.3f}",), value)
+
+
+def _interval(gate: Gate) -> str:
+    found = gate.change.difference.estimate
+    if found.value is None:
+        return UNDEFINED
+    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+
+
+def _sentence(gate: Gate) -> str:
+    change = gate.change
+    counts = f"{change.n} answers, {change.n_groups} images"
+    if change.reason is not None:
+        return clean(f"{gate.verdict}: {change.reason} ({counts})")
+    return f"{gate.verdict}: {_interval(gate)}, margin {gate.margin:.3f} ({counts})"
+
+
+def _gate_as_json(task: str, gate: Gate) -> dict[str, object]:
+    change, found = gate.change, gate.change.difference.estimate
+    return {
+        "task": task,
+        "gate": change.gate,
+        "verdict": gate.verdict,
+        "lower_is_better": is_lower_better(change.gate),
+        "n": change.n,
+        "n_groups": change.n_groups,
+        "old": change.old,
+        "new": change.new,
+        "difference": found.value,
+        "low": found.low,
+        "high": found.high,
+        "stderr": found.stderr,
+        "margin": gate.margin,
+        "detectable": gate.detectable,
+        "p_value": gate.p_value,
+        "reason": found.reason,
+        "note": found.note,
+    }

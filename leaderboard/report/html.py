@@ -1,0 +1,81 @@
+"""The report: one HTML file without network, every text from a run escaped by Jinja.
+
+Script and style are part of the file; a content security policy admits that one script by its
+hash, images from the file itself and nothing else, so that no text from a model or data set can
+run even if it slipped by.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from leaderboard.figures import charts, plots
+from leaderboard.report.browser import album_of
+from leaderboard.report.sections import html_table, section_of
+from leaderboard.results.aggregate import Board
+from leaderboard.tables.overview import overview_table
+from leaderboard.tables.published import published_table
+from leaderboard.tables.signals import signals_table
+from leaderboard.tables.text import clean
+
+SCRIPTS = ("tables.js", "charts.js", "browser.js", "anchors.js")
+
+
+def to_html(board: Board, *, published: bool = False) -> str:
+    """Build the report.
+
+    Parameters
+    ----------
+    board : Board
+        All results.
+    published : bool, default False
+        Add the published figures.
+
+    Returns
+    -------
+    str
+        One self-contained HTML document.
+    """
+    album = album_of(board)
+    sections = [
+        section_of(board, task, signals_table(board, task), number, album)
+        for number, task in enumerate(board.tasks)
+    ]
+    environment = make_environment()
+    script = "".join(_source(environment, name) for name in SCRIPTS)
+    return environment.get_template("report.html.j2").render(
+        overview=html_table(overview_table(board), "overview"),
+        sections=sections,
+        published=html_table(published_table(), "published") if published else None,
+        problems=[clean(problem) for problem in board.problems],
+        runs=board.runs,
+        album=album,
+        plots=plots,
+        charts=charts,
+        style=Markup(_source(environment, "report.css")),
+        script=Markup(script),
+        script_hash=script_hash(script),
+    )
+
+
+def make_environment() -> Environment:
+    """The templates: everything is escaped, an unknown name is an error."""
+    environment = Environment(
+        loader=PackageLoader("leaderboard"), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters["clean"] = clean
+    return environment
+
+
+def script_hash(script: str) -> str:
+    """Hash of the inline script for the content security policy, base64."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _source(environment: Environment, name: str) -> str:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0]

@@ -1,0 +1,76 @@
+"""Further parts of a benchmark's section: each is a heading with its tables and charts.
+
+A new kind of result gets its place in the report by one line in `PARTS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from leaderboard.figures.charts import Chart
+from leaderboard.figures.galleries import Gallery, grounding_galleries
+from leaderboard.figures.robustness import figures as robustness_figures
+from leaderboard.results.aggregate import Board
+from leaderboard.tables.card import (
+    calibration_tables,
+    consistency_tables,
+    fusion_tables,
+    selective_tables,
+)
+from leaderboard.tables.controls import controls_tables
+from leaderboard.tables.cost import cost_tables
+from leaderboard.tables.evolution import evolution_tables
+from leaderboard.tables.grounding import tables as grounding_tables
+from leaderboard.tables.lens import lens_tables
+from leaderboard.tables.ranks import rank_tables
+from leaderboard.tables.robustness import tables as robustness_tables
+from leaderboard.tables.table import Table
+from leaderboard.tables.transfer import transfer_tables
+from leaderboard.tables.worth import worth_tables
+
+
+def no_charts(board: Board, task: str) -> Sequence[Chart]:
+    """For a part whose curves stand with its runs, or that has none."""
+    return ()
+
+
+def no_galleries(board: Board, task: str) -> Sequence[Gallery]:
+    """For a part that shows no samples."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the report says about one kind of result.
+
+    Attributes
+    ----------
+    title
+        Heading.
+    tables, charts, galleries
+        Of a board and the name of one of its benchmarks; all empty where no run has such results,
+        and then the heading is left out too.
+    """
+
+    title: str
+    tables: Callable[[Board, str], Sequence[Table]]
+    charts: Callable[[Board, str], Sequence[Chart]] = no_charts
+    galleries: Callable[[Board, str], Sequence[Gallery]] = no_galleries
+
+
+PARTS: tuple[Part, ...] = (
+    Part("What beats its controls", worth_tables),
+    Part("Ranks", rank_tables),
+    Part("Controls and leakage", controls_tables),
+    Part("Calibration", calibration_tables),
+    Part("Selective prediction", selective_tables),
+    Part("Fusion", fusion_tables),
+    Part("Self-consistency", consistency_tables),
+    Part("Attention through the layers", evolution_tables),
+    Part("Logit lens", lens_tables),
+    Part("Transfer", transfer_tables),
+    Part("Robustness", robustness_tables, robustness_figures),
+    Part("Grounding", grounding_tables, no_charts, grounding_galleries),
+    Part("Cost", cost_tables),
+)

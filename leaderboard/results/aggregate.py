@@ -1,0 +1,150 @@
+"""From one run to its cards: one `metrics.card.card.Card` per task."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from leaderboard.results.grounding import Grounding
+from leaderboard.results.grounding import summarise as summarise_grounding
+from leaderboard.results.profiles import LayerProfile, layer_profiles
+from leaderboard.results.ranking import Ranking, ranking_of
+from leaderboard.results.robustness import Robustness, summarise
+from leaderboard.results.screen import Screen, screen_of
+from leaderboard.runs.read import Problem, Run
+from leaderboard.runs.samples import Showcase, showcase_of
+from metrics.card.card import Card
+from metrics.card.of_records import card_of_records, of_task
+from metrics.record.records import RunManifest
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What one run says about one task."""
+
+    task: str
+    kinds: tuple[str, ...]
+    card: Card
+    profiles: tuple[LayerProfile, ...] = ()
+    showcase: Showcase | None = None
+    robustness: Robustness | None = None
+    grounding: Grounding | None = None
+    ranking: Ranking | None = None
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether question kinds are mixed, so that a within-kind AUROC stands beside the plain."""
+        return len(self.kinds) > 1
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run, reduced to what tables and report show; its records are let go."""
+
+    label: str
+    path: Path
+    manifest: RunManifest
+    tasks: tuple[TaskResult, ...]
+
+    @cached_property
+    def screen(self) -> Screen:
+        """P-values adjusted over all benchmarks of the run."""
+        return screen_of({result.task: result.card for result in self.tasks})
+
+
+@dataclass(frozen=True)
+class Board:
+    """All results of one build, and the folders that are not in them."""
+
+    runs: tuple[RunResult, ...]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of all tasks, in order of first appearance."""
+        return tuple(dict.fromkeys(result.task for run in self.runs for result in run.tasks))
+
+    def of_task(self, task: str) -> list[tuple[RunResult, TaskResult]]:
+        """Every run's result on one task."""
+        return [(run, result) for run in self.runs for result in run.tasks if result.task == task]
+
+
+def build_board(runs: Iterable[Run | Problem]) -> Board:
+    """Evaluate runs one after another, holding the records of one at a time.
+
+    Parameters
+    ----------
+    runs : iterable of Run or Problem
+        As `leaderboard.runs.read.read_runs` yields them.
+
+    Returns
+    -------
+    Board
+        Runs in the order given, labelled so that no two labels are equal.
+    """
+    return assemble(r if isinstance(r, Problem) else evaluate_run(r) for r in runs)
+
+
+def assemble(results: Iterable[RunResult | Problem]) -> Board:
+    """Put results together, in the order given, labelled so that no two labels are equal."""
+    everything = list(results)
+    runs = [result for result in everything if isinstance(result, RunResult)]
+    problems = tuple(result for result in everything if isinstance(result, Problem))
+    return Board(tuple(_with_unique_labels(runs)), problems)
+
+
+def evaluate_run(run: Run) -> RunResult:
+    """Evaluate every task of one run; the same run always gives the same numbers.
+
+    Parameters
+    ----------
+    run : Run
+        A complete run.
+
+    Returns
+    -------
+    RunResult
+    """
+    tasks = dict.fromkeys(record.task for record in run.records)
+    results = [_evaluate_task(run, task) for task in tasks]
+    return RunResult(run.model, run.path, run.manifest, tuple(results))
+
+
+def _evaluate_task(run: Run, task: str) -> TaskResult:
+    records = run.of_task(task)
+    manifest = run.manifest
+    card = card_of_records(
+        records,
+        invalid=of_task(manifest.invalid, task),
+        not_offered=of_task(manifest.not_offered, task),
+        fits=of_task(manifest.fits, task),
+    )
+    return TaskResult(
+        task=task,
+        kinds=tuple(sorted({record.kind for record in records})),
+        card=card,
+        profiles=layer_profiles(records),
+        showcase=showcase_of(run, task),
+        robustness=summarise(run, task),
+        grounding=summarise_grounding(run, task),
+        ranking=ranking_of(records, card),
+    )
+
+
+def _with_unique_labels(results: list[RunResult]) -> list[RunResult]:
+    """Add the folder's name, then a number, to labels that would be equal on one benchmark."""
+    names = [{(result.label, one.task) for one in result.tasks} for result in results]
+    counts = Counter(name for own in names for name in own)
+    seen: Counter[str] = Counter()
+    unique = []
+    for result, own in zip(results, names, strict=True):
+        label = result.label
+        if any(counts[name] > 1 for name in own):
+            label = f"{label} ({result.path.name})"
+            seen[label] += 1
+            label = f"{label} #{seen[label]}" if seen[label] > 1 else label
+        unique.append(replace(result, label=label))
+    return unique

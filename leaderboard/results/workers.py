@@ -1,0 +1,94 @@
+"""Evaluates many run folders at once: one process per core, the same figures as one by one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from leaderboard.results.aggregate import Board, RunResult, assemble, evaluate_run
+from leaderboard.results.cache import Cache
+from leaderboard.runs.read import (
+    Problem,
+    absent_paths,
+    find_run_folders,
+    or_explain,
+    read_manifest,
+    read_records,
+)
+from metrics.record.records import MANIFEST_FILE
+
+# A worker takes about as long to start as one run of 3,000 samples to evaluate.
+FEWEST_RUNS = 4
+
+
+def evaluate_paths(
+    paths: Iterable[Path], *, n_workers: int = 0, cache: Cache | None = None
+) -> Board:
+    """Evaluate every run folder at or below the paths.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Run folders, or folders that hold some.
+    n_workers : int, default 0
+        Processes; 0 takes one per core from four runs to evaluate on, else this process alone.
+    cache : Cache, optional
+        Where results of the same content are looked for, and kept.
+
+    Returns
+    -------
+    Board
+        In the order of the folders, whichever worker ends first.
+    """
+    paths = list(paths)
+    folders = find_run_folders(paths)
+    evaluate = partial(evaluate_folder, cache=cache)
+    if not n_workers:
+        n_workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        keys = _keys(folders, cache)
+        n_new = len(folders) - sum(cache is not None and cache.has(key) for key in keys)
+        n_workers = n_workers if n_new >= FEWEST_RUNS else 1
+    if n_workers == 1:
+        results = [evaluate(folder) for folder in folders]
+    else:
+        # spawn: a fork would copy the threads of numpy and pyarrow in an unknown state
+        with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
+            results = list(pool.map(evaluate, folders))
+    if cache is not None:
+        cache.keep_used(_keys(folders, cache))
+    return assemble([*absent_paths(paths), *results])
+
+
+def evaluate_folder(folder: Path, *, cache: Cache | None = None) -> RunResult | Problem:
+    """Read and evaluate one run folder; its records stay in the process that read them."""
+    found = or_explain(folder, partial(_evaluate, cache=cache))
+    if isinstance(found, Problem):
+        return found
+    result, new_key = found
+    if cache is not None and new_key is not None:
+        cache.put(new_key, result.tasks)
+    return result
+
+
+def _evaluate(folder: Path, *, cache: Cache | None) -> tuple[RunResult, str | None]:
+    """Result of a run, and the name under which to keep it if it was not kept yet.
+
+    The files are checked in either case: a changed one is damage, whatever is in the cache.
+    """
+    manifest = read_manifest(folder)
+    key = next(iter(_keys([folder], cache)), None)
+    kept = None if cache is None or key is None else cache.get(key)
+    if kept is not None:
+        return RunResult(str(manifest.model["name"]), folder, manifest, kept), None
+    return evaluate_run(read_records(folder, manifest)), key
+
+
+def _keys(folders: Iterable[Path], cache: Cache | None) -> list[str]:
+    if cache is None:
+        return []
+    manifests = [folder / MANIFEST_FILE for folder in folders]
+    return [cache.key(manifest.read_bytes()) for manifest in manifests if manifest.is_file()]

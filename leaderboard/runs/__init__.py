@@ -1,0 +1,1 @@
+"""Finished run folders, read and checked: records, tables, arrays, images. Nothing is trusted."""

@@ -1,0 +1,302 @@
+"""From paths to run folders: found, checked against their manifest, read strictly.
+
+Nothing is repaired and nothing is guessed: a run that breaks the format becomes a `Problem` with
+the field and the reason, and the other runs are read all the same. Only JSON and Parquet are
+opened, never a pickle; array shards are checked by their hash and not loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from leaderboard.runs.schema import (
+    check_columns,
+    check_manifest,
+    check_no_nulls,
+    check_table,
+    check_table_schema,
+)
+from metrics.errors import RecordError
+from metrics.record.records import (
+    MANIFEST_FILE,
+    RECORDS_FILE,
+    TABLES,
+    Column,
+    RunManifest,
+    SampleRecord,
+)
+
+UNFINISHED_FILE = Path("parts") / "run.json"
+_T = TypeVar("_T")
+
+
+# what evaluating made-up content may raise: one such folder must not cost the others
+UNEXPECTED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One complete run: its folder, its manifest and its records in stored order."""
+
+    path: Path
+    manifest: RunManifest
+    records: tuple[SampleRecord, ...]
+
+    @property
+    def model(self) -> str:
+        """Name of the model as tables show it."""
+        return str(self.manifest.model["name"])
+
+    def columns_of(self, file: str, *, task: str | None = None) -> dict[str, np.ndarray]:
+        """Columns of one of `metrics.record.records.TABLES`, of one task or of all.
+
+        Text is of dtype object with None for null, numbers and nullable integers are float64 with
+        NaN for null, other integers int64. Every column is empty when the run has no such file.
+        Raises RecordError if the table breaks the format.
+        """
+        path = self.path / file
+        if file not in self.manifest.files:
+            return {name: np.empty(0, dtype=object) for name in TABLES[file]}
+        table = pq.read_table(path)
+        check_table(file, table)
+        if task is not None:
+            table = table.filter(pc.equal(table["task"], task))
+        return {name: _as_array(table[name], column) for name, column in TABLES[file].items()}
+
+    def of_task(self, task: str) -> list[SampleRecord]:
+        """Records of one task, in stored order."""
+        return [record for record in self.records if record.task == task]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A folder that is not in the tables, and why."""
+
+    path: Path
+    status: Literal["incomplete", "damaged", "absent"]
+    reason: str
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"{self.path}: {self.status}: {self.reason}"
+
+
+def find_run_folders(paths: Sequence[Path]) -> list[Path]:
+    """Folders at or below ``paths`` that hold a run, complete or not; each once, sorted.
+
+    Hidden folders and links to folders are passed over; a run folder is not searched further.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        for folder, below, _ in os.walk(path):
+            here = Path(folder)
+            if (here / MANIFEST_FILE).is_file() or (here / UNFINISHED_FILE).is_file():
+                found.setdefault(here.resolve(), here)
+                below.clear()
+            below[:] = sorted(name for name in below if not name.startswith("."))
+    return sorted(found.values())
+
+
+def read_runs(paths: Iterable[Path]) -> Iterator[Run | Problem]:
+    """Read every run folder at or below ``paths``, one at a time.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Run folders, or folders that hold some at any depth.
+
+    Yields
+    ------
+    Run or Problem
+        A Problem for a path that does not exist, an unfinished run and a damaged one.
+    """
+    paths = list(paths)
+    yield from absent_paths(paths)
+    for folder in find_run_folders(paths):
+        yield read_or_explain(folder)
+
+
+def absent_paths(paths: Iterable[Path]) -> list[Problem]:
+    """A problem for each path that does not exist."""
+    return [Problem(p, "absent", "no such file or folder") for p in paths if not p.exists()]
+
+
+def read_or_explain(folder: Path) -> Run | Problem:
+    """Read one run folder, or say why it cannot be read."""
+    return or_explain(folder, read_run)
+
+
+def or_explain(folder: Path, read: Callable[[Path], _T]) -> _T | Problem:
+    """What ``read`` makes of a run folder, or why it cannot."""
+    if not (folder / MANIFEST_FILE).is_file():
+        reason = f"no {MANIFEST_FILE}: the run has not ended, or was stopped before its end"
+        return Problem(folder, "incomplete", reason)
+    try:
+        return read(folder)
+    except (RecordError, OSError, pa.ArrowException) as error:
+        return Problem(folder, "damaged", " ".join(str(error).split()))
+    except UNEXPECTED as error:
+        return Problem(folder, "damaged", unexpected(error))
+
+
+def unexpected(error: Exception) -> str:
+    """What is said of content that no run of ours writes, and that no check names."""
+    words = " ".join(str(error).split())
+    return f"its content is not that of a run ({type(error).__name__}: {words})"
+
+
+def read_run(folder: Path) -> Run:
+    """Read one complete run folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds a manifest and the files it names.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    RecordError
+        If the manifest or a record breaks the format, or a file is not the one that was written.
+    """
+    return read_records(folder, read_manifest(folder))
+
+
+def read_manifest(folder: Path) -> RunManifest:
+    """Read a run's manifest and check the files that it names, without reading their rows.
+
+    Raises
+    ------
+    RecordError
+        If the manifest breaks the format, a file is not the one that was written, or a table
+        beside the records has other columns than declared.
+    """
+    manifest = _parse_manifest(folder / MANIFEST_FILE)
+    check_manifest(manifest)
+    _check_files(folder, manifest.files)
+    for file in TABLES.keys() & manifest.files.keys():
+        check_table_schema(file, pq.read_schema(folder / file))
+    return manifest
+
+
+def read_records(folder: Path, manifest: RunManifest) -> Run:
+    """Read the records of a run whose manifest has been read.
+
+    Raises
+    ------
+    RecordError
+        If a record breaks the format.
+    """
+    table = pq.read_table(folder / RECORDS_FILE)
+    check_columns(table.schema)
+    check_no_nulls(table)
+    try:
+        records = tuple(SampleRecord.from_row(row) for row in table.to_pylist())
+    except (TypeError, KeyError) as error:
+        raise RecordError(f"{RECORDS_FILE} cannot be read as records: {error}.") from error
+    _check_records(records, manifest)
+    return Run(folder, manifest, records)
+
+
+def _as_array(values: pa.ChunkedArray, column: Column) -> np.ndarray:
+    if column.kind in ("text", "bytes"):
+        return np.array([*values.to_pylist(), None], dtype=object)[:-1]
+    if column.kind == "integer" and not column.nullable:
+        whole: np.ndarray = values.to_numpy().astype(np.int64)
+        return whole
+    real: np.ndarray = pc.cast(values, pa.float64()).to_numpy().astype(np.float64)
+    return real
+
+
+def _parse_manifest(path: Path) -> RunManifest:
+    def refuse(constant: str) -> None:
+        raise RecordError(f"{MANIFEST_FILE} holds {constant}; a missing value must be null.")
+
+    try:
+        data = json.loads(path.read_text("utf-8"), parse_constant=refuse)
+        json.dumps(data, ensure_ascii=False).encode()  # half of a surrogate pair: not writable
+    except RecordError:
+        raise
+    except (ValueError, RecursionError) as error:  # no JSON, half a pair, huge or deep numbers
+        raise RecordError(f"{MANIFEST_FILE} is not JSON: {error}.") from error
+    return RunManifest.from_json(data)
+
+
+def _check_files(folder: Path, files: dict[str, dict[str, Any]]) -> None:
+    if RECORDS_FILE not in files:
+        raise RecordError(f"manifest field files does not name {RECORDS_FILE}.")
+    for name, entry in files.items():
+        if Path(name).name != name:
+            raise RecordError(f"manifest field files names {name!r}, which is no plain file name.")
+        path = folder / name
+        if not path.is_file():
+            raise RecordError(f"the file {name}, which the manifest names, is missing.")
+        if "bytes" in entry and path.stat().st_size != entry["bytes"]:
+            raise RecordError(
+                f"{name} has {path.stat().st_size} bytes; the manifest says {entry['bytes']}."
+            )
+        digest = _sha256_of(path)
+        if digest != entry.get("sha256"):
+            raise RecordError(
+                f"{name} has sha256 {digest[:12]}…; the manifest says "
+                f"{str(entry.get('sha256'))[:12]}…: the file was changed after the run."
+            )
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_records(records: Sequence[SampleRecord], manifest: RunManifest) -> None:
+    if not records:
+        raise RecordError(f"{RECORDS_FILE} holds no record.")
+    counts = Counter(record.task for record in records)
+    for task, count in counts.items():
+        if task not in manifest.tasks:
+            raise RecordError(f"records name the task {task!r}, which the manifest lacks.")
+        expected = manifest.tasks[task].get("n_samples")
+        if expected is not None and expected != count:
+            raise RecordError(
+                f"task {task!r} has {count} records; the manifest field n_samples says {expected}."
+            )
+    bare = [task for task, e in manifest.tasks.items() if e.get("n_samples") and task not in counts]
+    if bare:
+        raise RecordError(f"the manifest names the task {bare[0]!r}; there is no record of it.")
+    identity, times = Counter(record.identity for record in records).most_common(1)[0]
+    if times > 1:
+        raise RecordError(f"the sample {identity} stands in the records {times} times.")
+    for record in records:
+        _check_record(record, manifest.tasks[record.task].get("threshold"))
+
+
+def _check_record(record: SampleRecord, threshold: float | None) -> None:
+    for name, values in record.layers.items():
+        if values is not None and not all(v is not None and math.isfinite(v) for v in values):
+            raise RecordError(f"layers.{name} must be finite ({record.identity}).")
+    if record.correct is not None and record.score is None:
+        raise RecordError(f"correct is {record.correct} without a score ({record.identity}).")
+    if record.score is None or threshold is None or record.correct is None:
+        return
+    expected = int(record.score >= threshold)
+    if record.correct != expected:
+        raise RecordError(
+            f"correct is {record.correct} where score {record.score} and threshold {threshold} "
+            f"give {expected} ({record.identity})."
+        )

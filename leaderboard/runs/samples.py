@@ -1,0 +1,171 @@
+"""The samples worth looking at: confident errors, and right answers that were doubted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from leaderboard.runs.images import HeatMap, Picture, maps_of, pictures_of
+from leaderboard.runs.read import Run
+from metrics.record.records import SampleRecord
+from metrics.signals import BY_NAME, Access
+
+N_SHOWN = 10
+ORDER = ("token_confidence", "self_consistency", "first_token_probability", "probe")
+
+
+@dataclass(frozen=True)
+class SignalValue:
+    """One signal of one sample.
+
+    ``rank`` is the share of the task's samples below it, ties counted by half; ``reason`` says why
+    there is no value.
+    """
+
+    name: str
+    label: str
+    access: Access
+    headline: bool
+    value: float | None
+    rank: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """One sample as the report shows it; text is as stored, not yet cleaned."""
+
+    identity: str
+    group: str
+    kind: str
+    prompt: str
+    answer: str
+    target: str | None
+    samples: tuple[tuple[str, int], ...]
+    signals: tuple[SignalValue, ...]
+    picture: Picture
+    heat: HeatMap
+
+
+@dataclass(frozen=True)
+class Showcase:
+    """Samples picked by one signal: errors where it is highest, right answers where lowest."""
+
+    signal: str
+    label: str
+    confident_errors: tuple[Example, ...]
+    doubted_right: tuple[Example, ...]
+
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """All of them."""
+        return self.confident_errors + self.doubted_right
+
+
+def showcase_of(run: Run, task: str, *, n_shown: int = N_SHOWN) -> Showcase | None:
+    """Most confident errors and most doubted right answers of a run, with picture and map.
+
+    Parameters
+    ----------
+    run : Run
+        A complete run.
+    task : str
+        One of its tasks.
+    n_shown : int, default 10
+        At most so many of either.
+
+    Returns
+    -------
+    Showcase or None
+        None when no labelled record has a signal of `ORDER`.
+    """
+    records = run.of_task(task)
+    picked = pick_samples(records, n_shown=n_shown)
+    if picked is None:
+        return None
+    signal, errors, right = picked
+    chosen = [*errors, *right]
+    pictures, maps = pictures_of(run, chosen), maps_of(run, chosen)
+    sorted_values = _sorted_values(records)
+
+    def examples(own: Sequence[SampleRecord]) -> tuple[Example, ...]:
+        return tuple(
+            _example(r, sorted_values, pictures[r.identity], maps[r.identity]) for r in own
+        )
+
+    return Showcase(signal, BY_NAME[signal].label, examples(errors), examples(right))
+
+
+def pick_samples(
+    records: Sequence[SampleRecord], *, n_shown: int = N_SHOWN
+) -> tuple[str, list[SampleRecord], list[SampleRecord]] | None:
+    """Pick by the first signal of `ORDER` that some record has; ties keep the stored order.
+
+    Parameters
+    ----------
+    records : sequence of SampleRecord
+        Of one task.
+    n_shown : int, default 10
+        At most so many of either.
+
+    Returns
+    -------
+    (signal, confident errors, doubted right answers) or None
+        None when no labelled record has such a signal.
+    """
+    for name in ORDER:
+        scored = [
+            (value, record)
+            for record in records
+            if record.correct is not None and (value := record.signals.get(name)) is not None
+        ]
+        if scored:
+            break
+    else:
+        return None
+    errors = sorted((p for p in scored if p[1].correct == 0), key=lambda p: -p[0])
+    right = sorted((p for p in scored if p[1].correct == 1), key=lambda p: p[0])
+    return name, [r for _, r in errors[:n_shown]], [r for _, r in right[:n_shown]]
+
+
+def _example(
+    record: SampleRecord, sorted_values: Mapping[str, np.ndarray], picture: Picture, heat: HeatMap
+) -> Example:
+    return Example(
+        identity=record.identity,
+        group=record.group,
+        kind=record.kind,
+        prompt=record.prompt,
+        answer=record.answer,
+        target=record.target,
+        samples=tuple(Counter(record.samples).most_common()),
+        signals=tuple(
+            _signal_value(name, value, sorted_values[name], record.missing.get(name, ""))
+            for name, value in record.signals.items()
+            if name in BY_NAME
+        ),
+        picture=picture,
+        heat=heat,
+    )
+
+
+def _signal_value(name: str, value: float | None, others: np.ndarray, reason: str) -> SignalValue:
+    declared = BY_NAME[name]
+    rank = None
+    if value is not None:
+        below, up_to = (np.searchsorted(others, value, side=side) for side in ("left", "right"))
+        rank = float(below + up_to) / (2 * len(others))
+    return SignalValue(
+        name, declared.label, declared.access, declared.headline, value, rank, reason
+    )
+
+
+def _sorted_values(records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:
+    names = dict.fromkeys(name for record in records for name in record.signals)
+    return {
+        name: np.sort([v for record in records if (v := record.signals.get(name)) is not None])
+        for name in names
+    }

@@ -1,0 +1,1 @@
+"""Probabilities against what came true: errors of calibration and their intervals."""

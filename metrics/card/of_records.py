@@ -1,0 +1,101 @@
+"""From records to a card: the one way, so that a run's own table and every reader agree."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from metrics.card.card import Card, evaluate_card
+from metrics.fitting.fit_spread import FitSpread
+from metrics.record.records import SampleRecord
+from metrics.signals import SIGNALS
+
+T = TypeVar("T")
+
+# What is a probability as it stands. Logarithms of one are not shown beside it: of answers of one
+# token, token confidence is that of first_token_probability.
+STATED = tuple(signal.name for signal in SIGNALS if signal.states in ("probability", "share"))
+
+
+def card_of_records(
+    records: Sequence[SampleRecord],
+    *,
+    invalid: Mapping[str, str],
+    not_offered: Mapping[str, str] | None = None,
+    fits: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Card:
+    """Score every signal of one task's records, with controls, fusion and calibration.
+
+    Answers and samples are compared in the benchmark's own form, as the records keep it; where the
+    signal self_consistency differs, ``consistency.n_differ`` of the card counts the questions on
+    which it does. Stated probabilities are those of `STATED`.
+
+    Higher is better for every statistic of the card. Range: that of each statistic.
+
+    Parameters
+    ----------
+    records : sequence of SampleRecord
+        All of one task, in the order in which they are stored.
+    invalid : mapping of str to str
+        Signal -> why the validity gate rejected it.
+    not_offered : mapping of str to str, optional
+        Signal -> which setting of the run left it out.
+    fits : mapping of str to mapping, optional
+        Signal -> `FitSpread` as plain numbers, of `RunManifest.fits`.
+
+    Returns
+    -------
+    Card
+        The same for the same records, whoever asks: the generator is seeded by the task's name.
+
+    Raises
+    ------
+    ValueError
+        If ``records`` is empty.
+
+    References
+    ----------
+    Method §7 (ours).
+    """
+    if not records:
+        raise ValueError("card_of_records: `records` must not be empty.")
+    signals = signal_columns(records)
+    return evaluate_card(
+        correct=_column([record.correct for record in records]),
+        groups=[record.group for record in records],
+        kinds=[record.kind for record in records],
+        signals=signals,
+        invalid=dict(invalid),
+        not_offered=not_offered,
+        fits={name: FitSpread.from_json(found) for name, found in (fits or {}).items()},
+        answers=[record.normal_answer for record in records],
+        prompts=[record.prompt for record in records],
+        n_tokens=[record.n_answer_tokens for record in records],
+        samples=[record.normal_samples for record in records],
+        probabilities={n: np.clip(signals[n], 0, 1) for n in STATED if n in signals},  # rounding
+        rng=rng_for(records[0].task),
+    )
+
+
+def of_task(entries: Mapping[str, T], task: str) -> dict[str, T]:
+    """Signal -> entry of one task, from a manifest's mapping of "task:signal"."""
+    prefix = f"{task}:"
+    return {k.removeprefix(prefix): v for k, v in entries.items() if k.startswith(prefix)}
+
+
+def signal_columns(records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:
+    """Each signal's values over the records, float64 (n,), NaN where missing."""
+    names = dict.fromkeys(name for record in records for name in record.signals)
+    return {name: _column([record.signals.get(name) for record in records]) for name in names}
+
+
+def rng_for(task: str) -> np.random.Generator:
+    """Generator of one task's folds and draws: the same for every run, so that figures repeat."""
+    return np.random.default_rng(list(hashlib.sha256(task.encode()).digest()[:8]))
+
+
+def _column(values: Sequence[float | None]) -> np.ndarray:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

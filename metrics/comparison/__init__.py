@@ -1,0 +1,1 @@
+"""Two things compared: differences, margins, adjusted p-values, what could be seen."""

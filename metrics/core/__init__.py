@@ -1,0 +1,1 @@
+"""What every number is made of: checked arguments, folds and images, estimates with intervals."""

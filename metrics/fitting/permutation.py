@@ -1,0 +1,31 @@
+"""Labels without meaning: permuted so that what links the questions of an image stays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metrics.core.checks import BoolArray, FloatArray, IntArray
+
+
+def permuted_labels(
+    label: BoolArray, group: IntArray, n: int, rng: np.random.Generator
+) -> BoolArray:
+    """Return n permutations of the labels, shape (n, n_samples).
+
+    Labels of whole images move among images of the same number of questions, so that labels stay as
+    correlated within an image as they are, and then among the questions of each image: the n-th
+    question of every image may be of one kind, and its kind would still tell its label.
+    """
+    rows_of = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
+    sizes = {len(rows) for rows in rows_of}
+    same_size = [np.array([rows for rows in rows_of if len(rows) == size]) for size in sizes]
+    drawn = np.tile(label, (n, 1))
+    for shuffled in drawn:
+        for rows in same_size:
+            shuffled[rows] = rng.permuted(label[rng.permutation(rows)], axis=1)
+    return drawn
+
+
+def permutation_p(observed: float, drawn: FloatArray) -> float:
+    """One-sided p of a figure among those of permuted labels (Phipson and Smyth 2010)."""
+    return float((1 + (drawn >= observed - 1e-12).sum()) / (1 + drawn.size))

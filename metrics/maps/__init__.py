@@ -1,0 +1,1 @@
+"""Attention over the image grid, and maps against regions: shapes, entropies, overlap."""

@@ -1,0 +1,280 @@
+"""The record format: the one contract between a run and its readers.
+
+A *run folder* holds what one model did on one or more tasks::
+
+    manifest.json              RunManifest; written last, so its presence means "complete"
+    records.parquet            one row per sample: SampleRecord, flattened by `to_row`
+    arrays-<rank>-<k>.safetensors   channels of the samples (`metrics.record.channels`), as
+                               `metrics.record.shards` packs them; rows named by (shard, row)
+    images.parquet             small copies of the images, for people (see `TABLES`)
+    interventions.parquet      one row per sample and intervention; robustness tasks only
+    grounding.parquet          one row per sample and map; grounding tasks only
+
+A missing value is ``None`` with a reason in ``missing``; NaN and infinity are never stored. This
+module is plain data without I/O: `vrp_tasks` writes, `leaderboard` reads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from metrics.errors import RecordError
+from metrics.record.tables import (
+    GROUNDING_FILE,
+    GROUNDING_MAPS,
+    IMAGES_FILE,
+    INTERVENTIONS_FILE,
+    OCCLUSION,
+    REGION_MAP,
+    TABLES,
+    Column,
+)
+
+__all__ = [
+    "GROUNDING_FILE",
+    "GROUNDING_MAPS",
+    "IMAGES_FILE",
+    "INTERVENTIONS_FILE",
+    "LAYER_PREFIX",
+    "MANIFEST_FILE",
+    "OCCLUSION",
+    "RECORDS_FILE",
+    "REGION_MAP",
+    "SCHEMA_VERSION",
+    "SIGNAL_PREFIX",
+    "TABLES",
+    "Column",
+    "RunManifest",
+    "SampleRecord",
+]
+
+SCHEMA_VERSION = 3
+
+MANIFEST_FILE = "manifest.json"
+RECORDS_FILE = "records.parquet"
+
+SIGNAL_PREFIX = "signal."
+LAYER_PREFIX = "layers."
+
+
+@dataclass(frozen=True)
+class SampleRecord:
+    """One answered question.
+
+    Attributes
+    ----------
+    task, split, doc_id
+        Identity of the sample: lmms-eval's task name, dataset split, and row number as a string.
+    group
+        The image: samples that share it are not independent.
+    kind
+        Question kind of the benchmark, or "all" when it has only one.
+    prompt, answer, target
+        The question as lmms-eval built it, the scored (greedy) answer, the reference answer.
+    score
+        The benchmark's own score in [0, 1], or None for a split without answers.
+    correct
+        ``score`` binarised at the manifest's threshold, or None.
+    samples
+        The K sampled answers, as text.
+    normal_answer, normal_samples
+        Answer and samples under the benchmark's own answer normalisation, as they are compared.
+    signals
+        Scalar signals, higher = more likely correct; names as in `metrics.signals`.
+    layers
+        Per-layer vectors, input side first.
+    missing
+        Name of a missing signal or channel, or ``score`` -> why.
+    grid
+        (height, width) of the image-token grid, or None.
+    n_answer_tokens
+        Length of the scored answer in tokens, end-of-sequence not counted.
+    shard, row
+        Where the sample's arrays are, or None when none were kept.
+    image
+        ``sha256`` of the image's small copy in ``images.parquet``, or None when none was kept.
+    """
+
+    task: str
+    split: str
+    doc_id: str
+    group: str
+    kind: str
+    prompt: str
+    answer: str
+    target: str | None
+    score: float | None
+    correct: int | None
+    samples: list[str]
+    normal_answer: str
+    normal_samples: list[str]
+    signals: dict[str, float | None]
+    layers: dict[str, list[float] | None]
+    missing: dict[str, str]
+    grid: list[int] | None
+    n_answer_tokens: int | None
+    shard: str | None
+    row: int | None
+    image: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what no reader should have to check again."""
+        if self.score is not None and not 0 <= self.score <= 1:
+            raise RecordError(f"score must be in [0, 1], got {self.score} ({self.identity}).")
+        if self.correct not in (None, 0, 1):
+            raise RecordError(
+                f"correct must be 0, 1 or null, got {self.correct} ({self.identity})."
+            )
+        if len(self.normal_samples) != len(self.samples):
+            raise RecordError(
+                f"normal_samples must be as many as samples, got {len(self.normal_samples)} for "
+                f"{len(self.samples)} ({self.identity})."
+            )
+        for name, value in self.signals.items():
+            if value is None and name not in self.missing:
+                raise RecordError(f"signal {name} is null without a reason ({self.identity}).")
+            if value is not None and not math.isfinite(value):
+                raise RecordError(f"signal {name} must be finite, got {value} ({self.identity}).")
+
+    @property
+    def identity(self) -> str:
+        """Task, split and document in one string."""
+        return f"{self.task}/{self.split}/{self.doc_id}"
+
+    def with_signals(
+        self, signals: Mapping[str, float | None], missing: Mapping[str, str]
+    ) -> SampleRecord:
+        """Return a new record with further signals, and the reasons of those that are None."""
+        return replace(
+            self, signals={**self.signals, **signals}, missing={**self.missing, **missing}
+        )
+
+    def without_signals(self, names: Collection[str]) -> SampleRecord:
+        """Return a new record that lacks some signals."""
+        return replace(self, signals={n: v for n, v in self.signals.items() if n not in names})
+
+    def with_layers(self, layers: Mapping[str, list[float] | None]) -> SampleRecord:
+        """Return a new record with further per-layer vectors."""
+        return replace(self, layers={**self.layers, **layers})
+
+    def to_row(self) -> dict[str, Any]:
+        """Flatten to one row: a column per signal and per layer vector."""
+        row = asdict(self)
+        signals, layers = row.pop("signals"), row.pop("layers")
+        row["missing"] = [{"name": k, "reason": v} for k, v in sorted(row["missing"].items())]
+        row |= {SIGNAL_PREFIX + name: value for name, value in signals.items()}
+        row |= {LAYER_PREFIX + name: value for name, value in layers.items()}
+        return row
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> SampleRecord:
+        """Rebuild a record from `to_row`'s form; raises RecordError naming a missing field."""
+        names = set(cls.__dataclass_fields__) - {"signals", "layers"}
+        absent = sorted(names - set(row))
+        if absent:
+            raise RecordError(f"records lack the column(s) {', '.join(absent)}.")
+        plain = {name: row[name] for name in names}
+        plain["missing"] = {entry["name"]: entry["reason"] for entry in row["missing"] or ()}
+        return cls(
+            **plain,
+            signals=_with_prefix(row, SIGNAL_PREFIX),
+            layers=_with_prefix(row, LAYER_PREFIX),
+        )
+
+
+def _with_prefix(row: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {name[len(prefix) :]: value for name, value in row.items() if name.startswith(prefix)}
+
+
+@dataclass(frozen=True)
+class RunManifest:
+    """What reproduces a run, and what its reader must know.
+
+    Attributes
+    ----------
+    schema_version
+        `SCHEMA_VERSION` of the writer.
+    created
+        UTC time of completion, ISO 8601.
+    model
+        ``name`` (shown in tables), ``family``, ``pretrained``, ``weights_sha256``, ``adapter``,
+        ``dtype``, ``attention``, ``n_layers``, ``d_model``, ``n_parameters``, ``center_crop`` (0:
+        the grid covers the whole image, a share: its central square, null: not known).
+    tasks
+        Task name -> ``version``, ``split``, ``n_samples``, ``threshold`` (of `correct`), ``kinds``.
+    settings
+        ``k``, ``temperature``, ``top_p``, ``seed`` and further capture settings;
+        ``model_arguments``: those of the stock adapter, its defaults filled in.
+    versions
+        Package -> version.
+    command
+        The command line, one string per argument.
+    invalid
+        "task:signal" -> why the validity gate rejected it for the whole run ("constant …").
+    not_offered
+        "task:signal" -> why this access to the model, or these settings, do not offer it; nothing
+        is wrong with it, and no record holds it.
+    probe
+        Task -> what was found on its hidden states, as `metrics.states.probe_panel` describes it:
+        choices per fold, curves over layers, leakage, shuffled labels, the protocol ``paper``.
+    fits
+        "task:signal" -> what fitting adds to the standard error of the signal's AUROC, as
+        `metrics.fitting.fit_spread.FitSpread` has it: ``repeats``, ``stderr``,
+        ``stderr_within_kind``, ``stderr_within_answer``, ``p`` (permutation, or null). Empty in
+        runs before it was kept.
+    transfer
+        Probes fitted on one task and scored on another: ``tasks`` (names) and ``auroc``, a matrix
+        [fitted on][scored on] of numbers or null; the diagonal is out-of-fold. Empty for one task.
+    sweeps
+        Task -> how its interventions were chosen and what was refused, with reasons.
+    cost
+        ``seconds`` that rank 0 spent generating, ``n_samples`` it generated in them (fewer than
+        there are after a resume or on several ranks), ``peak_memory_bytes`` of rank 0.
+    files
+        File name -> ``sha256`` and ``bytes``.
+    """
+
+    created: str
+    model: dict[str, Any]
+    tasks: dict[str, dict[str, Any]]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    command: list[str]
+    invalid: dict[str, str] = field(default_factory=dict)
+    not_offered: dict[str, str] = field(default_factory=dict)
+    probe: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fits: dict[str, dict[str, Any]] = field(default_factory=dict)
+    transfer: dict[str, Any] = field(default_factory=dict)
+    sweeps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    cost: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: object) -> RunManifest:
+        """Read `to_json`'s form; raises RecordError naming what is wrong."""
+        if not isinstance(data, dict):
+            raise RecordError(f"manifest must be a JSON object, got {type(data).__name__}.")
+        version = data.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise RecordError(
+                f"manifest has schema_version {version!r}, this version reads {SCHEMA_VERSION}. "
+                "Run the model again with this version, or read the folder with the one that "
+                "wrote it (manifest field versions)."
+            )
+        known = cls.__dataclass_fields__
+        absent = sorted(
+            name
+            for name in ("created", "model", "tasks", "settings", "versions", "command")
+            if name not in data
+        )
+        if absent:
+            raise RecordError(f"manifest lacks the field(s) {', '.join(absent)}.")
+        return cls(**{name: value for name, value in data.items() if name in known})

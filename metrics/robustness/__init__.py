@@ -1,0 +1,1 @@
+"""How an answer falls with the dose of an intervention."""

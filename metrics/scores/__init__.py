@@ -1,0 +1,1 @@
+"""How well a score tells right from wrong: discrimination, selection, ranks, intervals."""

@@ -1,0 +1,1 @@
+"""What hidden states tell: probes with their controls, transfer, the logit lens."""

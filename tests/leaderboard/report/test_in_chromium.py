@@ -1,0 +1,231 @@
+"""What only a browser can tell of the report: mouse, keyboard, colours, small screens."""
+
+import pytest
+
+from leaderboard.report.html import to_html
+from leaderboard.results.aggregate import build_board
+from leaderboard.runs.read import read_runs
+from tests.leaderboard.helpers.chromium import Page, needs_chromium
+from tests.leaderboard.helpers.golden import make_records, write_run
+from tests.leaderboard.helpers.pictures import write_pictured_run
+
+pytestmark = needs_chromium
+
+HOSTILE = (
+    "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
+)
+BY_LAYER = ".run svg.chart[aria-label*=' by layer.']"  # of right and of wrong answers
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    write_pictured_run(folder / "a", model={"name": "zero" + HOSTILE, "center_crop": 0.0})
+    write_run(folder / "b", make_records(120, seed=1), model={"name": "other", "family": "x"})
+    file = folder / "report.html"
+    file.write_text(to_html(build_board(read_runs([folder]))), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with Page(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(browser, file):
+    browser.console.clear()
+    browser.requests.clear()
+    browser.show(width=1200, height=900)
+    browser.open(file)
+    yield browser
+    assert browser.console == []
+    assert [url for url in browser.requests if not url.startswith("data:")] == [file.as_uri()]
+    assert browser.run("document.title") == "Reliability of vision-language models"
+
+
+def rows(page: Page, table: str) -> list[str]:
+    return page.run(
+        f"[...document.querySelectorAll('#{table} tbody tr:not(.block)')]"
+        ".filter((row) => !row.hidden).map((row) => row.cells[0].textContent.trim())"
+    )
+
+
+def tip(page: Page) -> str:
+    """What the one tip says, or nothing."""
+    return page.run("(({ hidden, textContent }) => hidden ? '' : textContent)(document.all.tip)")
+
+
+def focus(page: Page, selector: str) -> None:
+    """Focus as the keyboard would: the selector's element and no mouse before it."""
+    page.press("Tab")
+    page.run(f"document.querySelector({selector!r}).focus({{ focusVisible: true }})")
+
+
+def test_a_column_is_sorted_by_mouse_and_keyboard(page):
+    zero, other = rows(page, "overview")
+    page.run("document.querySelector('#overview thead button').click()")
+    assert rows(page, "overview") == [other, zero]
+    assert page.run("document.querySelector('#overview th').ariaSort") == "ascending"
+    focus(page, "#overview thead button")
+    page.press("Enter")
+    assert page.run("document.querySelector('#overview th').ariaSort") == "descending"
+    page.press(" ")
+    assert rows(page, "overview") == [zero, other]
+    assert page.run("document.querySelector('#overview th').ariaSort") is None
+
+
+def test_rows_stay_in_their_block_when_sorted(page):
+    blocks = (
+        "[...document.querySelectorAll('#card-run-0-0 tbody')].map((body) =>"
+        " [...body.rows].filter((row) => !row.matches('.block')).map((row) =>"
+        " row.cells[1].matches('.undefined, .invalid') ? null : Number(row.cells[1].dataset.sort)))"
+    )
+    before = page.run(blocks)
+    page.run("document.querySelectorAll('#card-run-0-0 thead button')[1].click()")
+    after = page.run(blocks)
+    assert [sorted(filter(None, block), reverse=True) for block in before] == [
+        list(filter(None, block)) for block in after
+    ]
+    first = (
+        "[...document.querySelectorAll('#card-run-0-0 .block')].every((h) => !h.sectionRowIndex)"
+    )
+    assert page.run(first)
+
+
+def test_a_filter_hides_rows_and_headings_and_says_how_many_are_left(page):
+    n_all = len(rows(page, "signals-0"))
+    focus(page, "input[data-filter='signals-0']")
+    page.call("Input.insertText", text="CONFID")
+    assert rows(page, "signals-0") == ["token confidence"]
+    assert page.run("document.querySelector('[data-count=signals-0]').value") == f"1 of {n_all}"
+    headings = "[...document.querySelectorAll('#signals-0 .block')].filter((h) => !h.hidden).length"
+    assert page.run(headings) == 1
+
+
+def test_pointing_at_a_chart_says_the_nearest_value(page):
+    box = page.scroll_to(BY_LAYER)
+    page.point(box["x"] + 0.97 * box["width"], box["y"] + box["height"] / 2)
+    assert "layer 4: " in tip(page)
+    page.point(box["x"] + 0.12 * box["width"], box["y"] + box["height"] / 2)
+    assert "layer 1: " in tip(page)
+    page.point(1, 1)
+    assert tip(page) == ""
+
+
+def test_arrow_keys_walk_through_the_points_of_a_chart(page):
+    focus(page, BY_LAYER)
+    assert "right answers" in tip(page)
+    said = [tip(page)]
+    for key in ("ArrowRight", "ArrowDown", "End", "Home"):
+        page.press(key)
+        said.append(tip(page))
+    assert [text.split(": ", 1)[1].split(":")[0] for text in said] == [
+        f"layer {layer}" for layer in (1, 2, 2, 4, 1)
+    ]
+    assert ["right" in text for text in said] == [True, True, False, False, False]
+    page.press("Escape")
+    assert tip(page) == ""
+
+
+def test_a_footnote_shows_its_text_on_focus_and_on_hover(page):
+    note = page.run(
+        "document.querySelector(document.querySelector('a.note').getAttribute('href'))"
+        ".querySelector('span').textContent"
+    )
+    focus(page, "a.note")
+    assert tip(page) == note
+    page.run("document.activeElement.blur()")
+    assert tip(page) == ""
+    box = page.scroll_to("a.note")
+    page.point(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert tip(page) == note
+
+
+def test_samples_are_browsed_by_keyboard(page):
+    examples = "[...document.querySelectorAll('.example')]"
+    here = f"{examples}.findIndex((e) => e.contains(document.activeElement))"
+    focus(page, ".example summary")
+    page.press("ArrowDown")
+    assert page.run(here) == 1
+    page.press("Enter")
+    opened = f"{examples}.map((e) => e.open).indexOf(true)"
+    assert page.run(opened) == 1
+    page.run("document.querySelector('.example[open] [data-step=\"1\"]').focus()")
+    page.press("Enter")
+    assert page.run(opened) == page.run(here) == 2
+    page.press("ArrowUp")
+    assert page.run(here) == 1
+
+
+def test_the_map_lies_over_the_picture_when_asked_for(page):
+    page.run("document.querySelector('.example').open = true")
+    box = "document.querySelector('.look {}').getBoundingClientRect().toJSON()"
+    assert page.run(box.format("image.map"))["width"] == 0
+    focus(page, "input[data-map]")
+    page.press(" ")
+    overlay, picture = page.run(box.format("image.map")), page.run(box.format("use"))
+    assert overlay["width"] > 100
+    for side in ("x", "y", "width", "height"):
+        assert overlay[side] == pytest.approx(picture[side], abs=1)
+    assert page.run("[...document.querySelectorAll('[data-map]')].every((box) => box.checked)")
+
+
+def test_samples_are_filtered(page):
+    focus(page, "input[data-samples]")
+    page.call("Input.insertText", text="no such question")
+    shown = "[...document.querySelectorAll('#run-0-0 .example')].filter((e) => !e.hidden).length"
+    assert page.run(shown) == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_in_light_and_dark(page, scheme):
+    page.show(width=1200, height=900, scheme=scheme)
+    page.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    ratios = page.run(
+        """(() => {
+          const light = (text) => {
+            const [r, g, b] = text.match(/[\\d.]+/g).map(Number).map((v) => {
+              v /= 255;
+              return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+            });
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+          };
+          const page = light(getComputedStyle(document.body).backgroundColor);
+          const of = (e) => {
+            const own = getComputedStyle(e);
+            const text = light(e.ownerSVGElement ? own.fill : own.color);
+            return (Math.max(page, text) + 0.05) / (Math.min(page, text) + 0.05);
+          };
+          const chosen = 'p, td, th, li, dt, dd, summary, figcaption, svg text, a';
+          return [...document.querySelectorAll(chosen)].map(of);
+        })()"""
+    )
+    assert len(ratios) > 500
+    assert min(ratios) >= 4.5
+    dark = page.run("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 27)"
+    assert dark == (scheme == "dark")
+
+
+@pytest.mark.parametrize("width", [320, 390, 768])
+def test_a_small_screen_does_not_scroll_sideways(page, width):
+    page.show(width=width, height=800)
+    page.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    assert page.run("document.documentElement.scrollWidth") <= width
+
+
+def test_links_land_on_their_part(page):
+    """Although what is out of view has an estimated height."""
+    targets = page.run("[...document.querySelectorAll('nav a')].map((link) => link.hash.slice(1))")
+    assert len(targets) > 10
+    settled = (  # frames, not seconds: a busy machine draws fewer
+        "new Promise((done) => { let n = 30;"
+        " const next = () => (n-- ? requestAnimationFrame(next) : done()); next(); })"
+    )
+    for target in ("runs-section", *targets[::4]):
+        page.run(f"location.hash = '#{target}'")
+        page.run(settled)
+        top = page.run(f"Math.round(document.getElementById('{target}').getBoundingClientRect().y)")
+        left = page.run("document.documentElement.scrollHeight - innerHeight - scrollY")
+        assert abs(top or 0) <= 1 or (top > 0 and left < 1), target
