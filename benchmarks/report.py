@@ -22,7 +22,7 @@ from leaderboard.results.aggregate import build_board
 from leaderboard.results.profiles import QUANTITIES
 from leaderboard.runs.read import read_runs
 from metrics.signals import SIGNALS
-from tests.leaderboard import pictures
+from tests.leaderboard.helpers import pictures
 from tests.leaderboard.helpers.chromium import Page
 from tests.leaderboard.helpers.golden import make_manifest, make_records
 from tests.signal_values import in_range
