@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from metrics.record.records import SampleRecord
 
+from metrics.record.records import SampleRecord
 from metrics.signals import SIGNALS
 from tests.golden.runs import board_of, figures_of_family
 from tests.leaderboard.helpers.golden import make_records, write_run
