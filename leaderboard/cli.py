@@ -9,15 +9,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from leaderboard.errors import LeaderboardError
 from leaderboard.figures.robustness import write_figures
-from leaderboard.release.compare import IncomparableError, compare_runs
+from leaderboard.release.compare import compare_runs
 from leaderboard.release.outputs import (
     comparison_as_json,
     comparison_as_junit,
     gates_table,
     summary,
 )
-from leaderboard.release.tolerances import ToleranceError, read_tolerances
+from leaderboard.release.tolerances import read_tolerances
 from leaderboard.report.contents import all_tables, card_tables, terminal_tables
 from leaderboard.report.export import to_csv, to_json
 from leaderboard.report.html import to_html
@@ -143,7 +144,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         tolerances = read_tolerances(arguments.tolerances)
         old, new = read_run(arguments.old), read_run(arguments.new)
         comparison = compare_runs(old, new, tolerances, allow_different=arguments.allow_different)
-    except (RecordError, ToleranceError, IncomparableError, OSError) as error:
+    except (RecordError, LeaderboardError, OSError) as error:
         return _fail(f"cannot compare: {clean(error)}")
     except UNEXPECTED as error:
         return _fail(f"cannot compare: {clean(unexpected(error))}")

@@ -2,8 +2,11 @@
 
 ::
 
-    SetupError(ValueError)   the user can fix it: shown as one line, without a traceback
-    CaptureError(RuntimeError)   what was captured is not what the model computed; the run stops
+    SetupError (ValueError)      the user can fix it: shown as one line, without a traceback
+    CaptureError (RuntimeError)  what was captured is not what the model computed; the run stops
+    SampleError (ValueError)     one sample lacks something: its message is the reason kept with it
+    ├── UnmappedError            a region that the image's grid cannot be compared with
+    └── UnalignedError           words of the question that are not found among its tokens
 """
 
 
@@ -13,3 +16,15 @@ class SetupError(ValueError):
 
 class CaptureError(RuntimeError):
     """An internal check of the capture failed; nothing is recorded rather than something wrong."""
+
+
+class SampleError(ValueError):
+    """One sample lacks something; the message is the reason. It never ends a run."""
+
+
+class UnmappedError(SampleError):
+    """A region that cannot be used; the message is the reason."""
+
+
+class UnalignedError(SampleError):
+    """The words to look from cannot be found; the message is the reason."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from leaderboard.errors import IncomparableError
 from leaderboard.release.gates import Pairs, changes_of, not_offered_reason
 from leaderboard.release.tolerances import Tolerances, signal_of
 from leaderboard.release.verdicts import Gate, judge
@@ -21,10 +22,6 @@ LABELS = ("label", "labels")
 TASK_FIELDS = ("version", "split", "threshold", "generation")
 MAX_NAMED = 3
 MAX_MISSING = 0.10  # by which a run may lack a signal more often than the other
-
-
-class IncomparableError(ValueError):
-    """The two runs did not do the same thing; the message says in what they differ."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from leaderboard.errors import ToleranceError
 from metrics.signals import BY_NAME
 
 ACCURACY, ROBUSTNESS = "accuracy", "robustness"
@@ -16,10 +17,6 @@ PLAIN_GATES = (ACCURACY, ROBUSTNESS)
 STATED_GATES = ("brier_stated", "ece_stated")
 SIGNAL_GATES = ("auroc", "augrc", "brier", "ece", *STATED_GATES)
 LOWER_IS_BETTER = ("augrc", "brier", "ece", *STATED_GATES)
-
-
-class ToleranceError(ValueError):
-    """A tolerance file that cannot be used; the message names the key."""
 
 
 @dataclass(frozen=True)

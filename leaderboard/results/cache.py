@@ -21,7 +21,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from leaderboard.results.aggregate import TaskResult
-from leaderboard.results.codec import CodecError, decode, encode
+from leaderboard.results.codec import decode, encode
 
 FOLDER = ".leaderboard-cache"
 PACKAGES = ("leaderboard", "metrics")
@@ -51,7 +51,7 @@ class Cache:
             if digest != _digest_of(key, text):
                 return None
             return decode(tuple[TaskResult, ...], json.loads(text))
-        except (OSError, ValueError, CodecError):
+        except (OSError, ValueError):
             return None
 
     def put(self, key: str, results: tuple[TaskResult, ...]) -> None:

@@ -10,12 +10,10 @@ from functools import cache
 from numbers import Integral
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from leaderboard.errors import CodecError
+
 _T = TypeVar("_T")
 Decoder = Callable[[Any], Any]
-
-
-class CodecError(TypeError):
-    """A type that cannot be stored, or stored data that is not of the type."""
 
 
 def encode(value: object) -> Any:  # noqa: ANN401 -- any JSON type

@@ -5,7 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from leaderboard.release.compare import IncomparableError, compare_runs
+from leaderboard.errors import IncomparableError
+from leaderboard.release.compare import compare_runs
 from leaderboard.release.outputs import comparison_as_junit, gates_table
 from leaderboard.release.tolerances import read_tolerances
 from leaderboard.report.export import to_csv

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vrp_tasks.families.window import UnmappedError, window_of
+from vrp_tasks.errors import UnmappedError
+from vrp_tasks.families.window import window_of
 from vrp_tasks.hashing import sha256_of
 
 # model argument -> why it does not tell one run's answers from another's

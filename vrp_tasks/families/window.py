@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 from transformers.image_transforms import get_resize_output_image_size, get_size_with_aspect_ratio
 
-
-class UnmappedError(Exception):
-    """A region that cannot be used; the message is the reason."""
+from vrp_tasks.errors import UnmappedError
 
 
 @dataclass(frozen=True)

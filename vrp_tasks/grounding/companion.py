@@ -16,7 +16,8 @@ from metrics.record.records import GROUNDING_FILE, INTERVENTIONS_FILE, OCCLUSION
 from vrp_tasks.access.base import Seen
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.companion import Companion
-from vrp_tasks.families.window import UnmappedError, Window, window_of
+from vrp_tasks.errors import UnmappedError
+from vrp_tasks.families.window import Window, window_of
 from vrp_tasks.grounding.geometry import region_on_grid
 from vrp_tasks.grounding.observer import KEY, PromptMaps
 from vrp_tasks.grounding.occlusion import elsewhere_pixels, occluded_request, region_pixels

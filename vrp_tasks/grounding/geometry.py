@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vrp_tasks.families.window import UnmappedError, Window
+from vrp_tasks.errors import UnmappedError
+from vrp_tasks.families.window import Window
 from vrp_tasks.grounding.regions import Region
 
 

@@ -18,10 +18,11 @@ from vrp_tasks.capture.observer import CaptureContext, Observer
 from vrp_tasks.capture.recorder import describe_misfit
 from vrp_tasks.capture.result import Captured
 from vrp_tasks.capture.weights import UNREADABLE, plain_weight
+from vrp_tasks.errors import UnalignedError
 from vrp_tasks.grounding.activation import TokenActivations
 from vrp_tasks.grounding.attention import Readers, attention_to_image
 from vrp_tasks.grounding.maps import GroundingMaps
-from vrp_tasks.grounding.words import UnalignedError, Word, align_words
+from vrp_tasks.grounding.words import Word, align_words
 
 KEY = "grounding"
 _NO_MARKERS = "no structural token follows the image"

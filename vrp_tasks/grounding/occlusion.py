@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vrp_tasks.families.window import UnmappedError, Window
+from vrp_tasks.errors import UnmappedError
+from vrp_tasks.families.window import Window
 from vrp_tasks.grounding.regions import Region
 
 _DRAWS = 500  # places tried before an image is said to have no room elsewhere

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vrp_tasks.families.window import UnmappedError
+from vrp_tasks.errors import UnmappedError
 
 _SLACK = 1.0  # pixels by which a box may reach over the edge: annotations are rounded
 

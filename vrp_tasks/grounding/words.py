@@ -11,6 +11,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
+from vrp_tasks.errors import UnalignedError
+
 # Words that name nothing to look for. Spatial words (left, above, …), numbers and names stay.
 _FUNCTION_WORDS = """
     a an the this that these those some any each every either neither no not nor all both such
@@ -29,10 +31,6 @@ STOP_WORDS = frozenset(_FUNCTION_WORDS.split() + _PICTURE_WORDS.split())
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _UNDECODED = "\ufffd"
 _LONGEST_SPLIT = 4  # tokens that one character may be spread over
-
-
-class UnalignedError(Exception):
-    """The words to look from cannot be found; the message is the reason."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import pytest
 from scipy.special import expit
 
 from leaderboard.cli import main
-from leaderboard.release.compare import IncomparableError, compare_runs
-from leaderboard.release.tolerances import ToleranceError, Tolerances, read_tolerances
+from leaderboard.errors import IncomparableError, ToleranceError
+from leaderboard.release.compare import compare_runs
+from leaderboard.release.tolerances import Tolerances, read_tolerances
 from leaderboard.release.verdicts import Change, holm, judge
 from leaderboard.results.robustness import summarise
 from leaderboard.runs.read import Run, read_run

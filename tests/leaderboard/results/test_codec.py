@@ -5,8 +5,9 @@ from typing import Literal, get_args, get_type_hints
 import numpy as np
 import pytest
 
+from leaderboard.errors import CodecError
 from leaderboard.results.aggregate import TaskResult
-from leaderboard.results.codec import CodecError, _decoder, decode, encode
+from leaderboard.results.codec import _decoder, decode, encode
 from tests.leaderboard.helpers.full_card import full_board
 
 

@@ -17,9 +17,10 @@ from transformers import (
 
 import vrp_tasks
 from tests.vrp_tasks.random_models import FAMILIES, random_architecture
+from vrp_tasks.errors import UnmappedError
 from vrp_tasks.families import FAMILIES as FAMILY_OF_TYPE
 from vrp_tasks.families import family_of
-from vrp_tasks.families.window import UnmappedError, window_of
+from vrp_tasks.families.window import window_of
 from vrp_tasks.grounding.geometry import region_on_grid
 from vrp_tasks.grounding.regions import region_of
 

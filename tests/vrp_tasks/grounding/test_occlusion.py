@@ -7,7 +7,8 @@ from PIL import Image
 
 from tests.vrp_tasks.random_models import FAMILIES, batch_of, random_architecture
 from vrp_tasks.capture.forced import generate_and_score
-from vrp_tasks.families.window import UnmappedError, Window
+from vrp_tasks.errors import UnmappedError
+from vrp_tasks.families.window import Window
 from vrp_tasks.grounding.occlusion import (
     blanked,
     elsewhere_pixels,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vrp_tasks.families.window import UnmappedError
+from vrp_tasks.errors import UnmappedError
 from vrp_tasks.grounding.regions import region_of
 
 

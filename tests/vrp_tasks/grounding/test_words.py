@@ -3,7 +3,8 @@
 import pytest
 
 from tests.vrp_tasks.random_models import FAMILIES, random_architecture
-from vrp_tasks.grounding.words import UnalignedError, align_words, content_words
+from vrp_tasks.errors import UnalignedError
+from vrp_tasks.grounding.words import align_words, content_words
 
 
 class Pieces:

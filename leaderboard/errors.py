@@ -1,0 +1,26 @@
+"""What goes wrong in this package: each is one line on the command line, exit code 2.
+
+::
+
+    metrics.errors.RecordError      a run folder or record that does not follow the format
+    LeaderboardError (ValueError)
+    ├── IncomparableError           two runs that did not do the same thing
+    ├── ToleranceError              a tolerance file that cannot be used
+    └── CodecError                  what the cache cannot store, or holds of another type
+"""
+
+
+class LeaderboardError(ValueError):
+    """What the user gave cannot be used; the message says what, where, and what to do."""
+
+
+class IncomparableError(LeaderboardError):
+    """The two runs did not do the same thing; the message says in what they differ."""
+
+
+class ToleranceError(LeaderboardError):
+    """A tolerance file that cannot be used; the message names the key."""
+
+
+class CodecError(LeaderboardError):
+    """A type that cannot be stored, or stored data that is not of the type."""
