@@ -12,7 +12,8 @@ from loguru import logger
 
 from metrics.card.of_records import card_of_records
 from metrics.record.records import SampleRecord
-from tests.vrp_tasks.attach.local_task import CHECKPOINTS, write_local_tasks
+from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS
+from tests.vrp_tasks.helpers.local_task import write_local_tasks
 from vrp_tasks.access.transformers import TransformersAccess
 from vrp_tasks.attach.results import reliability_results
 from vrp_tasks.attach.trial import try_scoring

@@ -8,7 +8,7 @@ from lmms_eval import utils
 from lmms_eval.tasks import TaskManager
 
 import vrp_tasks.registration as registration
-from tests.vrp_tasks.attach.local_task import write_local_tasks
+from tests.vrp_tasks.helpers.local_task import write_local_tasks
 from vrp_tasks.attach.__main__ import main
 from vrp_tasks.attach.names import expanded
 from vrp_tasks.attach.preflight import check_asked, tasks_asked_for

@@ -6,7 +6,7 @@ import lmms_eval.evaluator  # noqa: F401 - installs our hooks
 import pytest
 from lmms_eval.tasks import TaskManager
 
-from tests.vrp_tasks.attach.stock_tasks import recorded, survey
+from tests.vrp_tasks.helpers.stock_tasks import recorded, survey
 
 TEN = ["dog"] * 4 + ["cat"] * 6
 LETTERS = "Which?\nA. dog\nB. cat"

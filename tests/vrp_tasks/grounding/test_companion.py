@@ -14,8 +14,8 @@ from metrics.record.records import (
     OCCLUSION,
     REGION_MAP,
 )
-from tests.vrp_tasks.run_folders import record as made_up
-from tests.vrp_tasks.test_end_to_end import MODELS, evaluate, read
+from tests.vrp_tasks.helpers.evaluation import MODELS, evaluate, read
+from tests.vrp_tasks.helpers.run_folders import record as made_up
 from vrp_tasks.grounding.companion import Grounding
 from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.tasks.shapes.docs import region

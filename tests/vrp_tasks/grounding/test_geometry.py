@@ -16,7 +16,7 @@ from transformers import (
 )
 
 import vrp_tasks
-from tests.vrp_tasks.random_models import FAMILIES, random_architecture
+from tests.vrp_tasks.helpers.random_models import FAMILIES, random_architecture
 from vrp_tasks.errors import UnmappedError
 from vrp_tasks.families import FAMILIES as FAMILY_OF_TYPE
 from vrp_tasks.families import family_of

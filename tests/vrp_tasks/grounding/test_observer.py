@@ -10,7 +10,7 @@ from PIL import Image
 from torch.nn import functional
 
 from metrics.maps.grounding import mass_inside, peak_weighted_iou, pointing_game
-from tests.vrp_tasks.random_models import FAMILIES, QUESTIONS, batch_of, random_architecture
+from tests.vrp_tasks.helpers.random_models import FAMILIES, QUESTIONS, batch_of, random_architecture
 from vrp_tasks.capture import CaptureSettings, probed_generate
 from vrp_tasks.capture.attention import Attended, capturing_attention, editing
 from vrp_tasks.capture.channels import channels_of

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.vrp_tasks.random_models import FAMILIES, batch_of, random_architecture
+from tests.vrp_tasks.helpers.random_models import FAMILIES, batch_of, random_architecture
 from vrp_tasks.capture.forced import generate_and_score
 from vrp_tasks.errors import UnmappedError
 from vrp_tasks.families.window import Window

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.vrp_tasks.random_models import FAMILIES, random_architecture
+from tests.vrp_tasks.helpers.random_models import FAMILIES, random_architecture
 from vrp_tasks.errors import UnalignedError
 from vrp_tasks.grounding.words import align_words, content_words
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import torch
 
-from tests.vrp_tasks.random_models import FAMILIES, batch_of, random_architecture
+from tests.vrp_tasks.helpers.random_models import FAMILIES, batch_of, random_architecture
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.families import family_of
 from vrp_tasks.interventions.ablation import ablated_units, bypassed, n_units

@@ -3,7 +3,6 @@
 import json
 from argparse import Namespace
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,7 +16,8 @@ from leaderboard.runs.read import read_run
 from leaderboard.runs.sweep_columns import CurveKey
 from metrics.record.channels import ImageMaps
 from metrics.record.records import INTERVENTIONS_FILE
-from tests.vrp_tasks.interventions import planted
+from tests.vrp_tasks.helpers import planted
+from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS
 from vrp_tasks.adapters.paligemma import PaliGemma
 from vrp_tasks.interventions.ablation import ablated_units, bypassed
 from vrp_tasks.interventions.blocking import blocked_attention
@@ -27,7 +27,6 @@ from vrp_tasks.interventions.ranking import Ranking, choose_cells
 from vrp_tasks.interventions.variants import Variant
 from vrp_tasks.registration import TASKS_FOLDER
 
-CHECKPOINTS = Path(__file__).parents[3] / "vrp_tasks" / "tiny" / "checkpoints"
 ADAPTERS = {
     "vrp-tiny-llava": LlavaHf,
     "vrp-tiny-paligemma": PaliGemma,
@@ -92,7 +91,7 @@ def test_planted_truth(plant, tmp_path):
     """One deciding dimension is a cliff, and is named; copies of it are a plateau."""
     lm = adapter()
     plant(lm.model, lm.tokenizer)
-    docs = "tests.vrp_tasks.interventions.planted.true_questions"
+    docs = "tests.vrp_tasks.helpers.planted.true_questions"
     # a verdict takes 30 errors, a plateau more than 60 images
     folder = sweep(lm, PLANTED, tmp_path, limit=120, docs=docs, tokens=1)
     run = read_run(folder)

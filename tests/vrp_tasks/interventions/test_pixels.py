@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from transformers import CLIPImageProcessor, SiglipImageProcessor
 
-from tests.vrp_tasks.random_models import FAMILIES, batch_of, random_architecture
+from tests.vrp_tasks.helpers.random_models import FAMILIES, batch_of, random_architecture
 from vrp_tasks.capture.geometry import check_geometry
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import family_of

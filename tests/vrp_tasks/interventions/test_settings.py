@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from tests.vrp_tasks.random_models import FAMILIES, random_architecture
+from tests.vrp_tasks.helpers.random_models import FAMILIES, random_architecture
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import family_of
 from vrp_tasks.interventions.settings import PRESETS, SweepSettings

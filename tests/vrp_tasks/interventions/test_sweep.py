@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from tests.vrp_tasks.random_models import mixed_batch, random_architecture
+from tests.vrp_tasks.helpers.random_models import mixed_batch, random_architecture
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.families import family_of
 from vrp_tasks.interventions.branches import branched_generate

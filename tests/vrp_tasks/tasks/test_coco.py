@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import pyarrow.parquet as pq
 import pytest
 
-from tests.vrp_tasks.tasks.coco_world import SIZE, annotation_file, draw_images, random_pictures
+from tests.vrp_tasks.helpers.coco_world import SIZE, annotation_file, draw_images, random_pictures
 from vrp_tasks.errors import SetupError
 from vrp_tasks.tasks.coco.__main__ import main
 from vrp_tasks.tasks.coco.annotations import overlap, read_pictures

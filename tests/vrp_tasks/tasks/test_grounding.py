@@ -14,8 +14,8 @@ from PIL import Image
 
 import vrp_tasks.tasks.grounding
 from metrics.record.records import GROUNDING_FILE, INTERVENTIONS_FILE
-from tests.vrp_tasks.tasks import hub
-from tests.vrp_tasks.test_end_to_end import CHECKPOINTS, MODELS
+from tests.vrp_tasks.helpers import hub
+from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, MODELS
 from vrp_tasks.grounding.regions import region_of
 from vrp_tasks.grounding.settings import GroundingSettings, question_in, regions_of
 from vrp_tasks.tasks.grounding import docs

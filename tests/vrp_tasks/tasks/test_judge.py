@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from metrics.errors import UndefinedMetricError
-from tests.vrp_tasks.tasks.judge_server import judge
+from tests.vrp_tasks.helpers.judge_server import judge
 from vrp_tasks.attach.results import unlabelled
 from vrp_tasks.errors import SetupError
 from vrp_tasks.tasks.published.judge import check_judge, process_results, relative_score

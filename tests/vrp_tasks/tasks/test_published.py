@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from metrics.record.records import SampleRecord
-from tests.vrp_tasks.tasks import hub
-from tests.vrp_tasks.tasks.coco_world import annotation_file, draw_images, random_pictures
-from tests.vrp_tasks.tasks.judge_server import judge
-from tests.vrp_tasks.test_end_to_end import CHECKPOINTS, MODELS
+from tests.vrp_tasks.helpers import hub
+from tests.vrp_tasks.helpers.coco_world import annotation_file, draw_images, random_pictures
+from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, MODELS
+from tests.vrp_tasks.helpers.judge_server import judge
 from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.tasks.coco.build import build
 

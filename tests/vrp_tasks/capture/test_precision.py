@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from metrics.maps.attention import spatial_entropy
-from tests.vrp_tasks.random_models import FAMILIES, QUESTIONS, batch_of, random_architecture
+from tests.vrp_tasks.helpers.random_models import FAMILIES, QUESTIONS, batch_of, random_architecture
 from vrp_tasks.capture import CaptureSettings, attention, probed_generate
 from vrp_tasks.capture.attention import attention_row, capturing_attention, listening, misfit
 from vrp_tasks.capture.observer import Subjects

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from tests.vrp_tasks.plain_signals import Probe, Seen
+from tests.vrp_tasks.helpers.plain_signals import Probe, Seen
 
 
 @dataclass(frozen=True)

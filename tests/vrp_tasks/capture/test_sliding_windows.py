@@ -16,7 +16,7 @@ from transformers import (
     Qwen2VLForConditionalGeneration,
 )
 
-from tests.vrp_tasks.random_models import batch_of, random_architecture
+from tests.vrp_tasks.helpers.random_models import batch_of, random_architecture
 from vrp_tasks.capture import CaptureSettings, probed_generate
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.errors import SetupError

@@ -10,7 +10,7 @@ import pytest
 from transformers import GenerationMixin
 
 from metrics.record.records import INTERVENTIONS_FILE, OCCLUSION
-from tests.vrp_tasks.test_end_to_end import CHECKPOINTS, MODELS, read, stock_adapter
+from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, MODELS, read, stock_adapter
 from vrp_tasks.grounding.companion import Grounding
 from vrp_tasks.interventions.variants import Variant
 from vrp_tasks.registration import TASKS_FOLDER

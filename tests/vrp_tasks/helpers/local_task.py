@@ -1,14 +1,10 @@
 """A task as lmms-eval ships them, on a parquet file in a folder: nothing in it knows of us."""
 
-from pathlib import Path
-
 from datasets import Dataset, Features, Image, Value
 from PIL import Image as Pictures
 
 from vrp_tasks.tiny.world import draw_scene
 from vrp_tasks.tiny.world.dataset import questions_about
-
-CHECKPOINTS = Path(__file__).parents[3] / "vrp_tasks" / "tiny" / "checkpoints"
 
 SCORER = """
 def process_results(doc, results):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from metrics.signals import BOUNDS, BY_NAME
-from tests.vrp_tasks.plain_signals import (
+from tests.vrp_tasks.helpers.plain_signals import (
     FITTED_ON_LABELS,
     FORMULAS,
     Probe,
@@ -24,7 +24,7 @@ from tests.vrp_tasks.plain_signals import (
     top_heads_map,
     top_two,
 )
-from tests.vrp_tasks.produced_signals import produced
+from tests.vrp_tasks.helpers.produced_signals import produced
 from vrp_tasks.capture import Captured
 
 GRID = (7, 9)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.vrp_tasks.eager_reading import Reader, Sampling
-from tests.vrp_tasks.plain_signals import FORMULAS, Probe
-from tests.vrp_tasks.produced_signals import produced
-from tests.vrp_tasks.random_models import FAMILIES, QUESTIONS, batch_of, random_architecture
+from tests.vrp_tasks.helpers.eager_reading import Reader, Sampling
+from tests.vrp_tasks.helpers.plain_signals import FORMULAS, Probe
+from tests.vrp_tasks.helpers.produced_signals import produced
+from tests.vrp_tasks.helpers.random_models import FAMILIES, QUESTIONS, batch_of, random_architecture
 from vrp_tasks.capture import CaptureSettings, probed_generate, visual_tokens
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.capture.observer import Subjects

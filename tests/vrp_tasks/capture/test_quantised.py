@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.vrp_tasks.observed import record_of
-from tests.vrp_tasks.random_models import FAMILIES, QUESTIONS, batch_of, random_architecture
+from tests.vrp_tasks.helpers.observed import record_of
+from tests.vrp_tasks.helpers.random_models import FAMILIES, QUESTIONS, batch_of, random_architecture
 from vrp_tasks.capture import CaptureSettings, probed_generate
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.capture.generate import STANDARD

@@ -10,7 +10,7 @@ from PIL import Image
 from leaderboard.runs.read import read_run
 from metrics.record.channels import ImageMaps, PromptState
 from metrics.record.records import IMAGES_FILE, INTERVENTIONS_FILE, MANIFEST_FILE, TABLES
-from tests.vrp_tasks.run_folders import MANIFEST, at, channels, create, record
+from tests.vrp_tasks.helpers.run_folders import MANIFEST, at, channels, create, record
 from vrp_tasks.run.folder import RunFolder
 from vrp_tasks.run.thumbnails import SIDE, Thumbnails
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.vrp_tasks.random_models import FAMILIES, QUESTIONS, batch_of, random_architecture
+from tests.vrp_tasks.helpers.random_models import FAMILIES, QUESTIONS, batch_of, random_architecture
 from vrp_tasks.capture import CaptureSettings, probed_generate
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.capture.lens import first_tokens

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.vrp_tasks.random_models import FAMILIES, batch_of, random_architecture
+from tests.vrp_tasks.helpers.random_models import FAMILIES, batch_of, random_architecture
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import family_of
 

@@ -1,10 +1,8 @@
 """The main job through lmms-eval: same answers as stock, complete records."""
 
-import json
 import re
 import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +13,22 @@ from safetensors import safe_open
 from transformers import GenerationMixin
 
 from metrics.record.channels import PromptState, Samples
-from metrics.record.records import IMAGES_FILE, INTERVENTIONS_FILE, SampleRecord
+from metrics.record.records import IMAGES_FILE, INTERVENTIONS_FILE
 from metrics.record.store import ChannelStore
 from metrics.signals import SIGNALS
-from tests.vrp_tasks.planted_probe import planted_probe
+from tests.vrp_tasks.helpers.evaluation import (
+    CHECKPOINTS,
+    MODELS,
+    evaluate,
+    read,
+    run_ours,
+    stock_adapter,
+)
+from tests.vrp_tasks.helpers.planted_probe import planted_probe
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.settings.probe_file import SEEN
 
-CHECKPOINTS = Path(__file__).parents[2] / "vrp_tasks" / "tiny" / "checkpoints"
-MODELS = {
-    "llava_hf": "vrp-tiny-llava",
-    "paligemma": "vrp-tiny-paligemma",
-    "qwen2_vl": "vrp-tiny-qwen2-vl",
-}
 PLAIN_TASK = """
 task: plain_shapes
 dataset_path: json
@@ -60,49 +60,6 @@ def plain_tasks(tmp_path_factory):
     (folder / "plain_shapes.yaml").write_text(PLAIN_TASK)
     (folder / "seed.json").write_text('[{"id": "seed"}]\n')
     return folder
-
-
-def evaluate(model, tasks, include, *, limit=16, output=None, lm=None, **options):
-    import lmms_eval.evaluator as evaluator
-    from lmms_eval.tasks import TaskManager
-
-    arguments = f"pretrained={CHECKPOINTS / MODELS[model]}"
-    if "arguments" in options:
-        arguments += f",{options.pop('arguments')}"
-    return evaluator.simple_evaluate(
-        model=lm or model,
-        model_args=arguments,
-        tasks=tasks,
-        limit=limit,
-        batch_size=options.pop("batch_size", 1),
-        bootstrap_iters=0,
-        task_manager=TaskManager(include_path=str(include), include_defaults=False),
-        cli_args=Namespace(output_path=str(output), process_with_media=False) if output else None,
-        **options,
-    )
-
-
-def run_ours(model, output, **options):
-    results = evaluate(model, ["vrp_shapes"], TASKS_FOLDER, output=output, **options)
-    folders = sorted(Path(output).glob("*/*_vrp/manifest.json"))
-    assert len(folders) == 1
-    return results, read(folders[0].parent)
-
-
-def read(folder):
-    manifest = json.loads((folder / "manifest.json").read_text())
-    rows = pq.read_table(folder / "records.parquet").to_pylist()
-    return folder, manifest, [SampleRecord.from_row(row) for row in rows]
-
-
-def stock_adapter(model):
-    if model == "paligemma":
-        from vrp_tasks.adapters.paligemma import PaliGemma as stock
-    elif model == "qwen2_vl":
-        from lmms_eval.models.simple.qwen2_vl import Qwen2_VL as stock
-    else:
-        from lmms_eval.models.chat.llava_hf import LlavaHf as stock
-    return stock
 
 
 @pytest.fixture

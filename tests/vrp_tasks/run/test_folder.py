@@ -12,7 +12,7 @@ from loguru import logger
 
 from metrics.record.channels import BlankState, ImageMaps, PromptState
 from metrics.record.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
-from tests.vrp_tasks.run_folders import MANIFEST, at, channels, create, record
+from tests.vrp_tasks.helpers.run_folders import MANIFEST, at, channels, create, record
 from vrp_tasks.errors import SetupError
 from vrp_tasks.hashing import sha256_of
 from vrp_tasks.run.folder import RunFolder, check_writable

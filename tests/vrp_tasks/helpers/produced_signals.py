@@ -8,7 +8,7 @@ from metrics.record.channels import ProbeOpinion, Samples
 from metrics.record.observation import Observation
 from metrics.signals.recording import record_of as of_observation
 from metrics.states.fitted_probe import FittedProbe
-from tests.vrp_tasks.plain_signals import Probe
+from tests.vrp_tasks.helpers.plain_signals import Probe
 from vrp_tasks.capture import Captured
 from vrp_tasks.capture.channels import channels_of
 

@@ -4,15 +4,13 @@ import json
 import re
 import shutil
 from argparse import Namespace
-from pathlib import Path
 
 import lmms_eval.evaluator as evaluator  # here: it builds torch modules when imported
 import pytest
 import torch
 
-from tests.vrp_tasks.planted_probe import planted_probe
-
-CHECKPOINTS = Path(__file__).parents[2] / "vrp_tasks" / "tiny" / "checkpoints"
+from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS
+from tests.vrp_tasks.helpers.planted_probe import planted_probe
 
 
 def cli(tmp_path, *, model="qwen2_vl", arguments=None, output=None):

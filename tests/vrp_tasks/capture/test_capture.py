@@ -10,8 +10,13 @@ from scipy import stats
 from transformers.cache_utils import DynamicLayer
 
 from metrics.record.channels import ImageMaps
-from tests.vrp_tasks.observed import record_of
-from tests.vrp_tasks.random_models import FAMILIES, batch_of, mixed_batch, random_architecture
+from tests.vrp_tasks.helpers.observed import record_of
+from tests.vrp_tasks.helpers.random_models import (
+    FAMILIES,
+    batch_of,
+    mixed_batch,
+    random_architecture,
+)
 from vrp_tasks.capture import CaptureSettings, geometry, probed_generate
 from vrp_tasks.capture.attention import NAME, attention_row, capturing_attention
 from vrp_tasks.capture.cache import RoomyLayer

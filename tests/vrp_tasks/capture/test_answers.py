@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.vrp_tasks.observed import record_of
-from tests.vrp_tasks.random_models import FAMILIES, batch_of, random_architecture
+from tests.vrp_tasks.helpers.observed import record_of
+from tests.vrp_tasks.helpers.random_models import FAMILIES, batch_of, random_architecture
 from vrp_tasks.capture import CaptureSettings, probed_generate
 from vrp_tasks.capture.answers import AnswerEnd, AnswerRule
 from vrp_tasks.capture.attention import capturing_attention

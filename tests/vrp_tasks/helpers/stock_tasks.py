@@ -1,6 +1,6 @@
 """Every task that lmms-eval ships and that answers questions about images, and how it attaches.
 
-``python -m tests.vrp_tasks.attach.stock_tasks`` writes the table beside this file, for a new
+``python -m tests.vrp_tasks.helpers.stock_tasks`` writes the table beside this file, for a new
 release of lmms-eval.
 """
 

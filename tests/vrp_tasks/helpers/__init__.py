@@ -1,0 +1,1 @@
+"""What several tests of this folder are made with; no test."""

@@ -1,0 +1,60 @@
+"""The shipped models through lmms-eval, as its command line runs them."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from metrics.record.records import SampleRecord
+from vrp_tasks.registration import TASKS_FOLDER
+
+CHECKPOINTS = Path(__file__).parents[3] / "vrp_tasks" / "tiny" / "checkpoints"
+MODELS = {
+    "llava_hf": "vrp-tiny-llava",
+    "paligemma": "vrp-tiny-paligemma",
+    "qwen2_vl": "vrp-tiny-qwen2-vl",
+}
+
+
+def evaluate(model, tasks, include, *, limit=16, output=None, lm=None, **options):
+    import lmms_eval.evaluator as evaluator
+    from lmms_eval.tasks import TaskManager
+
+    arguments = f"pretrained={CHECKPOINTS / MODELS[model]}"
+    if "arguments" in options:
+        arguments += f",{options.pop('arguments')}"
+    return evaluator.simple_evaluate(
+        model=lm or model,
+        model_args=arguments,
+        tasks=tasks,
+        limit=limit,
+        batch_size=options.pop("batch_size", 1),
+        bootstrap_iters=0,
+        task_manager=TaskManager(include_path=str(include), include_defaults=False),
+        cli_args=Namespace(output_path=str(output), process_with_media=False) if output else None,
+        **options,
+    )
+
+
+def run_ours(model, output, **options):
+    results = evaluate(model, ["vrp_shapes"], TASKS_FOLDER, output=output, **options)
+    folders = sorted(Path(output).glob("*/*_vrp/manifest.json"))
+    assert len(folders) == 1
+    return results, read(folders[0].parent)
+
+
+def read(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    rows = pq.read_table(folder / "records.parquet").to_pylist()
+    return folder, manifest, [SampleRecord.from_row(row) for row in rows]
+
+
+def stock_adapter(model):
+    if model == "paligemma":
+        from vrp_tasks.adapters.paligemma import PaliGemma as stock
+    elif model == "qwen2_vl":
+        from lmms_eval.models.simple.qwen2_vl import Qwen2_VL as stock
+    else:
+        from lmms_eval.models.chat.llava_hf import LlavaHf as stock
+    return stock
