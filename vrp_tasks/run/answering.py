@@ -63,28 +63,28 @@ class Answering:
             logger.info(f"{task}: resuming, {len(results)} of {len(requests)} samples are there.")
         order = access.order(requests, [i for i in range(len(requests)) if i not in results])
         step = max(1, _SLICE // access.batch_size) * access.batch_size
-        bar = tqdm(
+        asked = self._asked(task)
+        companions = companions_for(access, session, task, asked)
+        observers = [make for own in companions for make in own.observers()]
+        progress = tqdm(
             total=len(requests),
             initial=len(results),
             desc=f"{task} + signals",
             disable=not session.is_main,
         )
-        asked = self._asked(task)
-        companions = companions_for(access, session, task, asked)
-        observers = [make for own in companions for make in own.observers()]
         with access.serving():
-            for start in range(0, len(order), step):
-                chosen = order[start : start + step]
-                own = [requests[i] for i in chosen]
-                with session.timed():
-                    seen = access.observe(asked(own, observers=observers, progress=bar.update))
-                records = session.observe(own, [self._doc(request) for request in own], seen)
-                told = [t for t in zip(own, seen, records, strict=True) if t[1].is_captured]
-                for companion in companions if told else ():
-                    companion.after_slice(*map(list, zip(*told, strict=True)))
-                results |= dict(zip(chosen, records, strict=True))
-                texts |= {i: one.answer for i, one in zip(chosen, seen, strict=True)}
-            bar.close()
+            with progress as bar:
+                for start in range(0, len(order), step):
+                    chosen = order[start : start + step]
+                    own = [requests[i] for i in chosen]
+                    with session.timed():
+                        seen = access.observe(asked(own, observers=observers, progress=bar.update))
+                    records = session.observe(own, [self._doc(request) for request in own], seen)
+                    told = [t for t in zip(own, seen, records, strict=True) if t[1].is_captured]
+                    for companion in companions if told else ():
+                        companion.after_slice(*map(list, zip(*told, strict=True)))
+                    results |= dict(zip(chosen, records, strict=True))
+                    texts |= {i: one.answer for i, one in zip(chosen, seen, strict=True)}
             for companion in companions:
                 companion.after_task(requests, [results[i] for i in range(len(requests))])
         return [texts[i] for i in range(len(requests))]

@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+from loguru import logger
+
 from vrp_tasks.access import access_to
 from vrp_tasks.attach.plan import plan_tasks
 from vrp_tasks.attach.preflight import check_asked, tasks_asked_for
 from vrp_tasks.attach.running import running
-from vrp_tasks.errors import SetupError
 from vrp_tasks.run.answering import Answering
+from vrp_tasks.run.exits import errors_in_one_line, kept_is_said, terminated_as_interrupted
 from vrp_tasks.run.preflight import (
+    DEFAULT_OUTPUT,
     check_before_loading,
     check_companions,
     check_unseen,
@@ -45,30 +48,29 @@ _outer: list[_Outer] = []
 
 
 def run_evaluation(module: ModuleType, stock: Callable, args: tuple, kwargs: dict) -> Any:
-    """Call ``simple_evaluate`` with our checks around it.
-
-    From the command line a SetupError becomes one line on stderr and exit code 1 (lmms-eval itself
-    would print a traceback and exit with 0).
-    """
+    """Call ``simple_evaluate`` with our checks around it; what ends a run of ours is one line."""
     wrap_evaluate(module, _evaluate)
     asked = inspect.signature(stock).bind(*args, **kwargs).arguments
-    cli = asked.get("cli_args")
-    try:
+    with errors_in_one_line(asked.get("cli_args")):
         ours = tasks_asked_for(asked)
-        if not ours:
-            return stock(**asked)
-        check_asked(ours, asked)
-        settings = settings_of(parsed(asked.get("model_args")))
-        if isinstance(asked.get("model"), str):
-            asked["model_args"] = without(asked.get("model_args"), NAMES)
-            check_before_loading(ours, asked, settings, parsed(asked["model_args"]))
-            with_device(asked)
-        with _asked(_Outer(settings, output_path(asked), _arguments(asked))):
-            return stock(**asked)
-    except SetupError as error:
-        if cli is None:
-            raise
-        raise SystemExit(f"vrp-tasks: {error}") from error
+    if not ours:
+        return stock(**asked)
+    with errors_in_one_line(asked.get("cli_args")):
+        return _run_ours(ours, asked, stock)
+
+
+def _run_ours(ours: dict[str, dict[str, Any]], asked: dict[str, Any], stock: Callable) -> Any:
+    check_asked(ours, asked)
+    settings = settings_of(parsed(asked.get("model_args")))
+    if isinstance(asked.get("model"), str):
+        asked["model_args"] = without(asked.get("model_args"), NAMES)
+        check_before_loading(ours, asked, settings, parsed(asked["model_args"]))
+        with_device(asked)
+    output = output_path(asked)
+    if output == DEFAULT_OUTPUT:
+        logger.info(f"Reliability records go to ./{output}; --output_path says where else.")
+    with _asked(_Outer(settings, output, _arguments(asked))):
+        return stock(**asked)
 
 
 def _arguments(asked: dict[str, Any]) -> dict[str, Any] | None:
@@ -108,6 +110,8 @@ def _evaluate(module: ModuleType, stock: Callable, args: tuple, kwargs: dict) ->
     session = Session(access, tasks, plans, output=outer.output, reasoning_tags=tags)
     with ExitStack() as stack:
         stack.callback(session.close)
+        stack.enter_context(kept_is_said(session))
+        stack.enter_context(terminated_as_interrupted())
         stack.enter_context(running(session))
         stack.enter_context(told_documents(module))
         stack.enter_context(served_generate_until(lm, Answering(session, access)))

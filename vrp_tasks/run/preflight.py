@@ -21,6 +21,7 @@ from vrp_tasks.run.folder import check_writable
 from vrp_tasks.settings.probe_file import LoadedProbe, check_probe
 from vrp_tasks.settings.run_settings import RunSettings
 
+DEFAULT_OUTPUT = "vrp_runs"
 # model id of lmms-eval -> families whose checkpoints are probed through it
 ADAPTERS: dict[str, list[Family]] = {}
 for _family in FAMILIES.values():
@@ -101,9 +102,14 @@ def _check_text_only(model: str, settings: RunSettings) -> None:
 
 
 def output_path(asked: Mapping[str, Any]) -> str | None:
-    """Where ``simple_evaluate`` was told to write, on the command line or by its tracker."""
+    """Where a run's folder goes: as told, on the command line or by the tracker.
+
+    A command line that says nothing gets `DEFAULT_OUTPUT`; a call from Python that names none
+    keeps nothing.
+    """
     cli, tracker = asked.get("cli_args"), asked.get("evaluation_tracker")
-    return getattr(cli, "output_path", None) or getattr(tracker, "output_path", None)
+    told = getattr(cli, "output_path", None) or getattr(tracker, "output_path", None)
+    return told or (None if cli is None else DEFAULT_OUTPUT)
 
 
 def check_checkpoint(pretrained: str, *, model: str) -> PretrainedConfig:

@@ -135,6 +135,11 @@ class Session:
         return RunFolder(Path(path), rank=int(os.environ.get("RANK", 0)))
 
     @property
+    def keeps(self) -> bool:
+        """Whether the run folder outlives the run."""
+        return self._temporary is None
+
+    @property
     def tasks(self) -> Mapping[str, Any]:
         """Our tasks by name."""
         return self._tasks
@@ -401,8 +406,9 @@ class Session:
             self.card(task)
         self._save_probes()
         path = self.folder.finish(self._records, self._manifest())
-        if self._temporary is None:
+        if self.keeps:
             logger.info(f"Reliability records: {path}")
+            logger.info(f"Next: vrp-leaderboard build {path.parent.parent}")
 
     def _manifest(self) -> dict[str, Any]:
         own = {task: self._of_task(task) for task in self._own_images()}
