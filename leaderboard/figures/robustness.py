@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,15 +13,15 @@ from matplotlib.figure import Figure
 
 from leaderboard.figures.charts import N_COLOURS, Chart, Series, chart
 from leaderboard.results.aggregate import Board
-from leaderboard.results.robustness import Curve, Robustness
+from leaderboard.results.robustness import Curve, Robustness, common_words
 from leaderboard.runs.sweep_columns import CurveKey
-from leaderboard.tables.robustness import CHOICES, WORDS
 from leaderboard.tables.text import MAX_NAME, clean
+from metrics.record.interventions import InterventionWords
 
 CAPTION = "Accuracy on held-out images; band: 95 % interval over images; dose 0: no intervention."
-X_LABELS = {"mask": "share of the image tokens", "ablate": "share of the units"}
 FORMATS = ("svg", "png")
 _STYLES = {"ranked": "-", "random": "--"}
+# in the order of the legend
 _COLOURS = {"ranked": "#c4422b", "least": "#3b7dd8", "random": "#7a7a7a"}
 
 # intervention, layer, fill, unit: what shares one picture
@@ -43,13 +44,16 @@ def figures(board: Board, task: str) -> list[Chart]:
         Empty if no run has swept it.
     """
     found = _models(board, task)
+    words = _words(found)
     drawn = [
-        _chart(f"{_title(panel)}: {name}", panel, [(k, c) for k, c in _by_choice(own, panel)])
+        _chart(f"{_title(panel, words)}: {name}", words[panel[0]], _by_choice(own, panel))
         for name, own in found
         for panel in _panels(own)
     ]
     if len(found) > 1:
-        drawn += [_comparison(found, kind, choice) for kind, choice in _comparisons(found)]
+        drawn += [
+            _comparison(found, kind, choice, words[kind]) for kind, choice in _comparisons(found)
+        ]
     return [plot for plot in drawn if plot is not None]
 
 
@@ -72,7 +76,8 @@ def write_figures(board: Board, folder: Path) -> list[Path]:
     for task in board.tasks:
         found = _models(board, task)
         if found:
-            figure = _figure(found)
+            with mpl.rc_context({"text.parse_math": False}):  # names are no formulas
+                figure = _figure(found)
             stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in task)
             for form in FORMATS:
                 path = folder / f"robustness-{stem}.{form}"
@@ -96,20 +101,35 @@ def _panels(robustness: Robustness) -> list[_Panel]:
     return list(dict.fromkeys((k.intervention, k.layer, k.fill, k.unit) for k in keys))
 
 
+def _words(found: list[tuple[str, Robustness]]) -> dict[str, InterventionWords]:
+    """As in `common_words`, fit to be shown."""
+    return {
+        name: replace(
+            words,
+            what=clean(words.what, limit=MAX_NAME),
+            axis=clean(words.axis, limit=MAX_NAME),
+            choices={key: clean(text, limit=MAX_NAME) for key, text in words.choices.items()},
+            fills={key: clean(text, limit=MAX_NAME) for key, text in words.fills.items()},
+        )
+        for name, words in common_words(own for _, own in found).items()
+    }
+
+
 def _by_choice(robustness: Robustness, panel: _Panel) -> list[tuple[str, Curve]]:
-    found = [(c, robustness.curve(CurveKey(*panel, c))) for c in ("ranked", "least", "random")]
+    found = [(choice, robustness.curve(CurveKey(*panel, choice))) for choice in _COLOURS]
     return [(choice, curve) for choice, curve in found if curve is not None]
 
 
-def _title(panel: _Panel) -> str:
+def _title(panel: _Panel, words: dict[str, InterventionWords]) -> str:
     intervention, layer, fill, _ = panel
     where = "" if layer < 0 else f", layer {layer}"
-    how = {"mean": ", to the mean", "blur": ", by blur"}.get(fill, "")
-    return f"{WORDS.get(intervention, intervention)}{where}{how}"
+    fills = words[intervention].fills
+    how = f", {fills.get(fill, fill)}" if fills and fill != "zero" else ""
+    return f"{words[intervention].what}{where}{how}"
 
 
-def _label(intervention: str, choice: str) -> str:
-    return CHOICES.get(intervention.split("_")[0], {}).get(choice, choice)
+def _label(words: InterventionWords, choice: str) -> str:
+    return words.choices.get(choice, clean(choice, limit=MAX_NAME))
 
 
 def _series(name: str, curve: Curve, colour: int) -> Series:
@@ -122,12 +142,14 @@ def _series(name: str, curve: Curve, colour: int) -> Series:
     return Series(name, x, values, hints, lows, highs, colour=colour)
 
 
-def _chart(title: str, panel: _Panel, curves: Sequence[tuple[str, Curve]]) -> Chart | None:
-    order = ("ranked", "least", "random")
+def _chart(
+    title: str, words: InterventionWords, curves: Sequence[tuple[str, Curve]]
+) -> Chart | None:
+    order = list(_COLOURS)
     series = [
-        _series(_label(panel[0], choice), curve, order.index(choice)) for choice, curve in curves
+        _series(_label(words, choice), curve, order.index(choice)) for choice, curve in curves
     ]
-    return _accuracy_chart(title, panel[0], series)
+    return _accuracy_chart(title, words, series)
 
 
 def _comparisons(found: list[tuple[str, Robustness]]) -> list[tuple[str, str]]:
@@ -141,7 +163,7 @@ def _comparisons(found: list[tuple[str, Robustness]]) -> list[tuple[str, str]]:
 
 
 def _comparison(
-    found: list[tuple[str, Robustness]], intervention: str, choice: str
+    found: list[tuple[str, Robustness]], intervention: str, choice: str, words: InterventionWords
 ) -> Chart | None:
     """One curve of each model, at its first layer and fill."""
     series = []
@@ -156,15 +178,15 @@ def _comparison(
         )
         if curve is not None:
             series.append(_series(name, curve, number))
-    title = f"{WORDS.get(intervention, intervention)}, {_label(intervention, choice)}"
-    return _accuracy_chart(title, intervention, series) if len(series) > 1 else None
+    title = f"{words.what}, {_label(words, choice)}"
+    return _accuracy_chart(title, words, series) if len(series) > 1 else None
 
 
-def _accuracy_chart(title: str, intervention: str, series: list[Series]) -> Chart | None:
+def _accuracy_chart(title: str, words: InterventionWords, series: list[Series]) -> Chart | None:
     return chart(
         title,
         series,
-        x_label=X_LABELS.get(intervention.split("_")[0], "dose"),
+        x_label=words.axis,
         y_label="accuracy",
         caption=CAPTION,
         y_range=(0, 1),
@@ -174,19 +196,20 @@ def _accuracy_chart(title: str, intervention: str, series: list[Series]) -> Char
 def _figure(found: list[tuple[str, Robustness]]) -> Figure:
     """A row per model, and below them one in which they stand beside each other."""
     kinds = list(dict.fromkeys(p[0] for _, own in found for p in _panels(own)))
+    words = _words(found)
     n_rows = len(found) + (len(found) > 1)
     size = (3.1 * len(kinds) + 0.6, 2.2 * n_rows + 0.5)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(n_rows, len(kinds), squeeze=False, sharey=True)
     for column, kind in enumerate(kinds):
         for row, (name, own) in enumerate(found):
-            _draw(grid[row][column], name, _first(own, kind))
+            _draw(grid[row][column], name, words[kind], _first(own, kind))
         if len(found) > 1:
             firsts = [(name, _first(own, kind)) for name, own in found]
-            _draw_all(grid[-1][column], kind, firsts)
+            _draw_all(grid[-1][column], words[kind], firsts)
         top, bottom = grid[0][column], grid[-1][column]
-        top.set_title(f"{WORDS.get(kind, kind)}\n{top.get_title()}", fontsize=8)
-        bottom.set_xlabel(X_LABELS.get(kind.split("_")[0], "dose"), fontsize=8)
+        top.set_title(f"{words[kind].what}\n{top.get_title()}", fontsize=8)
+        bottom.set_xlabel(words[kind].axis, fontsize=8)
     for row in range(n_rows):
         grid[row][0].set_ylabel("accuracy", fontsize=8)
     return figure
@@ -198,23 +221,30 @@ def _first(robustness: Robustness, kind: str) -> tuple[_Panel | None, list[tuple
     return panel, [] if panel is None else _by_choice(robustness, panel)
 
 
-def _draw(axes: Axes, name: str, first: tuple[_Panel | None, list[tuple[str, Curve]]]) -> None:
+def _draw(
+    axes: Axes,
+    name: str,
+    words: InterventionWords,
+    first: tuple[_Panel | None, list[tuple[str, Curve]]],
+) -> None:
     panel, curves = first
     for choice, curve in curves:
-        _plot(axes, curve, _label(curve.key.intervention, choice), _COLOURS[choice], "-")
+        _plot(axes, curve, _label(words, choice), _COLOURS[choice], "-")
     where = "" if panel is None or panel[1] < 0 else f" (layer {panel[1]})"
     _finish(axes, f"{name}{where}")
 
 
 def _draw_all(
-    axes: Axes, kind: str, found: list[tuple[str, tuple[_Panel | None, list[tuple[str, Curve]]]]]
+    axes: Axes,
+    words: InterventionWords,
+    found: list[tuple[str, tuple[_Panel | None, list[tuple[str, Curve]]]]],
 ) -> None:
     for number, (name, (_, curves)) in enumerate(found):
         for choice, curve in curves:
             if choice in _STYLES:
                 label = name if choice == "ranked" else None
                 _plot(axes, curve, label, f"C{number}", _STYLES[choice])
-    _finish(axes, f"{_label(kind, 'ranked')} (solid), random (dashed)")
+    _finish(axes, f"{_label(words, 'ranked')} (solid), random (dashed)")
 
 
 def _plot(axes: Axes, curve: Curve, label: str | None, colour: str, style: str) -> None:

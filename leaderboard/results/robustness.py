@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,10 @@ from leaderboard.runs.sweep_columns import (
     response_of,
     rows_of,
 )
+from leaderboard.runs.sweep_words import sweep_words
 from metrics.comparison.paired_proportions import paired_proportion_difference
 from metrics.core.proportions import proportion_estimate
+from metrics.record.interventions import InterventionWords
 from metrics.record.records import INTERVENTIONS_FILE, OCCLUSION
 from metrics.robustness.curves import (
     CriticalDose,
@@ -33,7 +36,6 @@ from metrics.scores.paired_differences import paired_mean_difference
 from metrics.states.unit_ranking import RankingVerdict, ranking_verdict
 
 RANKED = "ranked"
-SITES = {"ablate_residual": "residual", "ablate_mlp": "mlp"}
 VERDICT_DOSE = 0.10  # share of the units at which the verdict is read, or the next lower one
 
 
@@ -96,6 +98,8 @@ class Robustness:
         Site and layer of units -> whether the ranked ones are a bottleneck.
     refused
         What the sweep did not do -> why.
+    words
+        Intervention -> what is said of it.
     """
 
     n: int
@@ -105,10 +109,22 @@ class Robustness:
     curves: tuple[Curve, ...]
     verdicts: tuple[tuple[str, RankingVerdict], ...]
     refused: tuple[tuple[str, str], ...]
+    words: Mapping[str, InterventionWords]
 
     def curve(self, key: CurveKey) -> Curve | None:
         """The curve of a key, if it was measured."""
         return next((curve for curve in self.curves if curve.key == key), None)
+
+
+def common_words(found: Iterable[Robustness]) -> dict[str, InterventionWords]:
+    """Words of all interventions; where two runs say it differently, the first is heard.
+
+    So the same intervention of two runs stands in one row.
+    """
+    words: dict[str, InterventionWords] = {}
+    for robustness in found:
+        words = {**robustness.words, **words}
+    return words
 
 
 def summarise(run: Run, task: str) -> Robustness | None:
@@ -136,8 +152,9 @@ def summarise(run: Run, task: str) -> Robustness | None:
         curves |= _evaluated(columns, family)
     sweep = run.manifest.sweeps.get(task, {})
     refused = dict(sweep.get("refused", {}))
+    words = sweep_words(run.manifest, task, [(key.intervention, key.fill) for key in curves])
     places = {
-        (key.intervention, key.layer): key for key in curves if key.intervention in SITES
+        (key.intervention, key.layer): key for key in curves if words[key.intervention].units
     }.values()
     docs, first = np.unique(columns["doc_id"].astype(str), return_index=True)
     clean, groups = columns["clean_correct"][first], columns["group"][first]
@@ -148,13 +165,12 @@ def summarise(run: Run, task: str) -> Robustness | None:
         clean=proportion_estimate(clean, groups),
         curves=tuple(curves.values()),
         verdicts=tuple(
-            (
-                f"{SITES[key.intervention]} units of layer {key.layer}",
-                _verdict(curves, key, refused),
-            )
+            (name, _verdict(curves, key, refused.get(f"{RANKED} {name}")))
             for key in places
+            for name in [f"{words[key.intervention].units} units of layer {key.layer}"]
         ),
         refused=tuple(refused.items()),
+        words=words,
     )
 
 
@@ -222,11 +238,8 @@ def _drop(after: np.ndarray, clean: np.ndarray, images: list[str]) -> Estimate:
     return paired_mean_difference(after, clean, groups=images).estimate
 
 
-def _verdict(
-    curves: dict[CurveKey, Curve], place: CurveKey, refused: dict[str, str]
-) -> RankingVerdict:
-    """Read at a tenth of the units, the first fill of the sweep."""
-    why = refused.get(f"{RANKED} {SITES[place.intervention]} units of layer {place.layer}")
+def _verdict(curves: dict[CurveKey, Curve], place: CurveKey, why: str | None) -> RankingVerdict:
+    """Read at a tenth of the units, the first fill of the sweep; ``why`` they were not ranked."""
     if why is not None:
         return RankingVerdict("cannot tell", why)
     fills = dict.fromkeys(k.fill for k in curves if k.intervention == place.intervention)

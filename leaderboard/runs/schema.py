@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
+from leaderboard.runs.sweep_words import declared_words
 from metrics.errors import RecordError
 from metrics.record.records import LAYER_PREFIX, SIGNAL_PREFIX, TABLES, RunManifest
 from metrics.signals import BY_NAME
@@ -184,6 +185,16 @@ def check_manifest(manifest: RunManifest) -> None:
         _require_number(value, name)
     _check_settings(manifest.settings)
     _check_probes(manifest)
+    _check_sweeps(manifest)
+
+
+def _check_sweeps(manifest: RunManifest) -> None:
+    for task, found in manifest.sweeps.items():
+        _require(found, f"sweeps.{task}", dict, "an object")
+        _require(found.get("words", {}), f"sweeps.{task}.words", dict, "an object")
+        declared_words(manifest, task)
+        _require(found.get("refused", {}), f"sweeps.{task}.refused", dict, "an object")
+        _require_texts(found.get("refused", {}), f"sweeps.{task}.refused")
 
 
 def _check_settings(settings: dict[str, Any]) -> None:

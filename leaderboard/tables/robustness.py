@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from leaderboard.results.aggregate import Board, RunResult
-from leaderboard.results.robustness import Curve, Robustness
+from leaderboard.results.robustness import Curve, Robustness, common_words
 from leaderboard.runs.sweep_columns import CurveKey
 from leaderboard.tables.cells import (
     Cell,
@@ -17,23 +17,12 @@ from leaderboard.tables.cells import (
     undefined_cell,
 )
 from leaderboard.tables.table import Block, Table, task_title
-from leaderboard.tables.text import clean
+from leaderboard.tables.text import MAX_NAME, clean
 from metrics.core.limits import LEAST_GROUPS, LEAST_PER_CLASS
+from metrics.record.interventions import InterventionWords
 from metrics.robustness.curves import CriticalDose
 from metrics.states.unit_ranking import RankingVerdict
 
-WORDS = {
-    "mask_attention": "attention to image tokens blocked",
-    "mask_pixels": "pixels replaced",
-    "ablate_residual": "residual dimensions ablated",
-    "ablate_mlp": "MLP units ablated",
-    "bypass_mlp": "MLP bypassed",
-    "bypass_attention": "attention bypassed",
-}
-CHOICES = {
-    "mask": {"ranked": "most attended", "least": "least attended", "random": "random"},
-    "ablate": {"ranked": "ranked by probe weight", "random": "random"},
-}
 AREA = (
     "area: normalised area under accuracy over dose, 1 is a curve that stays where it began; Δ: "
     "less the area of as many random tokens or units (a bypass: accuracy less the clean one); "
@@ -78,15 +67,14 @@ def tables(board: Board, task: str) -> list[Table]:
     return [*found, _doses(pairs, task)] if len(pairs) == 1 else found
 
 
-def describe(key: CurveKey) -> str:
+def describe(key: CurveKey, words: InterventionWords) -> str:
     """What a curve is of, without its layer: models of different depth stand in one row."""
-    kind = key.intervention.split("_")[0]
-    words = [WORDS.get(key.intervention, key.intervention)]
+    said = [words.what]
     if key.choice != "all":
-        words.append(CHOICES.get(kind, {}).get(key.choice, key.choice))
-    if kind == "ablate" or key.intervention == "mask_pixels":
-        words.append({"zero": "to zero", "mean": "to the mean", "blur": "by blur"}[key.fill])
-    return ", ".join(words)
+        said.append(words.choices.get(key.choice, key.choice))
+    if words.fills:
+        said.append(words.fills.get(key.fill, key.fill))
+    return ", ".join(clean(text, limit=MAX_NAME) for text in said)
 
 
 def _summary(pairs: _Pairs, task: str) -> Table:
@@ -104,8 +92,9 @@ def _summary(pairs: _Pairs, task: str) -> Table:
     )
     if verdicts:
         blocks.append(Block("the tenth ranked highest", verdicts))
+    words = _words(pairs)
     curves = _rows(
-        [[(_label(c.key), c) for c in r.curves if c.key.unit == "share"] for _, r in pairs]
+        [[(_label(c.key, words), c) for c in r.curves if c.key.unit == "share"] for _, r in pairs]
     )
     rows = tuple((text_cell(name, limit=200), *map(_curve_cell, found)) for name, found in curves)
     blocks.append(Block("curves", rows))
@@ -127,8 +116,8 @@ def _few_images(pairs: _Pairs) -> list[str]:
 
 
 def _doses(pairs: _Pairs, task: str) -> Table:
-    blocks = []
-    for name, found in _rows([[(_label(c.key), c) for c in r.curves] for _, r in pairs]):
+    blocks, words = [], _words(pairs)
+    for name, found in _rows([[(_label(c.key, words), c) for c in r.curves] for _, r in pairs]):
         doses = sorted({dose for curve in found if curve for dose in curve.doses})
         rows = tuple(
             (text_cell(f"{dose:g}"), *(_dose_cell(curve, dose) for curve in found))
@@ -140,9 +129,13 @@ def _doses(pairs: _Pairs, task: str) -> Table:
     return Table(f"robustness-doses-{task}", title, columns, tuple(blocks), (DOSES,))
 
 
-def _label(key: CurveKey) -> str:
+def _words(pairs: _Pairs) -> dict[str, InterventionWords]:
+    return common_words(found for _, found in pairs)
+
+
+def _label(key: CurveKey, words: Mapping[str, InterventionWords]) -> str:
     unit = " (dose: number)" if key.unit == "count" else ""
-    return describe(key) + unit
+    return describe(key, words[key.intervention]) + unit
 
 
 def _site(name: str) -> str:

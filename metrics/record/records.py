@@ -229,7 +229,9 @@ class RunManifest:
         Probes fitted on one task and scored on another: ``tasks`` (names) and ``auroc``, a matrix
         [fitted on][scored on] of numbers or null; the diagonal is out-of-fold. Empty for one task.
     sweeps
-        Task -> how its interventions were chosen and what was refused, with reasons.
+        Task -> how its interventions were chosen and what was refused, with reasons; ``words``:
+        what a report says of each, as `metrics.record.interventions.InterventionWords` has it.
+        Without words (runs before they were kept) an intervention has its bare name.
     cost
         ``seconds`` that rank 0 spent generating, ``n_samples`` it generated in them (fewer than
         there are after a resume or on several ranks), ``peak_memory_bytes`` of rank 0.

@@ -15,8 +15,8 @@ from safetensors.numpy import load_file
 ESTIMATE = ("value", "low", "high", "stderr")
 MARK = "±"  # begins the list that an estimate becomes
 UNSAID = ("reason", "note")  # words of an estimate; the reason stays where it has none
-# of a signal's declaration; pictures; time
-WORDS = ("label", "family", "access", "looks", "seconds")
+# of declarations; pictures; time
+WORDS = ("label", "family", "access", "looks", "seconds", "words")
 SIGNAL, LAYERS = "signal.", "layers."
 N_WHOLE = 2  # records kept as they are
 LONGEST = 12  # longer lists of numbers are kept by their sums

@@ -24,6 +24,9 @@ class Family(ABC):
         Structural tokens of the prompt: they attend to the image alike whatever is asked.
     image_inputs : tuple of str
         What the vision side takes of the processor's output.
+    published_layer : (int, int) or None
+        Layer, from 0, at which the companion paper (arXiv 2605.08200) ablates the family, and the
+        number of layers of that model.
     """
 
     model_type: ClassVar[str]
@@ -31,6 +34,7 @@ class Family(ABC):
     text_types: ClassVar[tuple[str, ...]]
     boundary_tokens: ClassVar[tuple[str, ...]]
     image_inputs: ClassVar[tuple[str, ...]] = ("pixel_values",)
+    published_layer: ClassVar[tuple[int, int] | None] = None
 
     @abstractmethod
     def image_grid(

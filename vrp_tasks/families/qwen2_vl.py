@@ -15,6 +15,7 @@ class Qwen2VL(Family):
     model_type = "qwen2_vl"
     adapters = ("qwen2_vl",)
     text_types = ("qwen2_vl_text",)
+    published_layer = (25, 28)
     boundary_tokens = (
         "<|im_start|>",
         "<|im_end|>",

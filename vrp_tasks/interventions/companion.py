@@ -18,13 +18,13 @@ from metrics.record.records import INTERVENTIONS_FILE, SampleRecord
 from vrp_tasks.access.base import Seen
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.companion import Companion
-from vrp_tasks.interventions.ablation import Site
 from vrp_tasks.interventions.branches import Answer, branched_generate
 from vrp_tasks.interventions.clean_pass import CleanPass
+from vrp_tasks.interventions.kinds import INTERVENTIONS, Batch, Prompt, groups_of
 from vrp_tasks.interventions.ranking import Ranking, rank_units, seeded
 from vrp_tasks.interventions.rows import SweepRows
 from vrp_tasks.interventions.settings import SweepSettings
-from vrp_tasks.interventions.sweep import Prompt, Sweep
+from vrp_tasks.interventions.sweep import sweep_answers
 from vrp_tasks.interventions.unit_states import (
     EXTRA,
     Place,
@@ -32,7 +32,7 @@ from vrp_tasks.interventions.unit_states import (
     UnitStates,
     UnitStateStore,
 )
-from vrp_tasks.interventions.variants import Variant, groups_of
+from vrp_tasks.interventions.variants import Variant
 
 _SLICE = 16  # samples between two writes to the run folder
 
@@ -51,13 +51,9 @@ class Robustness(Companion):
         self.settings.check(self.model, self.family)
         layers = self.settings.unit_layers(self.model, self.family)
         self.groups = groups_of(self.settings, layers)
-        sites: list[Site] = ["residual", "mlp"]
-        self.places: list[Place] = [
-            (layer, site)
-            for site in sites
-            if f"ablate_{site}" in self.settings.interventions
-            for layer in layers
-        ]
+        asked = [own for name, own in INTERVENTIONS.items() if name in self.settings.interventions]
+        sites = dict.fromkeys(own.site for own in asked if own.site is not None)
+        self.places: list[Place] = [(layer, site) for site in sites for layer in layers]
         folder = self.session.folder
         self.store = UnitStateStore(folder.parts, self.task, folder.rank)
 
@@ -93,6 +89,7 @@ class Robustness(Companion):
             ranking.refused["masks of some samples"] = f"{unmapped} samples have no attention map"
         self.session.sweeps.setdefault(self.task, {}).update(
             settings=asdict(self.settings),
+            words={n: INTERVENTIONS[n].words.to_json() for n in self.settings.interventions},
             layers=list(self.settings.unit_layers(self.model, self.family)),
             n_samples=len(chosen),
             refused=ranking.refused,
@@ -164,7 +161,6 @@ class Robustness(Companion):
             if row["task"] == self.task:
                 own = done.setdefault(row["doc_id"], set())
                 own.add(Variant(**{name: row[name] for name in Variant.__dataclass_fields__}))
-        sweep = Sweep(self.model, self.family, ranking, max_rows=self.settings.max_rows)
         writer = SweepRows(self.access, self.session, {s.doc_id: s for _, s in pairs}, done)
         bar = tqdm(
             total=len(pairs), desc=f"{self.task} + interventions", disable=not self.session.is_main
@@ -179,7 +175,7 @@ class Robustness(Companion):
             unmapped += sum(prompt.attended is None for prompt in prompts.values())
             wanted = [r for r, s in part if writer.missing(self.groups, s.doc_id)]
             if wanted:
-                handler = partial(self._handle, sweep=sweep, writer=writer, prompts=prompts)
+                handler = partial(self._handle, ranking=ranking, writer=writer, prompts=prompts)
                 writer.finish(wanted, self.access.serve(self.asked(wanted), handler))
             bar.update(len(part))
         bar.close()
@@ -198,7 +194,7 @@ class Robustness(Companion):
         options: dict[str, Any],
         docs: list[str],
         *,
-        sweep: Sweep,
+        ranking: Ranking,
         writer: SweepRows,
         prompts: dict[str, Prompt],
     ) -> torch.Tensor:
@@ -208,7 +204,9 @@ class Robustness(Companion):
 
         def work(clean: CleanPass, references: list[Answer]) -> None:
             writer.note_clean(docs, references)
-            for index, variant, answer in sweep.answers(clean, references, inputs, own, groups):
+            batch = Batch(clean, references, inputs, own, ranking)
+            found = sweep_answers(batch, groups, max_rows=self.settings.max_rows)
+            for index, variant, answer in found:
                 writer.note(docs[index], variant, answer)
 
         return branched_generate(
@@ -216,7 +214,7 @@ class Robustness(Companion):
             self.family,
             inputs,
             work,
-            keep={g.start for g in groups if g.intervention != "mask_pixels"},
+            keep={group.start for group in groups if group.intervention.resumes},
             **options,
         )
 

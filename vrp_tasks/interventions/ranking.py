@@ -11,7 +11,8 @@ import numpy as np
 from metrics.errors import UndefinedMetricError
 from metrics.record.records import SampleRecord
 from metrics.states.unit_ranking import image_folds, probe_weights
-from vrp_tasks.interventions.settings import SweepSettings
+from vrp_tasks.interventions.ablation import Site
+from vrp_tasks.interventions.plan import SweepPlan
 from vrp_tasks.interventions.unit_states import Place
 from vrp_tasks.interventions.variants import RANDOM, RANKED, Variant
 
@@ -40,9 +41,9 @@ class Ranking:
     means: dict[Place, np.ndarray] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
-    def units(self, variant: Variant, doc_id: str, n_units: int) -> np.ndarray | None:
+    def units(self, site: Site, variant: Variant, doc_id: str, n_units: int) -> np.ndarray | None:
         """Bool (n_units,): the units of an ablation of one document, or None if refused."""
-        place = place_of(variant)
+        place = _place(site, variant)
         if variant.fill == "mean" and place not in self.means:
             return None
         if variant.choice == RANKED:
@@ -55,11 +56,11 @@ class Ranking:
         chosen[order[: variant.n_of(n_units)]] = True
         return chosen
 
-    def fill(self, variant: Variant, doc_id: str, n_units: int) -> np.ndarray:
+    def fill(self, site: Site, variant: Variant, doc_id: str, n_units: int) -> np.ndarray:
         """Float32 (n_units,): what stands at ablated units."""
         if variant.fill == "zero":
             return np.zeros(n_units, dtype=np.float32)
-        means: np.ndarray = self.means[place_of(variant)][self.fold[doc_id]]
+        means: np.ndarray = self.means[_place(site, variant)][self.fold[doc_id]]
         return means
 
     def random_order(self, place: Place, seed: int | None, n_units: int) -> np.ndarray:
@@ -78,7 +79,7 @@ class Ranking:
 def rank_units(
     task: str,
     samples: Sequence[SampleRecord],
-    settings: SweepSettings,
+    settings: SweepPlan,
     places: Collection[Place],
     read: Callable[[str, list[str]], np.ndarray],
 ) -> Ranking:
@@ -90,7 +91,7 @@ def rank_units(
         Seeds folds and random choices.
     samples : sequence of Sample
         The whole clean pass, of all ranks, in a fixed order.
-    settings : SweepSettings
+    settings : SweepPlan
         Folds, fills, and how many errors are needed.
     places : collection of (layer, site)
         Where units are ablated.
@@ -139,15 +140,14 @@ def rank_units(
     return ranking
 
 
-def _order(states: np.ndarray, correct: np.ndarray, settings: SweepSettings) -> np.ndarray:
+def _order(states: np.ndarray, correct: np.ndarray, settings: SweepPlan) -> np.ndarray:
     weights = probe_weights(states, correct, min_per_class=settings.min_errors)
     return np.argsort(-np.abs(weights), kind="stable")
 
 
-def place_of(variant: Variant) -> Place:
-    """Layer and site of an ablation."""
+def _place(site: Site, variant: Variant) -> Place:
     assert variant.layer is not None
-    return variant.layer, "residual" if variant.intervention == "ablate_residual" else "mlp"
+    return variant.layer, site
 
 
 def choose_cells(variant: Variant, attended: np.ndarray, identity: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from metrics.answers.normal_form import normalize_answer
 from metrics.record.records import INTERVENTIONS_FILE, SampleRecord
 from vrp_tasks.interventions.branches import Answer
-from vrp_tasks.interventions.variants import Group, Variant
+from vrp_tasks.interventions.kinds import Group
+from vrp_tasks.interventions.variants import Variant
 from vrp_tasks.place import place_of
 
 
@@ -48,8 +50,8 @@ class SweepRows:
         """The variants that some of the documents lack."""
         there = set.intersection(*(self._done.get(doc, set()) for doc in docs))
         left = [
-            Group(g.intervention, g.layer, tuple(v for v in g.variants if v not in there))
-            for g in groups
+            replace(group, variants=tuple(v for v in group.variants if v not in there))
+            for group in groups
         ]
         return [group for group in left if group.variants]
 

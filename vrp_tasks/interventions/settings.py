@@ -11,24 +11,10 @@ from transformers import PreTrainedModel
 
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
-from vrp_tasks.interventions.ablation import n_units
 from vrp_tasks.interventions.checks import check_cache, check_layer
+from vrp_tasks.interventions.kinds import INTERVENTIONS
+from vrp_tasks.interventions.plan import ALL, FEWEST_SEEDS, PAPER, SweepPlan
 from vrp_tasks.settings.numbers import is_count, is_share
-
-INTERVENTIONS = (
-    "mask_attention",
-    "mask_pixels",
-    "ablate_residual",
-    "ablate_mlp",
-    "bypass_mlp",
-    "bypass_attention",
-)
-PAPER = "paper"
-ALL = "all"
-FEWEST_SEEDS = 3
-
-# Layer and depth at which the companion paper (arXiv 2605.08200) ablates each family.
-_PAPER_LAYERS = {"llava": (31, 32), "paligemma": (15, 18), "qwen2_vl": (25, 28)}
 
 PRESETS: dict[str, dict[str, Any]] = {
     PAPER: {},
@@ -43,49 +29,10 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class SweepSettings:
-    """Interventions, doses, layers and controls of a sweep.
+class SweepSettings(SweepPlan):
+    """A `SweepPlan` that can be carried out; all interventions by default."""
 
-    Attributes
-    ----------
-    interventions : tuple of str
-        Of `INTERVENTIONS`.
-    layers : tuple of int, or "paper"
-        Decoder layers of ablations and bypasses; "paper" is the papers' layer of the family, at the
-        same relative depth in models of other sizes.
-    mask_layers : tuple of int, or "all"
-        "all": attention is blocked in every layer at once; else in one layer at a time.
-    image_shares : tuple of float
-        Shares of the image tokens that are masked: most attended, least attended and random ones.
-    unit_counts, unit_shares : tuple of int, tuple of float
-        How many units are ablated: ranked ones and random ones.
-    unit_fills, pixel_fills : tuple of str
-        "zero" and "mean" (over the training folds); "mean" and "blur" (of the image).
-    seeds : int
-        Random draws per dose.
-    folds : int
-        Units are ranked on all folds but one and ablated on that one.
-    min_errors : int
-        Fewest right and fewest wrong answers in the training folds to rank units on.
-    max_samples : int or None
-        Measure on about so many samples: whole images, drawn at random. Ranking uses all.
-    max_rows : int
-        Variants that are run as one batch.
-    """
-
-    interventions: tuple[str, ...] = INTERVENTIONS
-    layers: tuple[int, ...] | str = PAPER
-    mask_layers: tuple[int, ...] | str = ALL
-    image_shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5, 0.7)
-    unit_counts: tuple[int, ...] = (1, 5, 10)
-    unit_shares: tuple[float, ...] = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)
-    unit_fills: tuple[str, ...] = ("zero", "mean")
-    pixel_fills: tuple[str, ...] = ("mean",)
-    seeds: int = FEWEST_SEEDS
-    folds: int = 5
-    min_errors: int = 20
-    max_samples: int | None = None
-    max_rows: int = 16
+    interventions: tuple[str, ...] = tuple(INTERVENTIONS)
 
     @classmethod
     def of(cls, options: Any) -> SweepSettings:
@@ -129,7 +76,8 @@ class SweepSettings:
 
     def __post_init__(self) -> None:
         """Refuse what no model could take."""
-        _check_each("interventions", self.interventions, INTERVENTIONS.__contains__, _any_of())
+        known = f"one of {', '.join(INTERVENTIONS)}"
+        _check_each("interventions", self.interventions, INTERVENTIONS.__contains__, known)
         _check_each("unit_fills", self.unit_fills, ("zero", "mean").__contains__, "zero or mean")
         _check_each("pixel_fills", self.pixel_fills, ("mean", "blur").__contains__, "mean or blur")
         for name in ("image_shares", "unit_shares"):
@@ -154,12 +102,12 @@ class SweepSettings:
         """Decoder layers of ablations and bypasses on this model."""
         if isinstance(self.layers, tuple):
             return self.layers
-        if family.model_type not in _PAPER_LAYERS:
+        if family.published_layer is None:
             raise SetupError(
                 f"robustness: the papers name no layer for {family.model_type!r} models. "
                 "Give layers as a list."
             )
-        layer, depth = _PAPER_LAYERS[family.model_type]
+        layer, depth = family.published_layer
         last = len(family.decoder(model).layers) - 1
         return (round(layer / (depth - 1) * last),)
 
@@ -170,17 +118,8 @@ class SweepSettings:
         for layer in (*layers, *(() if isinstance(self.mask_layers, str) else self.mask_layers)):
             check_layer(model, family, layer)
         for layer in layers:
-            for site in ("residual", "mlp"):
-                n = n_units(model, family, layer, site)
-                if f"ablate_{site}" in self.interventions and max(self.unit_counts, default=0) > n:
-                    raise SetupError(
-                        f"robustness: unit_counts asks for {max(self.unit_counts)} units, "
-                        f"layer {layer} has {n} {site} units."
-                    )
-
-
-def _any_of() -> str:
-    return f"one of {', '.join(INTERVENTIONS)}"
+            for name in self.interventions:
+                INTERVENTIONS[name].check(self, layer, model, family)
 
 
 def _check_each(name: str, values: Any, legal: Callable[[Any], bool], words: str) -> None:

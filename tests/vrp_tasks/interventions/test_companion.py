@@ -22,6 +22,7 @@ from vrp_tasks.adapters.paligemma import PaliGemma
 from vrp_tasks.interventions.ablation import ablated_units, bypassed
 from vrp_tasks.interventions.blocking import blocked_attention
 from vrp_tasks.interventions.companion import Robustness
+from vrp_tasks.interventions.kinds import INTERVENTIONS
 from vrp_tasks.interventions.pixels import replaced_pixels
 from vrp_tasks.interventions.ranking import Ranking, choose_cells
 from vrp_tasks.interventions.variants import Variant
@@ -98,6 +99,8 @@ def test_planted_truth(plant, tmp_path):
     found = summarise(run, "vrp_swept")
     ((place, verdict),) = found.verdicts
     single = found.curve(CurveKey("ablate_residual", 5, "zero", "count", "ranked"))
+    assert found.words["ablate_residual"] == INTERVENTIONS["ablate_residual"].words
+    assert set(run.manifest.sweeps["vrp_swept"]["words"]) == {"ablate_residual"}
     named = [fold[0] for fold in run.manifest.sweeps["vrp_swept"]["top_units"]["residual.5"]]
     assert place == "residual units of layer 5"
     assert 0.5 < found.clean.value < 0.95
@@ -186,7 +189,7 @@ def naive_handler(companion, variant, sample, ranking, attended):
         else:
             site = name.removeprefix("ablate_")
             total = 128 if site == "residual" else 320
-            units = torch.from_numpy(ranking.units(variant, sample.doc_id, total))[None]
+            units = torch.from_numpy(ranking.units(site, variant, sample.doc_id, total))[None]
             context = ablated_units(model, family, variant.layer, site, units)
         with context:
             return type(model).generate(model, **inputs, **options)
@@ -272,18 +275,15 @@ def test_units_of_a_ranking_are_nested_and_held_out():
     order = np.stack([np.arange(8), np.arange(8)[::-1]])
     ranking = Ranking("t", fold={"a": 0, "b": 1}, order={place: order}, means={place: order * 1.0})
     one, half = (Variant("ablate_mlp", "ranked", "zero", 5, d, "share") for d in (0.1, 0.5))
-    assert ranking.units(one, "a", 8).nonzero()[0].tolist() == [0]
-    assert ranking.units(one, "b", 8).nonzero()[0].tolist() == [7]
-    assert ranking.units(half, "b", 8).nonzero()[0].tolist() == [4, 5, 6, 7]
+    assert ranking.units("mlp", one, "a", 8).nonzero()[0].tolist() == [0]
+    assert ranking.units("mlp", one, "b", 8).nonzero()[0].tolist() == [7]
+    assert ranking.units("mlp", half, "b", 8).nonzero()[0].tolist() == [4, 5, 6, 7]
+    drawn = [[replace(v, choice="random", seed=s) for v in (one, half)] for s in range(3)]
     draws = [
-        [
-            frozenset(np.flatnonzero(ranking.units(replace(v, choice="random", seed=s), "a", 8)))
-            for v in (one, half)
-        ]
-        for s in range(3)
-    ]  # fmt: skip
+        [frozenset(np.flatnonzero(ranking.units("mlp", v, "a", 8))) for v in both] for both in drawn
+    ]
     assert all(small < large for small, large in draws)
     assert len({large for _, large in draws}) == 3
     mean = Variant("ablate_mlp", "ranked", "mean", 5, 2.0, "count")
-    assert ranking.fill(mean, "b", 8).tolist() == order[1].tolist()
-    assert Ranking("t").units(mean, "a", 8) is None
+    assert ranking.fill("mlp", mean, "b", 8).tolist() == order[1].tolist()
+    assert Ranking("t").units("mlp", mean, "a", 8) is None

@@ -8,8 +8,8 @@ import yaml
 from tests.vrp_tasks.helpers.random_models import FAMILIES, random_architecture
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import family_of
+from vrp_tasks.interventions.kinds import groups_of
 from vrp_tasks.interventions.settings import PRESETS, SweepSettings
-from vrp_tasks.interventions.variants import groups_of
 from vrp_tasks.registration import TASKS_FOLDER
 
 
@@ -35,7 +35,7 @@ def test_the_papers_layers_keep_their_depth():
 
 def test_a_family_without_a_published_layer_needs_one():
     model = random_architecture("llava").model
-    family = type("Other", (), {"model_type": "other"})()
+    family = type("Other", (), {"model_type": "other", "published_layer": None})()
     with pytest.raises(SetupError, match=r"no layer for .other. models\. Give layers as a list"):
         SweepSettings().unit_layers(model, family)
     assert SweepSettings(layers=(2,)).unit_layers(model, family) == (2,)
@@ -50,7 +50,7 @@ def test_variants_have_controls_of_equal_size():
         same = [v for v in variants if replace(v, choice="ranked", seed=None) == variant]
         assert sorted(v.seed for v in same if v.choice == "random") == [0, 1, 2]
         assert any(v.choice == "least" for v in same) == variant.intervention.startswith("mask")
-    starts = {g.intervention: g.start for g in groups}
+    starts = {g.intervention.name: g.start for g in groups}
     assert starts == {
         "mask_attention": 0, "mask_pixels": 0, "ablate_residual": 5, "ablate_mlp": 4,
         "bypass_mlp": 4, "bypass_attention": 4,

@@ -7,10 +7,11 @@ from tests.vrp_tasks.helpers.random_models import mixed_batch, random_architectu
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.families import family_of
 from vrp_tasks.interventions.branches import branched_generate
+from vrp_tasks.interventions.kinds import INTERVENTIONS, Batch, Group, Prompt
 from vrp_tasks.interventions.pixels import replaced_pixels
 from vrp_tasks.interventions.ranking import Ranking, choose_cells
-from vrp_tasks.interventions.sweep import Prompt, Sweep
-from vrp_tasks.interventions.variants import Group, Variant
+from vrp_tasks.interventions.sweep import sweep_answers
+from vrp_tasks.interventions.variants import Variant
 
 OPTIONS = {"do_sample": False, "max_new_tokens": 4}
 GRIDS = (None, None, (6, 12), (12, 6))
@@ -20,9 +21,9 @@ MASKS = tuple(
 BLOCK = Variant("mask_attention", "ranked", "block", None, 0.5, "share")
 BYPASS = Variant("bypass_mlp", "all", "zero", 4, 1.0, "share")
 GROUPS = [
-    Group("mask_pixels", None, MASKS),
-    Group("mask_attention", None, (BLOCK,)),
-    Group("bypass_mlp", 4, (BYPASS,)),
+    Group(INTERVENTIONS["mask_pixels"], None, MASKS),
+    Group(INTERVENTIONS["mask_attention"], None, (BLOCK,)),
+    Group(INTERVENTIONS["bypass_mlp"], 4, (BYPASS,)),
 ]
 
 
@@ -39,9 +40,9 @@ def answers(*rows):
     inputs, found = mixed_batch(*rows), {}
 
     def work(clean, references):
-        sweep = Sweep(model, family, Ranking("task"), max_rows=64)
         own = [prompt(row) for row in rows]
-        for index, variant, answer in sweep.answers(clean, references, inputs, own, GROUPS):
+        batch = Batch(clean, references, inputs, own, Ranking("task"))
+        for index, variant, answer in sweep_answers(batch, GROUPS, max_rows=64):
             found[rows[index], variant] = answer
 
     with capturing_attention(model):
