@@ -9,10 +9,18 @@ import numpy as np
 
 from leaderboard.release.calibration import Found, calibration_change
 from leaderboard.release.robustness import area_change
-from leaderboard.release.tolerances import ACCURACY, ROBUSTNESS, STATED_GATES, Tolerances, signal_of
+from leaderboard.release.tolerances import (
+    ACCURACY,
+    RANKING_GATES,
+    ROBUSTNESS,
+    Tolerances,
+    signal_of,
+)
 from leaderboard.release.verdicts import Change, reason_against
 from leaderboard.runs.read import Run
 from metrics.card.of_records import rng_for
+from metrics.card.statistics import Gate as StatisticGate
+from metrics.card.statistics import TwoRuns
 from metrics.comparison.detectable import detectable_ranking_difference
 from metrics.comparison.differences import Difference
 from metrics.comparison.margins import beyond_margin
@@ -24,12 +32,6 @@ from metrics.core.limits import too_few_images
 from metrics.errors import UndefinedMetricError
 from metrics.record.records import SampleRecord
 from metrics.scores.bootstrap import Estimate
-from metrics.scores.discrimination import auroc, within_kind_auroc
-from metrics.scores.paired_differences import (
-    paired_augrc_difference,
-    paired_auroc_difference,
-)
-from metrics.scores.selective import augrc
 
 Fit = Mapping[str, float | None]
 Pairs = Sequence[tuple[SampleRecord, SampleRecord]]
@@ -39,41 +41,17 @@ NO_SIGNAL = "no sample has the signal in both runs"
 
 @dataclass(frozen=True)
 class _Sides:
-    """Labels, scores, groups and kinds of the samples that both runs have; old is row 0.
-
-    ``fits`` are the manifests' entries of the signal, empty for one that is not fitted.
-    """
+    """A gate with the samples that both runs have of it."""
 
     gate: str
     margin: float
-    correct: np.ndarray
-    scores: np.ndarray
-    groups: list[str]
-    kinds: list[str]
     task: str
-    fits: tuple[Fit, Fit]
+    runs: TwoRuns
 
     @property
-    def is_mixed(self) -> bool:
-        return len(set(self.kinds)) > 1
-
-    @property
-    def n_groups(self) -> int:
-        return len(set(self.groups))
-
-    @property
-    def fit_stderr(self) -> np.ndarray:
-        """What fitting adds to the standard error of each run's AUROC."""
-        key = "stderr_within_kind" if self.is_mixed else "stderr"
-        return np.array([fit.get(key) or 0.0 for fit in self.fits])
-
-    @property
-    def old(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.correct[0], self.scores[0]
-
-    @property
-    def new(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.correct[1], self.scores[1]
+    def kind(self) -> str:
+        """The figure, without the signal it is of."""
+        return self.gate.partition(".")[0]
 
 
 def changes_of(task: str, old: Run, new: Run, pairs: Pairs, tolerances: Tolerances) -> list[Change]:
@@ -137,27 +115,28 @@ def _sides(
     if name is not None:
         scores = np.array([[r.signals.get(name) for r in pair] for pair in pairs], dtype=float).T
     rows = np.flatnonzero(np.isfinite(scores).all(axis=0)).tolist()
-    return _Sides(
-        gate,
-        margin,
+    kinds = [pairs[i][0].kind for i in rows]
+    key = "stderr_within_kind" if len(set(kinds)) > 1 else "stderr"
+    runs = TwoRuns(
         correct[:, rows],
         scores[:, rows],
         [pairs[i][0].group for i in rows],
-        [pairs[i][0].kind for i in rows],
-        task,
-        fits,
+        kinds,
+        np.array([fit.get(key) or 0.0 for fit in fits]),
     )
+    return _Sides(gate, margin, task, runs)
 
 
 def _change(sides: _Sides) -> Change:
-    gate, n, n_groups = sides.gate, len(sides.groups), sides.n_groups
+    gate, groups = sides.gate, sides.runs.groups
+    n, n_groups = len(groups), len(set(groups))
     if not n:
         return _nothing(gate, NO_SIGNAL)
     try:
-        old, new, difference = _GATES[gate.partition(".")[0]](sides)
+        old, new, difference = _compared(sides)
     except UndefinedMetricError as undefined:
         return _nothing(gate, str(undefined), n, n_groups)
-    few = reason_against(gate, list(sides.correct), n_groups)
+    few = reason_against(gate, list(sides.runs.correct), n_groups)
     if few is None and difference.degrees is not None:  # images that are compared at all
         few = too_few_images(int(difference.degrees) + 1)
     if few is not None:
@@ -168,77 +147,53 @@ def _change(sides: _Sides) -> Change:
     return Change(gate, old, new, n, n_groups, difference, _detectable(sides, difference))
 
 
-def _accuracy(sides: _Sides) -> Found:
-    old, new = sides.correct
-    difference = paired_proportion_difference(new, old, groups=sides.groups, margin=sides.margin)
-    return float(old.mean()), float(new.mean()), difference
+def _compared(sides: _Sides) -> Found:
+    """Old, new, and new less old."""
+    runs, compare = sides.runs, _gate_of(sides)
+    if sides.kind == ACCURACY:
+        old, new = runs.correct
+        difference = paired_proportion_difference(new, old, groups=runs.groups, margin=sides.margin)
+        return float(old.mean()), float(new.mean()), difference
+    if compare is None:
+        rng = rng_for(sides.task)
+        return calibration_change(sides.gate, runs.correct, runs.scores, runs.groups, rng=rng)
+    difference = compare.difference(runs)
+    return _or_none(compare, runs, runs.old), _or_none(compare, runs, runs.new), difference
+
+
+def _gate_of(sides: _Sides) -> StatisticGate | None:
+    """How a statistic of the ranking is compared; None for other gates."""
+    statistic = RANKING_GATES.get(sides.kind)
+    return None if statistic is None else statistic.gate
 
 
 def _detectable(sides: _Sides, found: Difference) -> Callable[[float], float | None] | None:
     """What is found at a level, for gates whose standard error depends on the change."""
-    kind = sides.gate.partition(".")[0]
-    if kind == ACCURACY:
-        old, new = sides.correct
+    runs, compare = sides.runs, _gate_of(sides)
+    if sides.kind == ACCURACY:
+        old, new = runs.correct
         return lambda alpha: detectable_proportion_difference(
-            new, old, groups=sides.groups, margin=sides.margin, alpha=alpha
+            new, old, groups=runs.groups, margin=sides.margin, alpha=alpha
         )
-    if kind not in ("auroc", "augrc"):
+    figure = None if compare is None else compare.detectable
+    if figure is None:
         return None
     return lambda alpha: detectable_ranking_difference(
         found,
-        sides.new,
-        sides.old,
-        groups=sides.groups,
-        kinds=sides.kinds if kind == "auroc" and sides.is_mixed else None,
-        figure="auroc" if kind == "auroc" else "augrc",
+        runs.new,
+        runs.old,
+        groups=runs.groups,
+        kinds=runs.strata if figure == "auroc" else None,
+        figure=figure,
         margin=sides.margin,
         alpha=alpha,
     )
 
 
-def _auroc(sides: _Sides) -> Found:
-    kinds = sides.kinds if sides.is_mixed else None
-    difference = paired_auroc_difference(
-        sides.new,
-        sides.old,
-        groups=sides.groups,
-        kinds=kinds,
-        fit_variance=float(np.square(sides.fit_stderr).sum()),
-    )
-
-    def figure(y: np.ndarray, s: np.ndarray) -> float:
-        return auroc(y, s) if kinds is None else within_kind_auroc(y, s, kinds)
-
-    return _or_none(figure, *sides.old), _or_none(figure, *sides.new), difference
-
-
-def _augrc(sides: _Sides) -> Found:
-    accuracy = sides.correct.mean(axis=1)
-    fit_stderr = accuracy * (1 - accuracy) * sides.fit_stderr
-    difference = paired_augrc_difference(
-        sides.new,
-        sides.old,
-        groups=sides.groups,
-        fit_variance=float(np.square(fit_stderr).sum()),
-    )
-    return _or_none(augrc, *sides.old), _or_none(augrc, *sides.new), difference
-
-
-def _calibration(sides: _Sides) -> Found:
-    return calibration_change(
-        sides.gate, sides.correct, sides.scores, sides.groups, rng=rng_for(sides.task)
-    )
-
-
 def _or_none(
-    figure: Callable[[np.ndarray, np.ndarray], float], y: np.ndarray, s: np.ndarray
+    compare: StatisticGate, runs: TwoRuns, side: tuple[np.ndarray, np.ndarray]
 ) -> float | None:
     try:
-        return figure(y, s)
+        return compare.value(*side, runs.strata)
     except UndefinedMetricError:
         return None
-
-
-_GATES = {ACCURACY: _accuracy, "auroc": _auroc, "augrc": _augrc} | dict.fromkeys(
-    ("brier", "ece", *STATED_GATES), _calibration
-)

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard.errors import ToleranceError
+from metrics.card.statistics import STATISTICS
 from metrics.signals import BY_NAME
 
 ACCURACY, ROBUSTNESS = "accuracy", "robustness"
 PLAIN_GATES = (ACCURACY, ROBUSTNESS)
 STATED_GATES = ("brier_stated", "ece_stated")
-SIGNAL_GATES = ("auroc", "augrc", "brier", "ece", *STATED_GATES)
-LOWER_IS_BETTER = ("augrc", "brier", "ece", *STATED_GATES)
+CALIBRATION_GATES = ("brier", "ece", *STATED_GATES)
+RANKING_GATES = {statistic.key: statistic for statistic in STATISTICS if statistic.gate is not None}
+SIGNAL_GATES = (*RANKING_GATES, *CALIBRATION_GATES)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,10 @@ def signal_of(gate: str) -> str | None:
 
 def is_lower_better(gate: str) -> bool:
     """Whether a fall of the gate's figure is an improvement."""
-    return gate.partition(".")[0] in LOWER_IS_BETTER
+    kind = gate.partition(".")[0]
+    return kind in CALIBRATION_GATES or (
+        kind in RANKING_GATES and RANKING_GATES[kind].lower_is_better
+    )
 
 
 def read_tolerances(path: Path | None = None) -> Tolerances:

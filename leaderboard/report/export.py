@@ -14,6 +14,7 @@ from leaderboard.results.aggregate import Board, RunResult, TaskResult
 from leaderboard.results.published import FIGURES, MODELS, POOLED, SOURCE
 from leaderboard.results.screen import worth_of
 from metrics.card.card import ConsistencyCard, Contrast, SignalResult
+from metrics.card.statistics import STATISTICS
 from metrics.scores.bootstrap import Estimate
 
 FORMAT_VERSION = 1
@@ -21,12 +22,6 @@ CSV_COLUMNS = (
     "run", "model", "task", "signal", "statistic", "value", "low", "high", "stderr",
     "n", "n_groups", "n_errors", "reason", "note", "p_value", "p_adjusted", "copy_of",
 )  # fmt: skip
-STATISTICS = (
-    "auroc", "within_kind_auroc", "within_answer_auroc", "error_average_precision",
-    "point_biserial",
-)  # fmt: skip
-SELECTIVE = ("aurc", "e_aurc", "augrc", "prr", "accuracy_at_80", "accuracy_at_90")
-PARTS = ("card", "robustness", "grounding")
 CALIBRATION = ("brier", "brier_skill", "ece", "ece_equal_mass")
 BARE = {"ece_plug_in": "reason", "ece_floor": "reason", "p_value": "p_reason"}  # no interval
 
@@ -125,11 +120,10 @@ def _rows(run: RunResult, result: TaskResult) -> Iterator[dict[str, Any]]:
 def _signal_rows(head: dict[str, Any], signal: SignalResult, name: str) -> Iterator[dict[str, Any]]:
     counts = {"n": signal.n, "n_groups": signal.n_groups, "n_errors": signal.n_errors}
     for statistic in STATISTICS:
-        row = head | counts | {"signal": name, "statistic": statistic}
-        yield row | _statistic(signal, statistic)
-    for statistic in SELECTIVE if signal.selective is not None else ():
-        row = head | counts | {"signal": name, "statistic": statistic}
-        yield row | _numbers(getattr(signal.selective, statistic))
+        figure = signal.figure(statistic.key)
+        if figure is not None:
+            row = head | counts | {"signal": name, "statistic": statistic.key}
+            yield row | _statistic(signal, figure)
 
 
 def _tested(
@@ -194,8 +188,8 @@ def _consistency_rows(
     yield head | row | _numbers(card.precision_at_full)
 
 
-def _statistic(signal: SignalResult, name: str) -> dict[str, Any]:
-    numbers = _numbers(getattr(signal, name))
+def _statistic(signal: SignalResult, figure: Estimate) -> dict[str, Any]:
+    numbers = _numbers(figure)
     if signal.invalid is not None:
         return dict.fromkeys(numbers, "") | {"reason": f"INVALID: {signal.invalid}"}
     return numbers
@@ -249,7 +243,8 @@ def _adjusted(run: RunResult, task: str) -> dict[str, Any]:
 def _plain(value: Any) -> Any:  # noqa: ANN401 -- any field of a card
     """Dataclasses, tuples, paths and numpy scalars as JSON types."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        found = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return found | found.pop("further", {})  # statistics stand side by side
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, dict):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from leaderboard.results.aggregate import Board, RunResult, TaskResult
 from leaderboard.tables.cells import Cell, estimate_cell, number_cell, text_cell, undefined_cell
 from leaderboard.tables.table import Block, Table, task_title
 from leaderboard.tables.text import clean
 from metrics.card.card import CalibratedSignal, Fusion, SignalResult
-from metrics.scores.bootstrap import Estimate
+from metrics.card.statistics import STATISTICS, Statistic
 from metrics.signals import BY_NAME
 
 CALIBRATION = (
@@ -39,6 +39,8 @@ CONSISTENCY = (
     "answers with full agreement of all samples are right."
 )
 COVERAGE_SLACK = 0.02
+# columns of selective prediction
+SELECTING = tuple(statistic for statistic in STATISTICS if "selective" in statistic.tables)
 
 
 def calibration_tables(board: Board, task: str) -> list[Table]:
@@ -57,9 +59,7 @@ def calibration_tables(board: Board, task: str) -> list[Table]:
 
 def selective_tables(board: Board, task: str) -> list[Table]:
     """Selective prediction by the headline signals of each model."""
-    columns = (
-        "model", "signal", "AURC", "E-AURC", "AUGRC", "PRR", "accuracy at 80 %", "accuracy at 90 %",
-    )  # fmt: skip
+    columns = ("model", "signal", *(statistic.label for statistic in SELECTING))
     rows = [
         (text_cell(run.label), *_selective_row(signal))
         for run, result in board.of_task(task)
@@ -144,18 +144,21 @@ def _selective_row(signal: SignalResult) -> tuple[Cell, ...]:
     name, found = text_cell(signal.label), signal.selective
     if signal.invalid is not None or found is None:
         invalid = Cell(("INVALID",), notes=(clean(signal.invalid),), state="invalid")
-        return (name, invalid, *[Cell(("",))] * 5)
-    return (
-        name,
-        *map(estimate_cell, (found.aurc, found.e_aurc, found.augrc, found.prr)),
-        _at_coverage(found.accuracy_at_80, found.reached_80, 0.8),
-        _at_coverage(found.accuracy_at_90, found.reached_90, 0.9),
-    )
+        return (name, invalid, *[Cell(("",))] * (len(SELECTING) - 1))
+    reached = {0.8: found.reached_80, 0.9: found.reached_90}
+    return (name, *(_selecting_cell(signal, s, reached) for s in SELECTING))
 
 
-def _at_coverage(accuracy: Estimate, reached: float | None, aim: float) -> Cell:
-    cell = estimate_cell(accuracy)
-    if reached is None or abs(reached - aim) <= COVERAGE_SLACK:
+def _selecting_cell(
+    signal: SignalResult, statistic: Statistic, reached_at: Mapping[float, float | None]
+) -> Cell:
+    figure = signal.figure(statistic.key)
+    if figure is None:
+        return undefined_cell("not computed")
+    cell = estimate_cell(figure)
+    aim = statistic.coverage
+    reached = None if aim is None else reached_at[aim]
+    if aim is None or reached is None or abs(reached - aim) <= COVERAGE_SLACK:
         return cell
     return Cell((*cell.lines, f"at {reached:.1%}"), cell.sort, cell.notes, cell.state)
 

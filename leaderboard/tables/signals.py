@@ -29,12 +29,18 @@ from leaderboard.tables.table import (
     task_title,
 )
 from metrics.card.card import SignalResult
+from metrics.card.statistics import STATISTICS
+from metrics.card.statistics.auroc import AUROC
+from metrics.card.statistics.within_kind_auroc import WITHIN_KIND_AUROC
 from metrics.signals import ORDER
 
 ACCESS = (
     "Signals stand in declared order, by family. deployable: needs no label; oracle: needs the "
     "true answer; control: a bar, not a signal."
 )
+
+# columns of a run's card beside the AUROCs
+SHOWN = tuple(statistic for statistic in STATISTICS if "run" in statistic.tables)
 
 
 def signals_table(board: Board, task: str) -> Table:
@@ -84,8 +90,8 @@ def run_table(run: RunResult, result: TaskResult) -> Table:
     """
     mixed = result.is_mixed
     columns = (
-        "signal", "AUROC", *(["AUROC in kind"] if mixed else []), "p", "rank", "AUROC in answer",
-        "error AP", "AUGRC", "n valid / n", "errors",
+        "signal", AUROC.label, *([WITHIN_KIND_AUROC.label] if mixed else []), "p", "rank",
+        *(statistic.label for statistic in SHOWN), "n valid / n", "errors",
     )  # fmt: skip
     blocks = []
     for access, title in ACCESS_TITLES.items():
@@ -100,6 +106,7 @@ def run_table(run: RunResult, result: TaskResult) -> Table:
         "in answer: pairs of right and wrong answers with the same text only. error AP: average "
         f"precision of finding errors; its baseline is the error rate, {rate}. AUGRC: mean risk of "
         "a silent failure, lower is better; a random score has half the error rate.",
+        *(statistic.note for statistic in SHOWN if statistic.note),
         _screen(mixed=mixed),
         COPIES,
     )
@@ -174,23 +181,21 @@ def _run_row(signal: SignalResult, run: RunResult, result: TaskResult) -> tuple[
     plain = signal_cell(replace(signal, n_missing=0), mixed=False)
     if not signal.is_scored:
         empty = Cell(("",), state="undefined")
-        return (name, plain, *[empty] * (6 if mixed else 5), *counts)
-    augrc = (
-        undefined_cell(_no_selection(signal))
-        if signal.selective is None
-        else estimate_cell(signal.selective.augrc)
-    )
+        return (name, plain, *[empty] * (2 + len(SHOWN) + mixed), *counts)
     return (
         name,
         plain,
         *([estimate_cell(signal.within_kind_auroc)] if mixed else []),
         _p_cell(signal, run.screen.signals.get((result.task, signal.name))),
         rank_cell(result.ranking, signal),
-        estimate_cell(signal.within_answer_auroc),
-        estimate_cell(signal.error_average_precision),
-        augrc,
+        *(_figure_cell(signal, statistic.key) for statistic in SHOWN),
         *counts,
     )
+
+
+def _figure_cell(signal: SignalResult, key: str) -> Cell:
+    figure = signal.figure(key)
+    return undefined_cell(_not_computed(signal)) if figure is None else estimate_cell(figure)
 
 
 def _p_cell(signal: SignalResult, p_value: float | None) -> Cell:
@@ -202,5 +207,5 @@ def _p_cell(signal: SignalResult, p_value: float | None) -> Cell:
     return Cell((format_p(p_value).removeprefix("p "),), p_value)
 
 
-def _no_selection(signal: SignalResult) -> str:
+def _not_computed(signal: SignalResult) -> str:
     return signal.auroc.reason or "selective prediction was not computed"

@@ -9,8 +9,7 @@ import numpy as np
 from metrics.answers.self_consistency import majority_share
 from metrics.card.consistency_by_k import auroc_by_k, precision_at_full_agreement
 from metrics.card.parts import ConsistencyCard
-from metrics.card.samples import Samples
-from metrics.card.scoring import LEVEL
+from metrics.card.samples import LEVEL, Samples
 from metrics.core.checks import FloatArray
 from metrics.core.estimate import Estimate
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrics.card.samples import Samples
-from metrics.card.scoring import LEVEL, SignalResult
+from metrics.card.samples import LEVEL, Samples
+from metrics.card.scoring import SignalResult
 from metrics.comparison.differences import Difference
 from metrics.comparison.paired import difference_of_influences
 from metrics.core.checks import BoolArray, FloatArray, IntArray

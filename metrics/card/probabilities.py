@@ -11,8 +11,7 @@ from metrics.calibration.miscalibration import LEVEL_AND_SLOPE
 from metrics.calibration.reliability import ReliabilityBins, reliability_bins
 from metrics.card.fusion import FUSIONS
 from metrics.card.parts import CalibratedSignal
-from metrics.card.samples import Samples
-from metrics.card.scoring import LEVEL
+from metrics.card.samples import LEVEL, Samples
 from metrics.core.checks import FloatArray
 from metrics.core.estimate import Estimate
 from metrics.errors import UndefinedMetricError

@@ -13,6 +13,7 @@ from metrics.core.folds import grouped_folds, require_classes
 from metrics.errors import UndefinedMetricError
 
 N_FOLDS = 5
+LEVEL = 0.95  # of every interval
 
 
 @dataclass(frozen=True)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from metrics.card.samples import Samples
-from metrics.core.checks import BoolArray, FloatArray, IntArray
+from metrics.card.statistics import STATISTICS, Ranked, Statistic
+from metrics.card.statistics.within_kind_auroc import WITHIN_KIND_AUROC
+from metrics.core.checks import BoolArray, FloatArray
 from metrics.core.estimate import Estimate
 from metrics.core.limits import LEAST_PER_CLASS
 from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FitSpread
 from metrics.scores.auroc_interval import chance_p_value
-from metrics.scores.bootstrap import auroc_estimate
-from metrics.scores.correlation import point_biserial_estimate
-from metrics.scores.ranking_estimates import ranking_estimates
-from metrics.scores.selective_figures import Selective, selective_from
+from metrics.scores.selective_figures import Selective
 from metrics.scores.validity import check_signal
 from metrics.signals import ANY, BOUNDS, BY_NAME, Access
 
-LEVEL = 0.95
 Description = tuple[str, str, str, Access]
 _NOT_COMPUTED = Estimate.undefined("not computed")
 
@@ -35,7 +33,8 @@ class SignalResult:
     ``invalid`` says why the signal was not scored at all; ``not_offered`` which setting of the run
     left it out, so that nothing has failed; ``by_construction`` why its figures would be no
     estimates. Whatever of them is set, there are no figures. ``within_answer_auroc`` counts pairs
-    of the same given answer only; ``selective`` is None unless there are both classes.
+    of the same given answer only; ``selective`` is None unless there are both classes. ``further``
+    has the statistics by key that no field is named after; `figure` finds them all.
     ``p_value`` is that of AUROC 1/2, within kinds where they are mixed, unadjusted; None where
     there is no verdict. ``copy_of`` names an earlier signal that ranks all samples alike. ``fit``
     is what fitting adds, of a signal that was fitted on labels: the AUROCs' intervals include it,
@@ -63,11 +62,28 @@ class SignalResult:
     p_value: float | None = None
     copy_of: str | None = None
     fit: FitSpread | None = None
+    further: Mapping[str, Estimate] = field(default_factory=dict)
+
+    def figure(self, key: str) -> Estimate | None:
+        """Return one of `metrics.card.statistics.STATISTICS`; None where it was not computed."""
+        found = getattr(self, key, None) or getattr(self.selective, key, None)
+        return found or self.further.get(key)
+
+    def with_figures(self, figures: Mapping[str, Estimate]) -> SignalResult:
+        """Return a result with other figures, by key."""
+        own = {key: new for key, new in figures.items() if key in self.__dataclass_fields__}
+        curve = {key: new for key, new in figures.items() if key in Selective.__dataclass_fields__}
+        rest = {key: new for key, new in figures.items() if key not in own | curve}
+        selective = self.selective and replace(self.selective, **curve)  # type: ignore[arg-type]
+        return replace(self, **own, selective=selective, further={**self.further, **rest})  # type: ignore[arg-type]
 
     @property
     def is_scored(self) -> bool:
         """Whether figures were computed at all; they may still be undefined."""
         return self.invalid is None and self.not_offered is None and self.by_construction is None
+
+
+_FIELDS = frozenset(SignalResult.__dataclass_fields__)
 
 
 def describe(name: str, *, control: bool = False) -> Description:
@@ -127,53 +143,36 @@ def scored_result(named: Description, score: FloatArray, all_: Samples) -> Signa
     samples = all_ if present.all() else all_.only(present)
     correct, score = samples.correct, score[present]
     n_errors = int((~correct).sum())
-    auroc_, precision, selective = _ranked(correct, score, samples)
     warning = _warning(correct.size - n_errors, n_errors)
-    return SignalResult(
-        *named,
-        auroc=auroc_,
-        within_kind_auroc=within_kinds(score, samples),
-        error_average_precision=precision,
-        n=correct.size,
-        n_groups=samples.n_groups,
-        n_errors=n_errors,
+    ranked = Ranked(score, samples)
+    result = undefined_result(named, "not computed", samples)
+    result = replace(
+        result,
         n_missing=int((~present).sum()),
-        warning=warning,
-        invalid=None,
-        within_answer_auroc=_within(samples.answers, "one given answer only", score, samples),
-        point_biserial=point_biserial_estimate(correct, score, groups=samples.groups),
-        selective=selective,
+        selective=_selective(ranked),
         p_value=None if warning else chance_p_value(correct, score, samples.kinds, samples.groups),
     )
+    figures = {statistic.key: _computed(statistic, ranked) for statistic in STATISTICS}
+    return result.with_figures(figures)
 
 
-def _ranked(
-    correct: BoolArray, score: FloatArray, samples: Samples
-) -> tuple[Estimate, Estimate, Selective | None]:
-    """Return the figures of a ranking, and selective prediction."""
+def _computed(statistic: Statistic, ranked: Ranked) -> Estimate:
     try:
-        found = ranking_estimates(correct, score, samples.groups, level=LEVEL)
+        return statistic.compute(ranked)
     except UndefinedMetricError as undefined:
-        nothing = Estimate.undefined(str(undefined))
-        return nothing, nothing, None
-    selective = selective_from(
-        found, correct, score, samples.groups, rng=np.random.default_rng(samples.seed), level=LEVEL
-    )
-    of_auroc = auroc_estimate(correct, score, groups=samples.groups, level=LEVEL)
-    return of_auroc, found.error_average_precision, selective
+        return Estimate.undefined(str(undefined))
+
+
+def _selective(ranked: Ranked) -> Selective | None:
+    try:
+        return ranked.selective
+    except UndefinedMetricError:
+        return None
 
 
 def within_kinds(score: FloatArray, samples: Samples) -> Estimate:
     """Return the AUROC within question kinds."""
-    return _within(samples.kinds, "one question kind only", score, samples)
-
-
-def _within(strata: IntArray | None, reason: str, score: FloatArray, samples: Samples) -> Estimate:
-    if strata is None:
-        return Estimate.undefined("no answers are given")
-    if np.unique(strata).size == 1:
-        return Estimate.undefined(reason)
-    return auroc_estimate(samples.correct, score, groups=samples.groups, kinds=strata)
+    return WITHIN_KIND_AUROC.compute(Ranked(score, samples))
 
 
 def invalid_result(named: Description, reason: str, samples: Samples) -> SignalResult:
@@ -204,6 +203,7 @@ def undefined_result(named: Description, reason: str, samples: Samples) -> Signa
     return SignalResult(
         *named, nothing, nothing, nothing, n, samples.n_groups, n_errors, 0,
         _warning(n - n_errors, n_errors), None, nothing, nothing,
+        further={s.key: nothing for s in STATISTICS if not s.selective and s.key not in _FIELDS},
     )  # fmt: skip
 
 
