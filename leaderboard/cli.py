@@ -22,6 +22,7 @@ from leaderboard.release.tolerances import read_tolerances
 from leaderboard.report.contents import all_tables, card_tables, terminal_tables
 from leaderboard.report.export import to_csv, to_json
 from leaderboard.report.html import to_html
+from leaderboard.report.parts import SUMMARIES
 from leaderboard.results.aggregate import Board
 from leaderboard.results.cache import FOLDER, Cache
 from leaderboard.results.workers import evaluate_paths
@@ -102,8 +103,8 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _build(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output or _folder_of(arguments.paths[0])
-    cache = None if arguments.no_cache else Cache(output / FOLDER)
-    board = evaluate_paths(arguments.paths, cache=cache)
+    cache = None if arguments.no_cache else Cache(output / FOLDER, SUMMARIES)
+    board = evaluate_paths(arguments.paths, cache=cache, summaries=SUMMARIES)
     if not board.runs:
         return _nothing_read(board, arguments.paths)
     output.mkdir(parents=True, exist_ok=True)
@@ -132,7 +133,7 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    board = evaluate_paths(arguments.paths)
+    board = evaluate_paths(arguments.paths, summaries=SUMMARIES)
     if not board.runs:
         return _nothing_read(board, arguments.paths)
     _print("\n\n\n".join(to_terminal(table) for table in card_tables(board)))

@@ -217,6 +217,7 @@ def _run_as_json(run: RunResult) -> dict[str, Any]:
                 "adjusted": _adjusted(run, result.task),
                 "robustness": _plain(result.robustness),
                 "grounding": _plain(result.grounding and replace(result.grounding, looks=())),
+                **_plain(result.further),
             }
             for result in run.tasks
         },

@@ -1,6 +1,7 @@
 """Further parts of a benchmark's section: each is a heading with its tables and charts.
 
-A new kind of result gets its place in the report by one line in `PARTS`.
+A new kind of result is a file of `leaderboard/tables`, with its `Summary` where it needs data of
+its own, and one line in `PARTS`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from leaderboard.figures.charts import Chart
 from leaderboard.figures.galleries import Gallery, grounding_galleries
 from leaderboard.figures.robustness import figures as robustness_figures
 from leaderboard.results.aggregate import Board
+from leaderboard.results.summary import Summary
 from leaderboard.tables.card import (
     calibration_tables,
     consistency_tables,
@@ -51,12 +53,15 @@ class Part:
     tables, charts, galleries
         Of a board and the name of one of its benchmarks; all empty where no run has such results,
         and then the heading is left out too.
+    summary
+        What it needs of each run beside the cards; None for a part that shows what is there.
     """
 
     title: str
     tables: Callable[[Board, str], Sequence[Table]]
     charts: Callable[[Board, str], Sequence[Chart]] = no_charts
     galleries: Callable[[Board, str], Sequence[Gallery]] = no_galleries
+    summary: Summary | None = None
 
 
 PARTS: tuple[Part, ...] = (
@@ -74,3 +79,6 @@ PARTS: tuple[Part, ...] = (
     Part("Grounding", grounding_tables, no_charts, grounding_galleries),
     Part("Cost", cost_tables),
 )
+
+# what is computed of each run for them
+SUMMARIES = tuple(part.summary for part in PARTS if part.summary is not None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from leaderboard.results.grounding import Grounding
 from leaderboard.results.grounding import summarise as summarise_grounding
@@ -14,6 +15,7 @@ from leaderboard.results.profiles import LayerProfile, layer_profiles
 from leaderboard.results.ranking import Ranking, ranking_of
 from leaderboard.results.robustness import Robustness, summarise
 from leaderboard.results.screen import Screen, screen_of
+from leaderboard.results.summary import Summaries, summarised
 from leaderboard.runs.read import Problem, Run
 from leaderboard.runs.samples import Showcase, showcase_of
 from metrics.card.card import Card
@@ -23,7 +25,7 @@ from metrics.record.records import RunManifest
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What one run says about one task."""
+    """What one run says about one task; ``further`` is the data of parts, by `Summary.key`."""
 
     task: str
     kinds: tuple[str, ...]
@@ -33,6 +35,7 @@ class TaskResult:
     robustness: Robustness | None = None
     grounding: Grounding | None = None
     ranking: Ranking | None = None
+    further: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_mixed(self) -> bool:
@@ -72,20 +75,22 @@ class Board:
         return [(run, result) for run in self.runs for result in run.tasks if result.task == task]
 
 
-def build_board(runs: Iterable[Run | Problem]) -> Board:
+def build_board(runs: Iterable[Run | Problem], summaries: Summaries = ()) -> Board:
     """Evaluate runs one after another, holding the records of one at a time.
 
     Parameters
     ----------
     runs : iterable of Run or Problem
         As `leaderboard.runs.read.read_runs` yields them.
+    summaries : iterable of Summary, default ()
+        What else is computed of each.
 
     Returns
     -------
     Board
         Runs in the order given, labelled so that no two labels are equal.
     """
-    return assemble(r if isinstance(r, Problem) else evaluate_run(r) for r in runs)
+    return assemble(r if isinstance(r, Problem) else evaluate_run(r, summaries) for r in runs)
 
 
 def assemble(results: Iterable[RunResult | Problem]) -> Board:
@@ -96,24 +101,26 @@ def assemble(results: Iterable[RunResult | Problem]) -> Board:
     return Board(tuple(_with_unique_labels(runs)), problems)
 
 
-def evaluate_run(run: Run) -> RunResult:
+def evaluate_run(run: Run, summaries: Summaries = ()) -> RunResult:
     """Evaluate every task of one run; the same run always gives the same numbers.
 
     Parameters
     ----------
     run : Run
         A complete run.
+    summaries : iterable of Summary, default ()
+        What else is computed of it.
 
     Returns
     -------
     RunResult
     """
     tasks = dict.fromkeys(record.task for record in run.records)
-    results = [_evaluate_task(run, task) for task in tasks]
+    results = [_evaluate_task(run, task, summaries) for task in tasks]
     return RunResult(run.model, run.path, run.manifest, tuple(results))
 
 
-def _evaluate_task(run: Run, task: str) -> TaskResult:
+def _evaluate_task(run: Run, task: str, summaries: Summaries) -> TaskResult:
     records = run.of_task(task)
     manifest = run.manifest
     card = card_of_records(
@@ -131,6 +138,7 @@ def _evaluate_task(run: Run, task: str) -> TaskResult:
         robustness=summarise(run, task),
         grounding=summarise_grounding(run, task),
         ranking=ranking_of(records, card),
+        further=summarised(summaries, run, task),
     )
 
 

@@ -14,14 +14,17 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 from leaderboard.results.aggregate import TaskResult
 from leaderboard.results.codec import decode, encode
+from leaderboard.results.summary import Summaries
 
 FOLDER = ".leaderboard-cache"
 PACKAGES = ("leaderboard", "metrics")
@@ -30,14 +33,19 @@ SUFFIX = ".json"
 
 
 class Cache:
-    """A folder of entries; `keep_used` removes those that this build did not ask for."""
+    """A folder of entries; `keep_used` removes those that this build did not ask for.
 
-    def __init__(self, folder: Path) -> None:
+    ``summaries`` are what is computed of each run beside its cards.
+    """
+
+    def __init__(self, folder: Path, summaries: Summaries = ()) -> None:
         self.folder = folder
+        self.summaries = tuple(summaries)
+        self._kinds = {summary.key: summary.kind for summary in self.summaries}
 
     def key(self, manifest: bytes) -> str:
         """Name of the entry of a run with these bytes of manifest."""
-        parts = (code_version(), hashlib.sha256(manifest).hexdigest())
+        parts = (code_version(), *self._kinds, hashlib.sha256(manifest).hexdigest())
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def has(self, key: str) -> bool:
@@ -50,9 +58,15 @@ class Cache:
             digest, _, text = (self.folder / f"{key}{SUFFIX}").read_text("utf-8").partition("\n")
             if digest != _digest_of(key, text):
                 return None
-            return decode(tuple[TaskResult, ...], json.loads(text))
+            return tuple(map(self._typed, decode(tuple[TaskResult, ...], json.loads(text))))
         except (OSError, ValueError):
             return None
+
+    def _typed(self, result: TaskResult) -> TaskResult:
+        further: dict[str, Any] = {
+            key: decode(self._kinds[key], data) for key, data in result.further.items()
+        }
+        return replace(result, further=further)
 
     def put(self, key: str, results: tuple[TaskResult, ...]) -> None:
         """Write an entry; a reader sees all of it or nothing."""

@@ -137,6 +137,8 @@ def _literal_decoder(legal: Sequence[Any]) -> Decoder:
 
 
 def _scalar_decoder(kind: Any) -> Decoder:  # noqa: ANN401 -- an annotation
+    if kind is Any:  # as it was encoded: who knows its type decodes it
+        return lambda data: data
     if kind is bytes:
         return lambda data: base64.b64decode(_expect(str, data), validate=True)
     if kind is float:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from leaderboard.results.aggregate import Board, RunResult, assemble, evaluate_run
 from leaderboard.results.cache import Cache
+from leaderboard.results.summary import Summaries
 from leaderboard.runs.read import (
     Problem,
     absent_paths,
@@ -26,7 +27,11 @@ FEWEST_RUNS = 4
 
 
 def evaluate_paths(
-    paths: Iterable[Path], *, n_workers: int = 0, cache: Cache | None = None
+    paths: Iterable[Path],
+    *,
+    n_workers: int = 0,
+    cache: Cache | None = None,
+    summaries: Summaries = (),
 ) -> Board:
     """Evaluate every run folder at or below the paths.
 
@@ -37,7 +42,9 @@ def evaluate_paths(
     n_workers : int, default 0
         Processes; 0 takes one per core from four runs to evaluate on, else this process alone.
     cache : Cache, optional
-        Where results of the same content are looked for, and kept.
+        Where results of the same content are looked for, and kept; made with the same summaries.
+    summaries : iterable of Summary, default ()
+        What is computed of each run beside its cards.
 
     Returns
     -------
@@ -46,7 +53,7 @@ def evaluate_paths(
     """
     paths = list(paths)
     folders = find_run_folders(paths)
-    evaluate = partial(evaluate_folder, cache=cache)
+    evaluate = partial(evaluate_folder, cache=cache, summaries=tuple(summaries))
     if not n_workers:
         n_workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
         keys = _keys(folders, cache)
@@ -63,9 +70,11 @@ def evaluate_paths(
     return assemble([*absent_paths(paths), *results])
 
 
-def evaluate_folder(folder: Path, *, cache: Cache | None = None) -> RunResult | Problem:
+def evaluate_folder(
+    folder: Path, *, cache: Cache | None = None, summaries: Summaries = ()
+) -> RunResult | Problem:
     """Read and evaluate one run folder; its records stay in the process that read them."""
-    found = or_explain(folder, partial(_evaluate, cache=cache))
+    found = or_explain(folder, partial(_evaluate, cache=cache, summaries=summaries))
     if isinstance(found, Problem):
         return found
     result, new_key = found
@@ -74,7 +83,9 @@ def evaluate_folder(folder: Path, *, cache: Cache | None = None) -> RunResult | 
     return result
 
 
-def _evaluate(folder: Path, *, cache: Cache | None) -> tuple[RunResult, str | None]:
+def _evaluate(
+    folder: Path, *, cache: Cache | None, summaries: Summaries
+) -> tuple[RunResult, str | None]:
     """Result of a run, and the name under which to keep it if it was not kept yet.
 
     The files are checked in either case: a changed one is damage, whatever is in the cache.
@@ -84,7 +95,7 @@ def _evaluate(folder: Path, *, cache: Cache | None) -> tuple[RunResult, str | No
     kept = None if cache is None or key is None else cache.get(key)
     if kept is not None:
         return RunResult(str(manifest.model["name"]), folder, manifest, kept), None
-    return evaluate_run(read_records(folder, manifest)), key
+    return evaluate_run(read_records(folder, manifest), summaries=summaries), key
 
 
 def _keys(folders: Iterable[Path], cache: Cache | None) -> list[str]:
