@@ -80,8 +80,9 @@ demo: $(INSTALLED) ## Probe the three shipped models, two at a time, then build 
 	@$(MAKE) --no-print-directory -j2 demo-llava demo-paligemma demo-qwen2_vl
 	$(BIN)/python -m leaderboard build $(OUT)/
 
-docs: $(INSTALLED) ## Write docs/metrics.md anew from the docstrings
+docs: $(INSTALLED) ## Write docs/metrics.md, and the tables of other pages, anew from docstrings and declarations
 	$(BIN)/python docs/build_reference.py
+	$(BIN)/python docs/build_tables.py
 
 simulations: $(INSTALLED) ## Coverage and false alarms of what we print, by simulation, into docs/statistics.md [ARGS=...]
 	$(BIN)/python -m benchmarks.simulations $(ARGS)

@@ -58,6 +58,9 @@ class Signal:
         the share of samples that give the same answer.
     on_grid
         Reads where on the image's grid attention lies: void if the geometry self-test fails.
+    about
+        Its definition in one line, for the documentation; needless where docs/signals.md has it in
+        its own words.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Signal:
     fitted: bool = False
     states: Literal["probability", "log-probability", "share"] | None = None
     on_grid: bool = False
+    about: str = ""
 
     def probability(self, values: Array) -> Array:
         """Return the values as the probability that the signal states."""

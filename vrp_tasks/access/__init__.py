@@ -11,10 +11,18 @@ from vrp_tasks.access.transformers import TransformersAccess
 from vrp_tasks.errors import SetupError
 from vrp_tasks.settings.run_settings import RunSettings
 
-__all__ = ["LEVELS", "Access", "Asked", "Seen", "access_to"]
+__all__ = ["LEVELS", "Access", "Asked", "Seen", "access_to", "level_called"]
 
 # what sees most comes first
 LEVELS: tuple[type[Access], ...] = (TransformersAccess, TextAccess)
+
+
+def level_called(name: str) -> type[Access] | None:
+    """The level of a name, None for auto; SetupError for any other, before a model is loaded."""
+    known: dict[str, type[Access] | None] = {"auto": None} | {own.level: own for own in LEVELS}
+    if name not in known:
+        raise SetupError(f"model argument access must be one of {', '.join(known)}, got {name!r}.")
+    return known[name]
 
 
 def access_to(
@@ -30,6 +38,7 @@ def access_to(
     SetupError
         If the level asked for cannot serve the model.
     """
+    level_called(settings.access)
     for level in LEVELS:
         if settings.access not in ("auto", level.level):
             continue

@@ -110,6 +110,7 @@ class Access(ABC):
     level: ClassVar[str]
     companions: ClassVar[frozenset[str]] = frozenset({"grounding"})  # keys of metadata.vrp
     sees_maps: ClassVar[bool] = False
+    needs_family: ClassVar[bool] = False  # serves checkpoints of `vrp_tasks.families` alone
 
     def __init__(
         self,

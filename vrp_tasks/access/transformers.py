@@ -42,9 +42,10 @@ from vrp_tasks.settings.run_settings import RunSettings
 
 
 class TransformersAccess(Access):
-    """Everything a local model of a known family can show."""
+    """Every channel: attention, states, token probabilities, logit lens, samples."""
 
     level = "transformers"
+    needs_family = True
     companions: ClassVar[frozenset[str]] = frozenset({"robustness", "grounding"})
     sees_maps: ClassVar[bool] = True
 

@@ -14,11 +14,24 @@ MAX_SAMPLES = 10_000  # of one question
 class CaptureSettings:
     """How answers are sampled, and what is measured beside them.
 
-    ``k`` samples (0 for none) at ``temperature`` and ``top_p``, seeded by ``seed``; they pass the
-    logits processors that the answer passes, while top-k and other ways to narrow what is sampled
-    from stay off, whatever a checkpoint's generation config asks for.
-    ``top_heads`` heads make the map of the top-k-heads signals. ``blank_image`` adds a second
-    prefill with the image at the processor's mean colour, for the control of that name.
+    Samples pass the logits processors that the answer passes, while top-k and other ways to narrow
+    what is sampled from stay off, whatever a checkpoint's generation config asks for.
+
+    Attributes
+    ----------
+    k : int
+        Samples beside each answer; 0 for none.
+    temperature : float
+        Of the samples.
+    top_p : float
+        Samples are drawn from the likeliest tokens of so much probability.
+    seed : int
+        Another seed, other samples.
+    top_heads : int
+        So many heads make the map of the top-k-heads signals.
+    blank_image : bool
+        A second prefill, with the image at the processor's mean colour, for the control of that
+        name.
     """
 
     k: int = 10

@@ -16,7 +16,7 @@ class SweepPlan:
     Attributes
     ----------
     interventions : tuple of str
-        Names, of `vrp_tasks.interventions.kinds.INTERVENTIONS`.
+        Which, in this order.
     layers : tuple of int, or "paper"
         Decoder layers of ablations and bypasses; "paper" is the papers' layer of the family, at the
         same relative depth in models of other sizes.
@@ -24,10 +24,14 @@ class SweepPlan:
         "all": attention is blocked in every layer at once; else in one layer at a time.
     image_shares : tuple of float
         Shares of the image tokens that are masked: most attended, least attended and random ones.
-    unit_counts, unit_shares : tuple of int, tuple of float
+    unit_counts : tuple of int
         How many units are ablated: ranked ones and random ones.
-    unit_fills, pixel_fills : tuple of str
-        "zero" and "mean" (over the training folds); "mean" and "blur" (of the image).
+    unit_shares : tuple of float
+        The same as shares of the layer's units.
+    unit_fills : tuple of str
+        What stands there instead: "zero", "mean" (over the training folds).
+    pixel_fills : tuple of str
+        Likewise: "mean" (the image's colour), "blur" (the image under a Gaussian).
     seeds : int
         Random draws per dose.
     folds : int
@@ -37,7 +41,7 @@ class SweepPlan:
     max_samples : int or None
         Measure on about so many samples: whole images, drawn at random. Ranking uses all.
     max_rows : int
-        Variants that are run as one batch.
+        Variants that are run as one batch: lower it where memory is short.
     """
 
     interventions: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import AutoConfig, GenerationConfig, PretrainedConfig
 
-from vrp_tasks.access.base import Access
+from vrp_tasks.access import Access, level_called
 from vrp_tasks.access.transformers import default_checkpoint
 from vrp_tasks.attach.groups import content_hashes
 from vrp_tasks.attach.plan import check_unlimited
@@ -53,17 +53,18 @@ def check_before_loading(
     SetupError
         With one line that says what was wrong and what to do.
     """
+    level = level_called(settings.access)
     if settings.options.subset is not None:
         check_unlimited(next(iter(ours)), asked.get("limit"), asked.get("offset", 0))
     model = str(asked["model"])
     adapter = adapter_class(model)
-    if model in ADAPTERS and settings.access != "text":
+    if model in ADAPTERS and (level is None or level.needs_family):
         pretrained = arguments.get("pretrained", default_checkpoint(adapter))
         config = check_checkpoint(str(pretrained), model=model)
         if settings.probe is not None:
             check_probe(settings.probe, config)
     else:
-        _check_text_only(model, settings)
+        _check_text_only(model, settings, level)
     output = output_path(asked)
     if output:
         check_writable(Path(output))
@@ -86,12 +87,12 @@ def adapter_class(model: str) -> type:
     return found
 
 
-def _check_text_only(model: str, settings: RunSettings) -> None:
+def _check_text_only(model: str, settings: RunSettings, level: type[Access] | None) -> None:
     """What a model of which only text is seen cannot be asked for."""
     inside = ", ".join(sorted(ADAPTERS))
-    if settings.access == "transformers":
+    if level is not None and level.needs_family:
         raise SetupError(
-            f"access=transformers cannot be had through --model {model}; models that can be "
+            f"access={level.level} cannot be had through --model {model}; models that can be "
             f"looked into: {inside}. Leave access out for text alone."
         )
     if settings.probe is not None:

@@ -18,7 +18,7 @@ class RunOptions:
     Attributes
     ----------
     subset : int or None
-        So many samples of each task: `vrp_tasks.attach.subset`.
+        So many samples of each task, drawn from all (`vrp_tasks.attach.subset`).
     subset_seed : int
         Another seed, another subset.
     label : str or None
@@ -29,7 +29,7 @@ class RunOptions:
         Which hidden states are stored: ``all``, ``last<n>``, ``every<n>`` (the last included), or
         numbers; 0 is the embedding.
     hidden_max : int or None
-        Of so many samples of each task.
+        Hidden states are stored of so many samples of each task.
     cluster_grid : bool
         Score the cluster count over a grid of radii and percentiles, for the manifest.
     """

@@ -13,8 +13,8 @@ from vrp_tasks.errors import SetupError
 from vrp_tasks.settings.options import RunOptions, run_options_from
 from vrp_tasks.settings.probe_file import LoadedProbe, load_probe
 
-ACCESS_LEVELS = ("auto", "transformers", "text")
-_CAPTURE = {
+# model argument -> field of `CaptureSettings`
+CAPTURE = {
     "k": "k",
     "sample_temperature": "temperature",
     "sample_top_p": "top_p",
@@ -23,7 +23,7 @@ _CAPTURE = {
     "blank_image": "blank_image",
 }
 NAMES = (
-    *_CAPTURE,
+    *CAPTURE,
     *("hidden_dtype", "probe", "access"),
     *(option.name for option in fields(RunOptions)),
 )
@@ -40,11 +40,12 @@ class RunSettings:
     options : RunOptions
         Which samples, which label, which states.
     hidden_dtype : {"float16", "float32", "none"}
-        How hidden states are stored.
+        How hidden states are stored; none: not at all.
     probe : LoadedProbe or None
-        A probe of another run, that scores this one.
-    access : {"auto", "transformers", "text"}
-        How the model is looked into; auto takes the one that sees most.
+        The probe of another run (its folder), that scores this one.
+    access : str
+        How the model is looked into: the name of a level, or auto, which takes the one that sees
+        most.
     """
 
     capture: CaptureSettings = field(default_factory=CaptureSettings)
@@ -78,10 +79,6 @@ def settings_of(arguments: Mapping[str, Any]) -> RunSettings:
         if name not in NAMES and near:
             raise SetupError(f"unknown model argument {name!r}. Did you mean {near[0]}?")
     access = str(own.pop("access", "auto")).lower()
-    if access not in ACCESS_LEVELS:
-        raise SetupError(
-            f"model argument access must be one of {', '.join(ACCESS_LEVELS)}, got {access!r}."
-        )
     capture, hidden_dtype = _capture_from(own)
     path = own.pop("probe", None)
     probe = None if path is None else load_probe(Path(str(path)))
@@ -95,7 +92,7 @@ def _capture_from(own: dict[str, Any]) -> tuple[CaptureSettings, str]:
             f"model argument hidden_dtype must be float16, float32 or none, got {hidden_dtype!r}."
         )
     values: dict[str, Any] = {}
-    for argument, name in _CAPTURE.items():
+    for argument, name in CAPTURE.items():
         default = getattr(CaptureSettings, name)
         kind = _flag if isinstance(default, bool) else type(default)
         raw = own.pop(argument, default)

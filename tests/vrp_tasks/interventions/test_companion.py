@@ -114,6 +114,10 @@ def test_planted_truth(plant, tmp_path):
 
 
 EVERYTHING = {
+    "interventions": [
+        "mask_attention", "mask_pixels", "ablate_residual", "ablate_mlp", "bypass_mlp",
+        "bypass_attention",
+    ],
     "image_shares": [0.3], "mask_layers": [1], "unit_counts": [3], "unit_shares": [0.5],
     "layers": [4], "unit_fills": ["zero"], "pixel_fills": ["blur"],
     "min_errors": 1, "folds": 2, "max_rows": 7,

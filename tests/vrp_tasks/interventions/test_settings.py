@@ -51,10 +51,11 @@ def test_variants_have_controls_of_equal_size():
         assert sorted(v.seed for v in same if v.choice == "random") == [0, 1, 2]
         assert any(v.choice == "least" for v in same) == variant.intervention.startswith("mask")
     starts = {g.intervention.name: g.start for g in groups}
-    assert starts == {
+    expected = {
         "mask_attention": 0, "mask_pixels": 0, "ablate_residual": 5, "ablate_mlp": 4,
         "bypass_mlp": 4, "bypass_attention": 4,
     }  # fmt: skip
+    assert starts.items() >= expected.items()
     one_layer_each = groups_of(
         SweepSettings(mask_layers=(0, 3), interventions=("mask_attention",)), ()
     )
