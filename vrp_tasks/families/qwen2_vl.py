@@ -1,7 +1,7 @@
 """Qwen2-VL: images at their own size, so the grid differs from sample to sample."""
 
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from transformers import PretrainedConfig
@@ -15,7 +15,7 @@ class Qwen2VL(Family):
     model_type = "qwen2_vl"
     adapters = ("qwen2_vl",)
     text_types = ("qwen2_vl_text",)
-    published_layer = (25, 28)
+    published_layer: ClassVar[tuple[int, int] | None] = (25, 28)
     boundary_tokens = (
         "<|im_start|>",
         "<|im_end|>",
