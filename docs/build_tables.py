@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 
+import yaml
+
 from metrics.card.statistics import STATISTICS
 from metrics.signals import SIGNALS
 from vrp_tasks.access import LEVELS
@@ -20,10 +22,12 @@ from vrp_tasks.capture.settings import CaptureSettings
 from vrp_tasks.families import FAMILIES
 from vrp_tasks.interventions.kinds import INTERVENTIONS
 from vrp_tasks.interventions.settings import PRESETS, SweepSettings
+from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.settings.options import RunOptions
 from vrp_tasks.settings.run_settings import CAPTURE, RunSettings
 
 FOLDER = Path(__file__).parent
+ABOUT = ("data", "questions", "label", "group", "kind")  # what a task's YAML says of it
 
 
 def interventions() -> str:
@@ -118,9 +122,32 @@ def run_settings() -> str:
     return _table(["model argument", "default", "what"], rows)
 
 
+def tasks() -> str:
+    """Tasks whose YAML says what they are about."""
+    rows = []
+    for folder in ("published", "coco"):
+        for path in sorted((TASKS_FOLDER / folder).glob("*.yaml")):
+            task = yaml.load(path.read_text("utf-8"), _TaskLoader)
+            about = task.get("metadata", {}).get("about")
+            if about is not None:
+                base = task["metadata"]["vrp"].get("base")
+                rows.append(
+                    [f"`{path.stem}`", f"`{base}`" if base else "–", *(about[k] for k in ABOUT)]
+                )
+    head = ["task", "base task", "data set on the hub, split", "questions", "label"]
+    return _table([*head, "group (image)", "kind"], rows)
+
+
+class _TaskLoader(yaml.SafeLoader):
+    """Reads a task's file without importing the functions that it names."""
+
+
+_TaskLoader.add_constructor("!function", lambda _loader, node: node.value)
+
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "robustness.md": {"interventions": interventions, "sweep-settings": sweep_settings},
     "signals.md": {"further-signals": further_signals, "statistics": statistics},
+    "tasks.md": {"tasks": tasks},
     "access.md": {"levels": levels, "families": families, "run-settings": run_settings},
 }
 
