@@ -35,6 +35,7 @@ check: $(INSTALLED) ## Lint, formatting, types, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --strict examples
 	$(BIN)/lint-imports
 
 format: $(INSTALLED) ## Format, and fix what ruff can fix

@@ -1,15 +1,26 @@
-"""Writes the README's table of figures from the CSV of a finished `make demo`."""
+"""Writes the tables of README and docs/results.md from the CSV of a finished `make demo`.
+
+python -m benchmarks.demo_table [out/leaderboard.csv]
+"""
 
 from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
 START, END = "<!-- demo-figures:start -->", "<!-- demo-figures:end -->"
 TASK = "vrp_shapes"
-ROWS = (
+FEW = {
+    "token_confidence": "how probable its tokens are",
+    "self_consistency": "whether ten samples agree",
+    "probe": "a probe on its hidden states",
+    "spatial_entropy": "how sharply it attends to the image",
+    "question_only": "a control: the words of the question alone",
+}
+ALL = (
     "*attention*", "spatial_entropy", "cluster_count", "spatial_entropy_top_heads",
     "final_diffusion", "image_attention_mass", "attention_features", "attention_mlp",
     "*one pass*", "token_confidence", "first_token_margin", "answer_margin", "probe", "probe_l1",
@@ -19,25 +30,47 @@ ROWS = (
     "*controls: a bar, not a signal*", "question_only", "answer_only", "probe_blank",
 )  # fmt: skip
 
+# (signal, statistic) -> a row of the CSV; by model
 Cells = dict[tuple[str, str], dict[str, str]]
+Found = dict[str, Cells]
 
 
 def main() -> None:
-    """Read the CSV named on the command line (``out/leaderboard.csv``) and write the README."""
+    """Write both pages from the CSV named on the command line (``out/leaderboard.csv``)."""
     with Path(sys.argv[1] if len(sys.argv) > 1 else "out/leaderboard.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["task"] == TASK]
-    models = list(dict.fromkeys(row["model"] for row in rows))
-    found = {
-        model: {(row["signal"], row["statistic"]): row for row in rows if row["model"] == model}
-        for model in models
-    }
-    before, _, rest = README.read_text("utf-8").partition(START)
-    table = "\n".join(_table(found))
-    README.write_text(f"{before}{START}\n{table}\n{END}{rest.partition(END)[2]}", "utf-8")
+        found = read(file)
+    for page, lines in ((ROOT / "README.md", few(found)), (ROOT / "docs/results.md", full(found))):
+        page.write_text(with_table(page.read_text("utf-8"), lines), "utf-8")
 
 
-def _table(found: dict[str, Cells]) -> list[str]:
-    lines = ["| AUROC | " + " | ".join(found) + " |", "| --- |" + " --- |" * len(found)]
+def read(lines: Iterable[str]) -> Found:
+    """The demo's figures, by model."""
+    found: Found = {}
+    for row in csv.DictReader(lines):
+        if row["task"] == TASK:
+            found.setdefault(row["model"], {})[row["signal"], row["statistic"]] = row
+    return found
+
+
+def with_table(text: str, lines: list[str]) -> str:
+    """A page with its table between the marks written anew."""
+    before, rest = text.split(f"{START}\n")
+    _, after = rest.split(END)
+    return "\n".join([before + START, *lines, END + after])
+
+
+def few(found: Found) -> list[str]:
+    """Five signals, within question kinds: one line each."""
+    lines = _head("what is read beside the answer", found)
+    for name, words in FEW.items():
+        cells = [_shown(cells[name, "within_kind_auroc"]) for cells in found.values()]
+        lines.append(_line(f"{words} (`{name}`)", cells))
+    return lines
+
+
+def full(found: Found) -> list[str]:
+    """Counts, accuracy, the AUROC of each signal, whole and within kinds, and calibration."""
+    lines = _head("AUROC", found)
     counts = [
         f"{c['', 'accuracy']['n']} / {c['', 'accuracy']['n_groups']} / "
         f"{c['', 'accuracy']['n_errors']}"
@@ -45,15 +78,19 @@ def _table(found: dict[str, Cells]) -> list[str]:
     ]
     lines.append(_line("n / images / errors", counts))
     lines.append(_line("accuracy", [_shown(c["", "accuracy"]) for c in found.values()]))
-    for name in ROWS:
-        cells = (
-            [""] * len(found) if name.startswith("*") else [_cell(c, name) for c in found.values()]
-        )
-        lines.append(_line(name if name.startswith("*") else f"`{name}`", cells))
+    for name in ALL:
+        if name.startswith("*"):
+            lines.append(_line(name, [""] * len(found)))
+        else:
+            lines.append(_line(f"`{name}`", [_cell(c, name) for c in found.values()]))
     for name in ("platt.brier_skill", "platt.ece"):
         cells = [_shown(c["token_confidence", name]) for c in found.values()]
         lines.append(_line(f"token confidence, {name}", cells))
     return lines
+
+
+def _head(first: str, found: Found) -> list[str]:
+    return [_line(first, list(found)), "| --- |" + " --- |" * len(found)]
 
 
 def _line(head: str, cells: list[str]) -> str:

@@ -28,3 +28,10 @@ class UnmappedError(SampleError):
 
 class UnalignedError(SampleError):
     """The words to look from cannot be found; the message is the reason."""
+
+
+def without_extra(error: ImportError) -> str:
+    """What could not be imported, and the extra of ours that brings it."""
+    absent = isinstance(error, ModuleNotFoundError) and error.name
+    what = f"{error.name} is not installed" if absent else " ".join(str(error).split())
+    return f"{what.removesuffix('.')}. Install what runs models: pip install 'vrp-tasks[probe]'."

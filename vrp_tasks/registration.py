@@ -24,6 +24,7 @@ from types import ModuleType
 from typing import Any
 
 from vrp_tasks.attach import names
+from vrp_tasks.errors import without_extra
 from vrp_tasks.seam.evaluator import Around, wrap_simple_evaluate
 from vrp_tasks.seam.import_hook import patch_when_imported
 from vrp_tasks.seam.task_manager import patch_task_manager
@@ -43,6 +44,8 @@ def manifests() -> list[Any]:
         if complaint is None:
             install_hooks()
             return [ModelManifest(name, simple_class_path=path) for name, path in ADAPTERS.items()]
+    except ImportError as error:
+        complaint = without_extra(error)
     except Exception as error:  # noqa: BLE001 - a failing entry point disables every other plugin
         complaint = f"{type(error).__name__}: {error}"
     sys.stderr.write(
@@ -96,8 +99,5 @@ def _without_extra(
     if ours and (complaint := shadowed_package()):
         raise SystemExit(f"vrp-tasks: {complaint}")
     if ours:
-        raise SystemExit(
-            f"vrp-tasks: {ours[0]} looks into models, and {error.name or error} is not installed. "
-            "Install what that takes: pip install 'vrp-tasks[probe]'."
-        )
+        raise SystemExit(f"vrp-tasks: {ours[0]} cannot be run: {without_extra(error)}")
     return stock(*args, **kwargs)

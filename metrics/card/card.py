@@ -74,6 +74,14 @@ class Card:
     contrasts: tuple[Contrast, ...] = ()
     common: CommonFigures = NOTHING_COMMON
 
+    def signal(self, name: str) -> SignalResult:
+        """What one signal or control is worth; raises KeyError, with the names there are."""
+        for result in self.signals:
+            if result.name == name:
+                return result
+        names = ", ".join(result.name for result in self.signals)
+        raise KeyError(f"the card has no signal {name!r}. It has: {names}.")
+
 
 def evaluate_card(
     *,

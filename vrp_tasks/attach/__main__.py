@@ -7,19 +7,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-from loguru import logger
+from vrp_tasks.errors import SetupError, without_extra
 
-from vrp_tasks.attach.build import attached_config
-from vrp_tasks.errors import SetupError
+try:
+    import yaml
+    from lmms_eval.tasks import TaskManager
+    from loguru import logger
+
+    from vrp_tasks.attach.build import attached_config
+except ImportError as error:
+    raise SystemExit(f"vrp-tasks: {without_extra(error)}") from error
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Check the choice of score, write ``vrp_<task>.yaml``; the exit code."""
     given = _parser().parse_args(arguments)
     logger.remove()
-    from lmms_eval.tasks import TaskManager
-
     name = given.name or f"vrp_{given.task}"
     config = {"task": name, "metadata": {"version": 1.0, "vrp": _settings(given)}}
     try:

@@ -15,7 +15,7 @@ from vrp_tasks.attach.plan import check_unlimited
 from vrp_tasks.attach.settings import given_keys
 from vrp_tasks.capture.generation_settings import check_generation_config
 from vrp_tasks.companion import companions_among
-from vrp_tasks.errors import SetupError
+from vrp_tasks.errors import SetupError, without_extra
 from vrp_tasks.families import FAMILIES, Family, family_of
 from vrp_tasks.run.folder import check_writable
 from vrp_tasks.settings.probe_file import LoadedProbe, check_probe
@@ -82,7 +82,10 @@ def adapter_class(model: str) -> type:
 
     try:
         found: type = get_model(model)
-    except (ValueError, KeyError, ImportError) as error:
+    except ImportError as error:  # other models need other packages than those of our extra
+        reason = without_extra(error) if model in ADAPTERS else error
+        raise SetupError(f"--model {model} cannot be loaded: {reason}") from error
+    except (ValueError, KeyError) as error:
         raise SetupError(f"--model {model} cannot be loaded: {error}") from error
     return found
 

@@ -184,11 +184,18 @@ def test_what_was_fitted_on_labels_does_not_enter_a_fusion(run):
     assert members == {"token_confidence", "answer_margin", "first_token_entropy"}
 
 
+def test_a_signal_is_found_by_name(run):
+    card = _card(run)
+    assert card.signal("probe") is card.signals[[s.name for s in card.signals].index("probe")]
+    with pytest.raises(KeyError, match=r"no signal 'prob'\. It has: .*probe"):
+        card.signal("prob")
+
+
 def test_a_fitted_signal_carries_what_fitting_adds(run):
     fit = FitSpread(20, 0.05, 0.04, 0.03, p=0.01)
     answers = ["yes" if i % 3 else "no" for i in range(320)]
     frozen, card = (_card(run, answers=answers, fits=fits) for fits in (None, {"probe": fit}))
-    before, after = (next(s for s in one.signals if s.name == "probe") for one in (frozen, card))
+    before, after = (one.signal("probe") for one in (frozen, card))
     assert after.fit == fit
     for name, added in (
         ("auroc", 0.05), ("within_kind_auroc", 0.04), ("within_answer_auroc", 0.03)
@@ -206,12 +213,12 @@ def test_a_fitted_signal_carries_what_fitting_adds(run):
     assert "what another split would change" in after.error_average_precision.note
     assert "what another split would change" in after.selective.aurc.note
     assert after.selective.aurc.value == before.selective.aurc.value
-    direct = next(s for s in card.signals if s.name == "token_confidence")
+    direct = card.signal("token_confidence")
     assert (direct.auroc.note, direct.fit) == (None, None)
 
 
 def test_the_p_value_of_a_fitted_signal_has_its_variance_too(run):
-    result = next(s for s in _card(run).signals if s.name == "token_confidence")
+    result = _card(run).signal("token_confidence")
     claimed = replace(result, p_value=1e-9)
     found = with_fit(claimed, FitSpread(10, 0.2, 0.1, 0.1))
     within = found.within_kind_auroc

@@ -6,12 +6,17 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
-
-from vrp_tasks.tiny.training.architectures import FAMILIES
-from vrp_tasks.tiny.training.export import export
-from vrp_tasks.tiny.training.loop import Recipe, Trainer
+from vrp_tasks.errors import without_extra
 from vrp_tasks.tiny.world import KINDS
+
+try:
+    import torch
+
+    from vrp_tasks.tiny.training.architectures import FAMILIES
+    from vrp_tasks.tiny.training.export import export
+    from vrp_tasks.tiny.training.loop import Recipe, Trainer
+except ImportError as error:
+    raise SystemExit(f"vrp-tasks: {without_extra(error)}") from error
 
 
 def main() -> None:
