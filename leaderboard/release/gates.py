@@ -12,7 +12,6 @@ from leaderboard.release.robustness import area_change
 from leaderboard.release.tolerances import ACCURACY, ROBUSTNESS, STATED_GATES, Tolerances, signal_of
 from leaderboard.release.verdicts import Change, reason_against
 from leaderboard.runs.read import Run
-from metrics.card.of_records import rng_for
 from metrics.comparison.detectable import detectable_ranking_difference
 from metrics.comparison.differences import Difference
 from metrics.comparison.margins import beyond_margin
@@ -21,6 +20,7 @@ from metrics.comparison.paired_proportions import (
     paired_proportion_difference,
 )
 from metrics.core.limits import too_few_images
+from metrics.core.seeds import rng_for
 from metrics.errors import UndefinedMetricError
 from metrics.record.records import SampleRecord
 from metrics.scores.bootstrap import Estimate
