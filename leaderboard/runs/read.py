@@ -30,6 +30,7 @@ from leaderboard.runs.schema import (
     check_table_schema,
 )
 from metrics.errors import RecordError
+from metrics.record.columns import of_task
 from metrics.record.records import (
     MANIFEST_FILE,
     RECORDS_FILE,
@@ -206,8 +207,12 @@ def read_records(folder: Path, manifest: RunManifest) -> Run:
     table = pq.read_table(folder / RECORDS_FILE)
     check_columns(table.schema)
     check_no_nulls(table)
+    left_out = {task: of_task(manifest.not_offered, task) for task in manifest.tasks}
     try:
-        records = tuple(SampleRecord.from_row(row) for row in table.to_pylist())
+        records = tuple(
+            SampleRecord.from_row(row, not_offered=left_out.get(row["task"], ()))
+            for row in table.to_pylist()
+        )
     except (TypeError, KeyError) as error:
         raise RecordError(f"{RECORDS_FILE} cannot be read as records: {error}.") from error
     _check_records(records, manifest)

@@ -16,6 +16,7 @@ module is plain data without I/O: `vrp_tasks` writes, `leaderboard` reads.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -170,17 +171,35 @@ class SampleRecord:
         return row
 
     @classmethod
-    def from_row(cls, row: dict[str, Any]) -> SampleRecord:
-        """Rebuild a record from `to_row`'s form; raises RecordError naming a missing field."""
+    def from_row(cls, row: dict[str, Any], *, not_offered: Collection[str] = ()) -> SampleRecord:
+        """Rebuild a record from its row in ``records.parquet``.
+
+        Parameters
+        ----------
+        row : dict
+            As `to_row` has it; it may have null columns of signals that other tasks have.
+        not_offered : collection of str
+            Signals that the record's task has not, by the manifest.
+
+        Raises
+        ------
+        RecordError
+            If a field is missing or breaks the format; names it.
+        """
         names = set(cls.__dataclass_fields__) - {"signals", "layers"}
         absent = sorted(names - set(row))
         if absent:
             raise RecordError(f"records lack the column(s) {', '.join(absent)}.")
         plain = {name: row[name] for name in names}
         plain["missing"] = {entry["name"]: entry["reason"] for entry in row["missing"] or ()}
+        signals = {
+            name: value
+            for name, value in _with_prefix(row, SIGNAL_PREFIX).items()
+            if value is not None or name in plain["missing"] or name not in not_offered
+        }
         return cls(
             **plain,
-            signals=_with_prefix(row, SIGNAL_PREFIX),
+            signals=signals,
             layers=_with_prefix(row, LAYER_PREFIX),
         )
 
@@ -256,6 +275,10 @@ class RunManifest:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
         return asdict(self)
+
+    def to_text(self) -> str:
+        """Content of ``manifest.json``; raises ValueError for NaN and infinity."""
+        return json.dumps(self.to_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, data: object) -> RunManifest:
