@@ -23,7 +23,12 @@ from metrics.errors import UndefinedMetricError
 from metrics.record.channels import ProbeOpinion, Samples, StateChannel
 from metrics.record.columns import of_task
 from metrics.record.observation import Absent, Observation
-from metrics.record.records import IMAGES_FILE, SampleRecord
+from metrics.record.records import (
+    GEOMETRY_NOT_RUN,
+    GEOMETRY_PASSED,
+    IMAGES_FILE,
+    SampleRecord,
+)
 from metrics.second_pass.supervised import PROBE_STATE
 from metrics.second_pass.task import second_pass
 from metrics.second_pass.transfer import fitted_probe, transfer
@@ -424,8 +429,8 @@ class Session:
 
     def _geometry_said(self) -> str:
         if not self.access.sees_maps:
-            return "not run: this access sees no maps"
-        return self.geometry or "passed"
+            return f"{GEOMETRY_NOT_RUN}: this access sees no maps"
+        return self.geometry or GEOMETRY_PASSED
 
     def close(self) -> None:
         """Release the folder; without an output path it goes away."""
