@@ -6,8 +6,12 @@ import argparse
 import io
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import pyarrow as pa
+from safetensors import SafetensorError
 
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures.robustness import write_figures
@@ -23,6 +27,8 @@ from leaderboard.report.contents import all_tables, card_tables, terminal_tables
 from leaderboard.report.export import to_csv, to_json
 from leaderboard.report.html import to_html
 from leaderboard.report.parts import SUMMARIES
+from leaderboard.rescoring.folder import rescore_folder
+from leaderboard.rescoring.rescore import Progress
 from leaderboard.results.aggregate import Board
 from leaderboard.results.cache import FOLDER, Cache
 from leaderboard.results.workers import evaluate_paths
@@ -33,6 +39,8 @@ from metrics.errors import RecordError
 
 REGRESSED = 1
 NOTHING_READ = 2
+SECONDS_BETWEEN_LINES = 5.0
+FITTED_FOR_LONG = 1000  # samples of a task
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("paths", nargs="+", type=Path, metavar="RUN", help="folders with runs")
     show.set_defaults(run=_show)
     _add_compare(commands)
+    _add_rescore(commands)
     return parser
 
 
@@ -99,6 +108,20 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "-o", "--output", type=Path, help="write compare.json, compare.md and compare.xml here"
     )
     compare.set_defaults(run=_compare)
+
+
+def _add_rescore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    rescore = commands.add_parser(
+        "rescore",
+        help="a run's signals computed anew from what it stored, without the model",
+        description="Writes a new run folder; the run stays as it is. A signal whose channel the "
+        "run did not store keeps its recorded value, and the manifest says so.",
+    )
+    rescore.add_argument("run_folder", type=Path, metavar="RUN", help="a complete run folder")
+    rescore.add_argument(
+        "-o", "--output", type=Path, help="new folder, absent or empty (default: RUN_rescored)"
+    )
+    rescore.set_defaults(run=_rescore)
 
 
 def _build(arguments: argparse.Namespace) -> int:
@@ -164,6 +187,32 @@ def _compare(arguments: argparse.Namespace) -> int:
     _print("\n\n\n".join(to_terminal(table) for table in tables))
     _print(f"\n{summary(comparison)}")
     return REGRESSED if comparison.has_regressed else 0
+
+
+def _rescore(arguments: argparse.Namespace) -> int:
+    try:
+        found = rescore_folder(arguments.run_folder, arguments.output, progress=_shown_at_times())
+    except (RecordError, LeaderboardError, OSError, pa.ArrowException, SafetensorError) as error:
+        return _fail(f"cannot rescore: {clean(error)}")
+    except UNEXPECTED as error:
+        return _fail(f"cannot rescore: {clean(unexpected(error))}")
+    _print(str(found))
+    return 0
+
+
+def _shown_at_times() -> Progress:
+    """A line on standard error every few seconds; none for what is done before."""
+    last = time.monotonic()
+
+    def progress(task: str, done: int, of: int) -> None:
+        nonlocal last
+        fitting = done == of and of >= FITTED_FOR_LONG
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES or fitting:
+            last = time.monotonic()
+            what = "; now what is fitted on labels" if fitting else ""
+            sys.stderr.write(f"{clean(task)}: {done} of {of} samples{what}\n")
+
+    return progress
 
 
 def _folder_of(path: Path) -> Path:

@@ -6,6 +6,7 @@
     LeaderboardError (ValueError)
     ├── IncomparableError           two runs that did not do the same thing
     ├── ToleranceError              a tolerance file that cannot be used
+    ├── TargetError                 a folder that may not be written to
     └── CodecError                  what the cache cannot store, or holds of another type
 """
 
@@ -20,6 +21,10 @@ class IncomparableError(LeaderboardError):
 
 class ToleranceError(LeaderboardError):
     """A tolerance file that cannot be used; the message names the key."""
+
+
+class TargetError(LeaderboardError):
+    """A folder that may not be written to; the message says why."""
 
 
 class CodecError(LeaderboardError):

@@ -18,7 +18,6 @@ from leaderboard.release.tolerances import (
 )
 from leaderboard.release.verdicts import Change, reason_against
 from leaderboard.runs.read import Run
-from metrics.card.of_records import rng_for
 from metrics.card.statistics import Gate as StatisticGate
 from metrics.card.statistics import TwoRuns
 from metrics.comparison.detectable import detectable_ranking_difference
@@ -29,6 +28,7 @@ from metrics.comparison.paired_proportions import (
     paired_proportion_difference,
 )
 from metrics.core.limits import too_few_images
+from metrics.core.seeds import rng_for
 from metrics.errors import UndefinedMetricError
 from metrics.record.records import SampleRecord
 from metrics.scores.bootstrap import Estimate

@@ -19,7 +19,8 @@ from leaderboard.results.summary import Summaries, summarised
 from leaderboard.runs.read import Problem, Run
 from leaderboard.runs.samples import Showcase, showcase_of
 from metrics.card.card import Card
-from metrics.card.of_records import card_of_records, of_task
+from metrics.card.of_records import card_of_records
+from metrics.record.columns import of_task
 from metrics.record.records import RunManifest
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from metrics.card.card import Card, SignalResult
-from metrics.card.of_records import rng_for, signal_columns
+from metrics.core.seeds import rng_for
 from metrics.errors import UndefinedMetricError
+from metrics.record.columns import signal_columns
 from metrics.record.records import SampleRecord
 from metrics.scores.bootstrap import cluster_weights
 from metrics.scores.discrimination import auroc, within_kind_auroc

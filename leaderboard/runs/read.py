@@ -30,6 +30,7 @@ from leaderboard.runs.schema import (
     check_table_schema,
 )
 from metrics.errors import RecordError
+from metrics.record.columns import of_task
 from metrics.record.records import (
     MANIFEST_FILE,
     RECORDS_FILE,
@@ -189,7 +190,7 @@ def read_manifest(folder: Path) -> RunManifest:
     """
     manifest = _parse_manifest(folder / MANIFEST_FILE)
     check_manifest(manifest)
-    _check_files(folder, manifest.files)
+    check_files(folder, manifest.files)
     for file in TABLES.keys() & manifest.files.keys():
         check_table_schema(file, pq.read_schema(folder / file))
     return manifest
@@ -206,11 +207,15 @@ def read_records(folder: Path, manifest: RunManifest) -> Run:
     table = pq.read_table(folder / RECORDS_FILE)
     check_columns(table.schema)
     check_no_nulls(table)
+    left_out = {task: of_task(manifest.not_offered, task) for task in manifest.tasks}
     try:
-        records = tuple(SampleRecord.from_row(row) for row in table.to_pylist())
+        records = tuple(
+            SampleRecord.from_row(row, not_offered=left_out.get(row["task"], ()))
+            for row in table.to_pylist()
+        )
     except (TypeError, KeyError) as error:
         raise RecordError(f"{RECORDS_FILE} cannot be read as records: {error}.") from error
-    _check_records(records, manifest)
+    check_records(records, manifest)
     return Run(folder, manifest, records)
 
 
@@ -238,7 +243,14 @@ def _parse_manifest(path: Path) -> RunManifest:
     return RunManifest.from_json(data)
 
 
-def _check_files(folder: Path, files: dict[str, dict[str, Any]]) -> None:
+def check_files(folder: Path, files: dict[str, dict[str, Any]]) -> None:
+    """Check that a folder's files are those that its manifest names.
+
+    Raises
+    ------
+    RecordError
+        If one is missing, or has another size or hash; names the file.
+    """
     if RECORDS_FILE not in files:
         raise RecordError(f"manifest field files does not name {RECORDS_FILE}.")
     for name, entry in files.items():
@@ -251,7 +263,7 @@ def _check_files(folder: Path, files: dict[str, dict[str, Any]]) -> None:
             raise RecordError(
                 f"{name} has {path.stat().st_size} bytes; the manifest says {entry['bytes']}."
             )
-        digest = _sha256_of(path)
+        digest = sha256_of(path)
         if digest != entry.get("sha256"):
             raise RecordError(
                 f"{name} has sha256 {digest[:12]}…; the manifest says "
@@ -259,12 +271,20 @@ def _check_files(folder: Path, files: dict[str, dict[str, Any]]) -> None:
             )
 
 
-def _sha256_of(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check_records(records: Sequence[SampleRecord], manifest: RunManifest) -> None:
+def check_records(records: Sequence[SampleRecord], manifest: RunManifest) -> None:
+    """Check that records are those of a manifest.
+
+    Raises
+    ------
+    RecordError
+        If tasks, counts, identities or labels do not agree, or a layer vector is not finite.
+    """
     if not records:
         raise RecordError(f"{RECORDS_FILE} holds no record.")
     counts = Counter(record.task for record in records)

@@ -167,11 +167,13 @@ def check_manifest(manifest: RunManifest) -> None:
     """
     for name in (
         "model", "tasks", "settings", "versions", "invalid", "not_offered", "probe", "fits",
-        "transfer", "sweeps", "cost", "files",
+        "transfer", "sweeps", "cost", "files", "rescored",
     ):  # fmt: skip
         _require(getattr(manifest, name), name, dict, "an object")
     _require(manifest.command, "command", list, "a list")
     _require(manifest.model.get("name"), "model.name", str, "text")
+    if (said := manifest.model.get("geometry_self_test")) is not None:
+        _require(said, "model.geometry_self_test", str, "text")
     for field in ("tasks", "files", "probe", "fits"):
         for key, entry in getattr(manifest, field).items():
             _require(entry, f"{field}.{key}", dict, "an object")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from metrics.card.card import Card, evaluate_card
+from metrics.core.seeds import rng_for
 from metrics.fitting.fit_spread import FitSpread
+from metrics.record.columns import column, signal_columns
 from metrics.record.records import SampleRecord
 from metrics.signals import SIGNALS
-
-T = TypeVar("T")
 
 # What is a probability as it stands. Logarithms of one are not shown beside it: of answers of one
 # token, token confidence is that of first_token_probability.
@@ -64,7 +63,7 @@ def card_of_records(
         raise ValueError("card_of_records: `records` must not be empty.")
     signals = signal_columns(records)
     return evaluate_card(
-        correct=_column([record.correct for record in records]),
+        correct=column([record.correct for record in records]),
         groups=[record.group for record in records],
         kinds=[record.kind for record in records],
         signals=signals,
@@ -78,24 +77,3 @@ def card_of_records(
         probabilities={n: np.clip(signals[n], 0, 1) for n in STATED if n in signals},  # rounding
         rng=rng_for(records[0].task),
     )
-
-
-def of_task(entries: Mapping[str, T], task: str) -> dict[str, T]:
-    """Signal -> entry of one task, from a manifest's mapping of "task:signal"."""
-    prefix = f"{task}:"
-    return {k.removeprefix(prefix): v for k, v in entries.items() if k.startswith(prefix)}
-
-
-def signal_columns(records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:
-    """Each signal's values over the records, float64 (n,), NaN where missing."""
-    names = dict.fromkeys(name for record in records for name in record.signals)
-    return {name: _column([record.signals.get(name) for record in records]) for name in names}
-
-
-def rng_for(task: str) -> np.random.Generator:
-    """Generator of one task's folds and draws: the same for every run, so that figures repeat."""
-    return np.random.default_rng(list(hashlib.sha256(task.encode()).digest()[:8]))
-
-
-def _column(values: Sequence[float | None]) -> np.ndarray:
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

@@ -18,10 +18,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from metrics.errors import RecordError
+from metrics.record.manifest import (
+    GEOMETRY_NOT_RUN,
+    GEOMETRY_PASSED,
+    MANIFEST_FILE,
+    SCHEMA_VERSION,
+    RunManifest,
+)
 from metrics.record.tables import (
     GROUNDING_FILE,
     GROUNDING_MAPS,
@@ -34,6 +41,8 @@ from metrics.record.tables import (
 )
 
 __all__ = [
+    "GEOMETRY_NOT_RUN",
+    "GEOMETRY_PASSED",
     "GROUNDING_FILE",
     "GROUNDING_MAPS",
     "IMAGES_FILE",
@@ -51,9 +60,6 @@ __all__ = [
     "SampleRecord",
 ]
 
-SCHEMA_VERSION = 3
-
-MANIFEST_FILE = "manifest.json"
 RECORDS_FILE = "records.parquet"
 
 SIGNAL_PREFIX = "signal."
@@ -153,8 +159,12 @@ class SampleRecord:
         )
 
     def without_signals(self, names: Collection[str]) -> SampleRecord:
-        """Return a new record that lacks some signals."""
-        return replace(self, signals={n: v for n, v in self.signals.items() if n not in names})
+        """Return a new record that lacks some signals, and the reasons of those that are None."""
+        return replace(
+            self,
+            signals={n: v for n, v in self.signals.items() if n not in names},
+            missing={n: why for n, why in self.missing.items() if n not in names},
+        )
 
     def with_layers(self, layers: Mapping[str, list[float] | None]) -> SampleRecord:
         """Return a new record with further per-layer vectors."""
@@ -170,113 +180,38 @@ class SampleRecord:
         return row
 
     @classmethod
-    def from_row(cls, row: dict[str, Any]) -> SampleRecord:
-        """Rebuild a record from `to_row`'s form; raises RecordError naming a missing field."""
+    def from_row(cls, row: dict[str, Any], *, not_offered: Collection[str] = ()) -> SampleRecord:
+        """Rebuild a record from its row in ``records.parquet``.
+
+        Parameters
+        ----------
+        row : dict
+            As `to_row` has it; it may have null columns of signals that other tasks have.
+        not_offered : collection of str
+            Signals that the record's task has not, by the manifest.
+
+        Raises
+        ------
+        RecordError
+            If a field is missing or breaks the format; names it.
+        """
         names = set(cls.__dataclass_fields__) - {"signals", "layers"}
         absent = sorted(names - set(row))
         if absent:
             raise RecordError(f"records lack the column(s) {', '.join(absent)}.")
         plain = {name: row[name] for name in names}
         plain["missing"] = {entry["name"]: entry["reason"] for entry in row["missing"] or ()}
+        signals = {
+            name: value
+            for name, value in _with_prefix(row, SIGNAL_PREFIX).items()
+            if value is not None or name in plain["missing"] or name not in not_offered
+        }
         return cls(
             **plain,
-            signals=_with_prefix(row, SIGNAL_PREFIX),
+            signals=signals,
             layers=_with_prefix(row, LAYER_PREFIX),
         )
 
 
 def _with_prefix(row: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {name[len(prefix) :]: value for name, value in row.items() if name.startswith(prefix)}
-
-
-@dataclass(frozen=True)
-class RunManifest:
-    """What reproduces a run, and what its reader must know.
-
-    Attributes
-    ----------
-    schema_version
-        `SCHEMA_VERSION` of the writer.
-    created
-        UTC time of completion, ISO 8601.
-    model
-        ``name`` (shown in tables), ``family``, ``pretrained``, ``weights_sha256``, ``adapter``,
-        ``dtype``, ``attention``, ``n_layers``, ``d_model``, ``n_parameters``, ``center_crop`` (0:
-        the grid covers the whole image, a share: its central square, null: not known).
-    tasks
-        Task name -> ``version``, ``split``, ``n_samples``, ``threshold`` (of `correct`), ``kinds``.
-    settings
-        ``k``, ``temperature``, ``top_p``, ``seed`` and further capture settings;
-        ``model_arguments``: those of the stock adapter, its defaults filled in.
-    versions
-        Package -> version.
-    command
-        The command line, one string per argument.
-    invalid
-        "task:signal" -> why the validity gate rejected it for the whole run ("constant …").
-    not_offered
-        "task:signal" -> why this access to the model, or these settings, do not offer it; nothing
-        is wrong with it, and no record holds it.
-    probe
-        Task -> what was found on its hidden states, as `metrics.states.probe_panel` describes it:
-        choices per fold, curves over layers, leakage, shuffled labels, the protocol ``paper``.
-    fits
-        "task:signal" -> what fitting adds to the standard error of the signal's AUROC, as
-        `metrics.fitting.fit_spread.FitSpread` has it: ``repeats``, ``stderr``,
-        ``stderr_within_kind``, ``stderr_within_answer``, ``p`` (permutation, or null). Empty in
-        runs before it was kept.
-    transfer
-        Probes fitted on one task and scored on another: ``tasks`` (names) and ``auroc``, a matrix
-        [fitted on][scored on] of numbers or null; the diagonal is out-of-fold. Empty for one task.
-    sweeps
-        Task -> how its interventions were chosen and what was refused, with reasons; ``words``:
-        what a report says of each, as `metrics.record.interventions.InterventionWords` has it.
-        Without words (runs before they were kept) an intervention has its bare name.
-    cost
-        ``seconds`` that rank 0 spent generating, ``n_samples`` it generated in them (fewer than
-        there are after a resume or on several ranks), ``peak_memory_bytes`` of rank 0.
-    files
-        File name -> ``sha256`` and ``bytes``.
-    """
-
-    created: str
-    model: dict[str, Any]
-    tasks: dict[str, dict[str, Any]]
-    settings: dict[str, Any]
-    versions: dict[str, str]
-    command: list[str]
-    invalid: dict[str, str] = field(default_factory=dict)
-    not_offered: dict[str, str] = field(default_factory=dict)
-    probe: dict[str, dict[str, Any]] = field(default_factory=dict)
-    fits: dict[str, dict[str, Any]] = field(default_factory=dict)
-    transfer: dict[str, Any] = field(default_factory=dict)
-    sweeps: dict[str, dict[str, Any]] = field(default_factory=dict)
-    cost: dict[str, Any] = field(default_factory=dict)
-    files: dict[str, dict[str, Any]] = field(default_factory=dict)
-    schema_version: int = SCHEMA_VERSION
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: object) -> RunManifest:
-        """Read `to_json`'s form; raises RecordError naming what is wrong."""
-        if not isinstance(data, dict):
-            raise RecordError(f"manifest must be a JSON object, got {type(data).__name__}.")
-        version = data.get("schema_version")
-        if version != SCHEMA_VERSION:
-            raise RecordError(
-                f"manifest has schema_version {version!r}, this version reads {SCHEMA_VERSION}. "
-                "Run the model again with this version, or read the folder with the one that "
-                "wrote it (manifest field versions)."
-            )
-        known = cls.__dataclass_fields__
-        absent = sorted(
-            name
-            for name in ("created", "model", "tasks", "settings", "versions", "command")
-            if name not in data
-        )
-        if absent:
-            raise RecordError(f"manifest lacks the field(s) {', '.join(absent)}.")
-        return cls(**{name: value for name, value in data.items() if name in known})

@@ -6,7 +6,8 @@ This room opens no file: whoever reads or writes run folders hands over a functi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -70,6 +71,24 @@ class ChannelStore:
                 place = places[row]
                 if place is not None:
                     found[index] = column[slice(*place)].reshape(shapes[row])
+        return found
+
+    def channels(
+        self, kinds: Iterable[type[Channel]], records: Sequence[Located]
+    ) -> list[dict[str, Channel]]:
+        """Channels of these kinds of every record, by name; without those that it lacks.
+
+        Raises RecordError for a channel of which only a part is stored.
+        """
+        found: list[dict[str, Channel]] = [{} for _ in records]
+        for kind in kinds:
+            columns = [self.array(kind, field.name, records) for field in fields(kind)]
+            for own, values in zip(found, zip(*columns, strict=True), strict=True):
+                absent = [value is None for value in values]
+                if any(absent) and not all(absent):
+                    raise RecordError(f"a part only of {kind.name} is stored for a sample.")
+                if not any(absent):
+                    own[kind.name] = kind(*values)
         return found
 
     def stacked(

@@ -7,7 +7,7 @@ from metrics.record.observation import Absent, Observation
 from metrics.record.records import SampleRecord
 from metrics.signals import evaluate, layer_vectors
 
-_IDENTITY = (
+IDENTITY = (
     *("task", "split", "doc_id", "group", "kind", "prompt", "answer", "target", "score"),
     *("correct", "image", "normal_answer"),
 )
@@ -40,7 +40,7 @@ def record_of(observation: Observation, *, shard: str | None, row: int | None) -
     maps = observation.get(ImageMaps)
     scores = observation.get(TokenScores)
     return SampleRecord(
-        **{name: getattr(observation, name) for name in _IDENTITY},
+        **{name: getattr(observation, name) for name in IDENTITY},
         samples=[] if samples is None else samples.texts.tolist(),
         normal_samples=[] if samples is None else samples.normal.tolist(),
         signals=signals,

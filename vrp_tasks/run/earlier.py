@@ -14,6 +14,7 @@ from loguru import logger
 
 from metrics.errors import RecordError
 from metrics.record.channels import STATES
+from metrics.record.columns import of_task
 from metrics.record.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
 from metrics.signals import BY_NAME
 from vrp_tasks.attach.judgement import Judgement
@@ -80,7 +81,12 @@ class EarlierRuns:
                 if not self._same(manifest):
                     continue
                 rows = pq.read_table(run / RECORDS_FILE).to_pylist()
-                records = [SampleRecord.from_row(row) for row in rows]
+                records = [
+                    SampleRecord.from_row(
+                        row, not_offered=of_task(manifest.not_offered, row["task"])
+                    )
+                    for row in rows
+                ]
             except (RecordError, OSError, ValueError, pa.ArrowException) as error:
                 logger.warning(f"{run}: not searched for cached answers: {error}")
                 continue

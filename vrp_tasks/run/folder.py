@@ -24,6 +24,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from metrics.record.channels import Channel
+from metrics.record.columns import rows_of
 from metrics.record.records import (
     IMAGES_FILE,
     MANIFEST_FILE,
@@ -207,7 +208,7 @@ class RunFolder:
 
     def finish(self, records: Sequence[SampleRecord], manifest: dict[str, Any]) -> Path:
         """Write records and manifest; the folder is complete when this returns its path."""
-        table = pa.Table.from_pylist([record.to_row() for record in records])
+        table = pa.Table.from_pylist(rows_of(records))
         partial = self.path / f"{RECORDS_FILE}.partial"
         pq.write_table(table, partial, compression="zstd")
         partial.replace(self.path / RECORDS_FILE)
@@ -221,9 +222,7 @@ class RunFolder:
             for path in sorted(self.path.iterdir())
             if path.suffix in (".parquet", ".safetensors") or path.name.startswith("probe-")
         }
-        complete = RunManifest(**manifest, files=files)
-        text = json.dumps(complete.to_json(), indent=1, allow_nan=False, ensure_ascii=False)
-        _write(self.path / MANIFEST_FILE, text + "\n")
+        _write(self.path / MANIFEST_FILE, RunManifest(**manifest, files=files).to_text())
         shutil.rmtree(self.parts)
         self.release()
         return self.path

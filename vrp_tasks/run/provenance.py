@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import resource
-from importlib.metadata import PackageNotFoundError, version
 
 import torch
+
+from metrics.record.versions import versions_of
 
 _PACKAGES = (
     "vrp-tasks",
@@ -22,13 +23,7 @@ _PACKAGES = (
 
 def package_versions() -> dict[str, str]:
     """Installed versions of what a run's numbers depend on."""
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed as a distribution"
-    return found
+    return versions_of(_PACKAGES)
 
 
 def peak_memory() -> int:

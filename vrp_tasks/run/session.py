@@ -14,18 +14,25 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from loguru import logger
 
 from metrics.card.card import Card
-from metrics.card.of_records import card_of_records, of_task, signal_columns
+from metrics.card.of_records import card_of_records
 from metrics.errors import UndefinedMetricError
 from metrics.record.channels import ProbeOpinion, Samples, StateChannel
+from metrics.record.columns import of_task
 from metrics.record.observation import Absent, Observation
-from metrics.record.records import IMAGES_FILE, SampleRecord
-from metrics.scores.validity import check_signal
-from metrics.signals import ANY, BOUNDS, BY_NAME, SIGNALS
+from metrics.record.records import (
+    GEOMETRY_NOT_RUN,
+    GEOMETRY_PASSED,
+    IMAGES_FILE,
+    SampleRecord,
+)
+from metrics.second_pass.supervised import PROBE_STATE
+from metrics.second_pass.task import second_pass
+from metrics.second_pass.transfer import fitted_probe, transfer
+from metrics.signals import BY_NAME, SIGNALS
 from metrics.signals.recording import record_of
 from vrp_tasks.access.base import Access, Seen
 from vrp_tasks.access.identity import last_parts
@@ -42,13 +49,6 @@ from vrp_tasks.run.earlier import EarlierRuns
 from vrp_tasks.run.fingerprint import task_fingerprint
 from vrp_tasks.run.folder import RunFolder
 from vrp_tasks.run.provenance import package_versions, peak_memory
-from vrp_tasks.run.second_pass import (
-    PROBE_STATE,
-    cluster_grid,
-    fitted_probe,
-    supervised_signals,
-    transfer,
-)
 from vrp_tasks.run.storage_plan import storage_plan
 from vrp_tasks.run.thumbnails import Thumbnails
 from vrp_tasks.seam.scored_answer import as_scored
@@ -310,26 +310,27 @@ class Session:
             for record in self.folder.records()
             if record.task == task and record.doc_id in docs
         }
-        records = _filled_in(sorted(answered.values(), key=lambda r: _natural(r.doc_id)))
+        records = sorted(answered.values(), key=lambda r: _natural(r.doc_id))
         records = self._without_frozen(task, records)
         self._summarise_labels(task)
         if (gap := unlabelled(records)) is not None:
             logger.warning(f"{task}: {gap}")
-        labelled = [record for record in records if record.correct is not None]
-        found = supervised_signals(self.folder.store, labelled, task=task)
-        for name in [n for n in found.reasons if f"{task}:{n}" in self._not_offered]:
-            del found.reasons[name]
-        records = found.entered(records, labelled)
-        self._probe[task] = found.summary
-        fits = {name: fit.to_json() for name, fit in found.fits.items()}
-        self._fits |= {f"{task}:{name}": fit for name, fit in fits.items()}
-        if self.access.settings.options.cluster_grid:
-            self._probe[task]["cluster_grid"] = cluster_grid(self.folder.store, labelled)
-        invalid = self._gate(records)
-        self._invalid |= {f"{task}:{name}": reason for name, reason in invalid.items()}
-        self._records += records
         left_out = of_task(self._not_offered, task)
-        return card_of_records(records, invalid=invalid, not_offered=left_out, fits=fits)
+        found = second_pass(
+            self.folder.store,
+            records,
+            task=task,
+            not_offered=left_out,
+            geometry=self.geometry,
+            with_cluster_grid=self.access.settings.options.cluster_grid,
+        )
+        self._probe[task] = found.probe
+        self._fits |= {f"{task}:{name}": fit for name, fit in found.fits.items()}
+        self._invalid |= {f"{task}:{name}": reason for name, reason in found.invalid.items()}
+        self._records += found.records
+        return card_of_records(
+            found.records, invalid=found.invalid, not_offered=left_out, fits=found.fits
+        )
 
     def _without_frozen(self, task: str, records: list[SampleRecord]) -> list[SampleRecord]:
         """Records without consistency where the model does not sample at all."""
@@ -346,21 +347,6 @@ class Session:
         judged = [own for place, own in self._judged.items() if place.task == task]
         if scorer is not None and (labels := scorer.summarise(judged)) is not None:
             self._labels[task] = labels
-
-    def _gate(self, records: Sequence[SampleRecord]) -> dict[str, str]:
-        """Signals that may not be scored, and why."""
-        invalid = {}
-        for name, values in signal_columns(records).items():
-            complaint = self._distrust(name) or check_signal(values, bounds=BOUNDS.get(name, ANY))
-            if complaint is not None and np.isnan(values).all():
-                complaint = f"{complaint}: {records[0].missing.get(name, 'no reason given')}"
-            if complaint is not None:
-                invalid[name] = complaint
-        return invalid
-
-    def _distrust(self, name: str) -> str | None:
-        """Why no value of a signal counts on this model, whatever the values are."""
-        return self.geometry if name in BY_NAME and BY_NAME[name].on_grid else None
 
     # -- the end --------------------------------------------------------------------------------
 
@@ -443,8 +429,8 @@ class Session:
 
     def _geometry_said(self) -> str:
         if not self.access.sees_maps:
-            return "not run: this access sees no maps"
-        return self.geometry or "passed"
+            return f"{GEOMETRY_NOT_RUN}: this access sees no maps"
+        return self.geometry or GEOMETRY_PASSED
 
     def close(self) -> None:
         """Release the folder; without an output path it goes away."""
@@ -459,21 +445,6 @@ def _record_at(observation: Observation, shard: str | None, row: int | None) -> 
 
 def _place(record: SampleRecord) -> Place:
     return Place(record.task, record.split, record.doc_id)
-
-
-def _filled_in(records: list[SampleRecord]) -> list[SampleRecord]:
-    """Give every sample the same columns: what some were answered without is null with a reason."""
-    signals = {name for record in records for name in record.signals}
-    layers = {name for record in records for name in record.layers}
-    filled = []
-    for record in records:
-        why = record.missing.get("capture", "not captured")
-        absent = dict.fromkeys(sorted(signals - set(record.signals)), None)
-        missing = {name: record.missing.get(name, why) for name in absent}
-        own = record.with_signals(absent, missing)
-        own_layers = dict.fromkeys(sorted(layers - set(own.layers)), None)
-        filled.append(own.with_layers(own_layers) if own_layers else own)
-    return filled
 
 
 def _natural(doc_id: str) -> tuple[int, str]:

@@ -6,6 +6,7 @@ import pytest
 
 from leaderboard.runs.read import Problem, Run, find_run_folders, read_run, read_runs
 from metrics.errors import RecordError
+from metrics.record.columns import rows_of
 from metrics.record.records import MANIFEST_FILE, RECORDS_FILE
 from tests.leaderboard.helpers.golden import make_manifest, make_records, write_rows, write_run
 
@@ -22,6 +23,20 @@ def test_what_was_written_is_read(tmp_path):
     assert run.model == "tiny-llava"
     assert run.of_task("shapes") == records
     assert run.of_task("other") == []
+
+
+def test_a_signal_that_one_task_only_offers_is_in_its_records_alone(tmp_path):
+    """The task that comes first lacks a signal, the other has one more; both orders are read."""
+    one, other = make_records(8, task="one"), make_records(8, task="other")
+    bare = [record.without_signals({"self_consistency"}) for record in one]
+    for number, records in enumerate([bare + other, other + bare]):
+        manifest = make_manifest(records, not_offered={"one:self_consistency": "k is 0"}).to_json()
+        run = read_run(write_rows(tmp_path / str(number), rows_of(records), manifest))
+        assert list(run.records) == records
+    manifest |= {"not_offered": {}, "files": {}}
+    folder = write_rows(tmp_path / "unsaid", rows_of(bare + other), manifest)
+    with pytest.raises(RecordError, match="self_consistency is null without a reason"):
+        read_run(folder)
 
 
 def test_folders_are_found_at_any_depth_once_and_sorted(tmp_path):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from metrics.card.card import evaluate_card
-from metrics.card.of_records import card_of_records, rng_for, signal_columns
+from metrics.card.of_records import card_of_records
+from metrics.core.seeds import rng_for
+from metrics.record.columns import signal_columns
 from metrics.record.records import SampleRecord
 
 

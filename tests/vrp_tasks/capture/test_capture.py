@@ -10,6 +10,7 @@ from scipy import stats
 from transformers.cache_utils import DynamicLayer
 
 from metrics.record.channels import ImageMaps
+from metrics.second_pass.supervised import supervised_signals
 from tests.vrp_tasks.helpers.observed import record_of
 from tests.vrp_tasks.helpers.random_models import (
     FAMILIES,
@@ -25,7 +26,6 @@ from vrp_tasks.capture.recorder import Recorder
 from vrp_tasks.capture.sampling import SampleStreams, draw, warpers
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.families import family_of
-from vrp_tasks.run.second_pass import supervised_signals
 
 GREEDY = {"do_sample": False, "max_new_tokens": 5}
 SETTINGS = CaptureSettings(k=3)

@@ -37,6 +37,15 @@ def test_what_is_written_is_what_is_read(tmp_path):
     assert sorted(p.name for p in path.iterdir()) == sorted([*manifest.files, MANIFEST_FILE])
 
 
+def test_a_task_that_comes_first_costs_the_others_no_column(tmp_path):
+    folder = create(tmp_path)
+    first = record(0, None, None, task="s", signals={}, layers={})
+    path = folder.finish([first, record(1, None, None)], MANIFEST)
+    rows = pq.read_table(path / RECORDS_FILE).to_pylist()
+    assert [row["signal.self_consistency"] for row in rows] == [None, 0.5]
+    assert rows[1]["layers.spatial_entropy"] == [1.0, 2.0]
+
+
 def test_a_sample_without_its_state_leaves_no_made_up_row(tmp_path):
     folder = create(tmp_path)
     only_map = {"image_maps": ImageMaps(np.ones((2, 1, 5), np.float32))}

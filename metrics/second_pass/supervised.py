@@ -1,21 +1,17 @@
-"""What can be learnt with labels from stored states and maps, once a task is done.
-
-Every score is out of fold, by image. Nothing here touches the model.
-"""
+"""What can be learnt with labels from stored states and maps, each score out of fold by image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from metrics.card.of_records import rng_for
+from metrics.core.seeds import rng_for
 from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FitSpread, FittedScores
 from metrics.maps.attention_features import N_FEATURES, attention_features
-from metrics.maps.cluster_grid import EPSILONS, SHARES, cluster_count_grid
 from metrics.record.channels import (
     BlankState,
     ImageMaps,
@@ -25,11 +21,8 @@ from metrics.record.channels import (
 )
 from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
-from metrics.scores.discrimination import auroc
-from metrics.states.fitted_probe import FittedProbe, fit_probe
 from metrics.states.probe_panel import probe_panel
 from metrics.states.stress_tests import attention_feature_scores, attention_mlp_scores
-from metrics.states.transfer import transfer_matrix
 
 PROBE_STATE = "last_prompt"
 STATES = {
@@ -123,38 +116,9 @@ def supervised_signals(
     for name in PROBES:
         if name not in found.scores:
             found.reasons.setdefault(name, "no hidden states of this position were kept")
-    for name, compute in _STRESS_TESTS.items():
-        _stress_test(found, name, compute, store, records, task)
+    for name in _STRESS_TESTS:
+        _stress_test(found, name, store, records, task)
     return found
-
-
-def cluster_grid(store: ChannelStore, records: Sequence[SampleRecord]) -> dict[str, Any]:
-    """AUROC of fewer clusters meaning right, per radius and share of cells, for the manifest."""
-    maps = store.array(ImageMaps, "by_layer", records)
-    counts, correct = [], []
-    for own, record in zip(maps, records, strict=True):
-        if own is None:
-            continue
-        try:
-            counts.append(cluster_count_grid(own.mean(axis=0)))
-            correct.append(record.correct)
-        except UndefinedMetricError:
-            continue
-    found: dict[str, Any] = {"epsilons": list(EPSILONS), "shares": list(SHARES), "n": len(counts)}
-    stacked = np.array(counts).reshape(-1, len(EPSILONS), len(SHARES))
-    label = np.array(correct)
-    found["auroc"] = [
-        [_auroc_or_none(label, -stacked[:, i, j]) for j in range(len(SHARES))]
-        for i in range(len(EPSILONS))
-    ]
-    return found
-
-
-def _auroc_or_none(correct: np.ndarray, score: np.ndarray) -> float | None:
-    try:
-        return auroc(correct, score)
-    except UndefinedMetricError:
-        return None
 
 
 def _states_of(store: ChannelStore, records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:
@@ -171,51 +135,47 @@ def _strata(records: Sequence[SampleRecord]) -> dict[str, list[str]]:
     }
 
 
-def _features(
-    maps: list[np.ndarray], records: Sequence[SampleRecord], **options: Any
-) -> FittedScores:
+def _features(maps: list[np.ndarray], records: Sequence[SampleRecord]) -> list[list[float]]:
     rows = []
     undefined: UndefinedMetricError | None = None
     for own, record in zip(maps, records, strict=True):
         mass = record.signals.get("image_attention_mass")
         try:
-            features = attention_features(own, image_mass=np.nan if mass is None else mass)
+            if mass is None:
+                raise UndefinedMetricError("the attention that goes to the image is not known")
+            features = attention_features(own, image_mass=mass)
             rows.append(list(features.values()))
         except UndefinedMetricError as why:  # a constant map, say: missing to the trees
             rows.append([np.nan] * N_FEATURES)
             undefined = why
     if undefined is not None and np.isnan(rows).all():  # a decoder of one layer, say
         raise undefined
-    return attention_feature_scores(rows, **options)
+    return rows
 
 
-def _maps(maps: list[np.ndarray], _records: Sequence[SampleRecord], **options: Any) -> FittedScores:
-    return attention_mlp_scores(maps, **options)
-
-
-_STRESS_TESTS: dict[str, Callable[..., FittedScores]] = {
-    "attention_features": _features,
-    "attention_mlp": _maps,
+# signal -> what it is fitted on, of maps and records, and how
+_STRESS_TESTS: dict[str, tuple[Callable[..., Any], Callable[..., FittedScores]]] = {
+    "attention_features": (_features, attention_feature_scores),
+    "attention_mlp": (lambda maps, records: maps, attention_mlp_scores),
 }
 
 
 def _stress_test(
     found: Supervised,
     name: str,
-    compute: Callable[..., FittedScores],
     store: ChannelStore,
     records: Sequence[SampleRecord],
     task: str,
 ) -> None:
+    prepare, fit = _STRESS_TESTS[name]
     maps = store.array(ImageMaps, "by_layer", records)
     rows = [i for i, own in enumerate(maps) if own is not None]
     chosen = [records[i] for i in rows]
     try:
         if not rows:
             raise UndefinedMetricError("no attention maps were kept")
-        fitted = compute(
-            [own for own in maps if own is not None],
-            chosen,
+        fitted = fit(
+            prepare([own for own in maps if own is not None], chosen),
             correct=np.array([record.correct for record in chosen]),
             groups=[record.group for record in chosen],
             rng=rng_for(task),
@@ -228,51 +188,3 @@ def _stress_test(
     found.scores[name][rows] = fitted.scores
     if fitted.fit is not None:
         found.fits[name] = fitted.fit
-
-
-def fitted_probe(
-    store: ChannelStore, records: Sequence[SampleRecord], *, task: str
-) -> tuple[FittedProbe, list[SampleRecord]]:
-    """The L2 probe fitted on every labelled record of a task that has its state, and those records.
-
-    Raises UndefinedMetricError where there is too little to fit on.
-    """
-    hidden, kept = _labelled_states(store, records)
-    correct = np.array([record.correct for record in kept])
-    probe = fit_probe(hidden, correct, [record.group for record in kept], rng=rng_for(task))
-    return probe, kept
-
-
-def transfer(store: ChannelStore, records: Mapping[str, Sequence[SampleRecord]]) -> dict[str, Any]:
-    """Transfer of probes between the tasks of a run, for `RunManifest.transfer`.
-
-    Empty for fewer than two tasks with labels and states.
-    """
-    states, correct, groups = {}, {}, {}
-    for task, own in records.items():
-        try:
-            hidden, kept = _labelled_states(store, own)
-        except UndefinedMetricError:
-            continue
-        states[task] = hidden
-        correct[task] = np.array([record.correct for record in kept])
-        groups[task] = [record.group for record in kept]
-    if len(states) < 2:
-        return {}
-    found = transfer_matrix(states, correct, groups, rng=rng_for("/".join(states)))
-    return {
-        "tasks": list(found.tasks),
-        "auroc": [list(row) for row in found.auroc],
-        "reasons": found.reasons,
-    }
-
-
-def _labelled_states(
-    store: ChannelStore, records: Sequence[SampleRecord]
-) -> tuple[np.ndarray, list[SampleRecord]]:
-    labelled = [record for record in records if record.correct is not None]
-    hidden = store.stacked(PromptState, "by_layer", labelled)
-    if hidden is None:
-        raise UndefinedMetricError("no labelled sample has its hidden state")
-    rows = np.flatnonzero(~np.isnan(hidden).any(axis=(1, 2)))
-    return hidden[rows], [labelled[i] for i in rows]

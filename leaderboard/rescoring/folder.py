@@ -1,0 +1,118 @@
+"""A rescored run as a run folder of its own: whole, or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from leaderboard.errors import TargetError
+from leaderboard.rescoring.rescore import Progress, rescore
+from leaderboard.runs.read import check_files, read_run, sha256_of
+from metrics.errors import RecordError
+from metrics.record.columns import rows_of
+from metrics.record.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
+from metrics.record.versions import versions_of
+
+_PACKAGES = ("vrp-tasks", "numpy", "scipy", "scikit-learn")
+_SUFFIX = "_rescored"
+
+
+def rescore_folder(folder: Path, target: Path | None = None, *, progress: Progress) -> Path:
+    """Write a run folder like another, its signals computed anew from the stored channels.
+
+    Array files, tables and images are the same files, as hard links where the file system has
+    them. The folder appears under its name when it is complete.
+
+    Parameters
+    ----------
+    folder : Path
+        A complete run.
+    target : Path, optional
+        The new folder; by default beside the run, with ``_rescored`` after its name.
+    progress : callable
+        As of `rescore`.
+
+    Returns
+    -------
+    Path
+        The new folder.
+
+    Raises
+    ------
+    RecordError
+        If the run breaks the format.
+    TargetError
+        If the target is the run, inside it, or not empty.
+    OSError
+        If the target cannot be written.
+    """
+    folder = folder.resolve()
+    target = (folder.with_name(folder.name + _SUFFIX) if target is None else target).resolve()
+    _check_target(folder, target)
+    if not (folder / MANIFEST_FILE).is_file():
+        raise RecordError(f"{folder} has no {MANIFEST_FILE}: it is no complete run.")
+    text = (folder / MANIFEST_FILE).read_bytes()
+    run = read_run(folder)
+    records, manifest = rescore(run, progress=progress)
+    origin = {"run": {"name": folder.name, "manifest_sha256": hashlib.sha256(text).hexdigest()}}
+    made: dict[str, Any] = {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions_of(_PACKAGES),
+        "command": list(sys.argv),
+    }
+    manifest = replace(manifest, rescored=origin | made | manifest.rescored)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".rescore-", dir=target.parent) as scratch:
+        whole = Path(scratch) / target.name
+        whole.mkdir()
+        _write(folder, whole, records, manifest)
+        if target.exists():
+            target.rmdir()  # an empty one
+        whole.rename(target)
+    return target
+
+
+def _check_target(folder: Path, target: Path) -> None:
+    if target == folder or folder in target.parents:
+        raise TargetError(f"{target} is the run itself, or inside it; choose another folder (-o).")
+    if target.is_dir() and not any(target.iterdir()):
+        return
+    if target.exists():
+        raise TargetError(f"{target} exists and is not an empty folder; choose another one (-o).")
+
+
+def _write(
+    folder: Path, target: Path, records: Sequence[SampleRecord], manifest: RunManifest
+) -> None:
+    files = {name: entry for name, entry in manifest.files.items() if name != RECORDS_FILE}
+    for name in files:
+        _same_file(folder / name, target / name)
+    path = target / RECORDS_FILE
+    pq.write_table(pa.Table.from_pylist(rows_of(records)), path, compression="zstd")
+    files[RECORDS_FILE] = {"sha256": sha256_of(path), "bytes": path.stat().st_size}
+    check_files(target, files)
+    complete = replace(manifest, files=dict(sorted(files.items())))
+    (target / MANIFEST_FILE).write_text(complete.to_text(), encoding="utf-8", newline="\n")
+
+
+def _same_file(source: Path, target: Path) -> None:
+    """A hard link; a copy of what is a symbolic link, or on a file system without links."""
+    if not source.is_symlink():
+        try:
+            os.link(source, target)
+        except OSError:
+            pass
+        else:
+            return
+    shutil.copyfile(source, target)

@@ -1,0 +1,158 @@
+"""From a run to the same run with its signals computed anew: no model, no torch, no file written.
+
+What an answer tells alone is computed an array file at a time, what is fitted on labels a task at a
+time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any
+
+from leaderboard.runs.read import Run, check_records
+from leaderboard.runs.shards import store_of
+from metrics.record.columns import of_task
+from metrics.record.records import RunManifest, SampleRecord
+from metrics.record.store import ChannelStore
+from metrics.second_pass.task import SecondPass, second_pass
+from metrics.second_pass.transfer import transfer
+from metrics.signals import BY_NAME
+from metrics.signals.rescoring import Rescored, needed_channels, not_stored, rescored, withheld
+
+# task, samples done, samples in all
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Count:
+    """Of how many samples each "task:signal" was computed, and of how many it was kept."""
+
+    recomputed: Counter[str] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
+
+    def add(self, task: str, one: Rescored) -> None:
+        """Count one sample's signals."""
+        self.recomputed.update(f"{task}:{name}" for name in one.computed)
+        self.kept.update(f"{task}:{name}" for name in one.kept)
+
+
+def rescore(run: Run, *, progress: Progress) -> tuple[list[SampleRecord], RunManifest]:
+    """Compute every signal of a run anew, from its stored channels.
+
+    Parameters
+    ----------
+    run : Run
+        As read; answers, labels, samples and channels are taken from it as they are.
+    progress : callable
+        Called with task, samples done and samples in all, as they are done.
+
+    Returns
+    -------
+    list of SampleRecord
+        In the order of the run's.
+    RunManifest
+        Of the run, with ``invalid``, ``not_offered``, ``probe``, ``fits`` and ``transfer`` made
+        anew, and what was recomputed, added and kept under ``rescored``.
+
+    Raises
+    ------
+    RecordError
+        If channels or records break the format.
+    """
+    manifest, store, count = run.manifest, store_of(run), Count()
+    new: dict[str, list[SampleRecord]] = {}
+    invalid: dict[str, str] = {}
+    fits: dict[str, dict[str, Any]] = {}
+    left_out, probe = dict(manifest.not_offered), dict(manifest.probe)
+    for task in manifest.tasks:
+        own = run.of_task(task)
+        if not own:
+            continue
+        found, reasons = _task(task, own, manifest, store, count, progress)
+        new[task] = found.records
+        left_out |= {f"{task}:{name}": why for name, why in reasons.items()}
+        invalid |= {f"{task}:{name}": why for name, why in found.invalid.items()}
+        fits |= {f"{task}:{name}": fit for name, fit in found.fits.items()}
+        probe[task] = found.probe
+    known = {record.identity: record for own in new.values() for record in own}
+    records = [known[record.identity] for record in run.records]
+    anew = replace(
+        manifest,
+        invalid=invalid,
+        not_offered=left_out,
+        probe=probe,
+        fits=fits,
+        transfer=_transfer(manifest, new, store),
+        rescored=_said(run.records, records, count),
+    )
+    check_records(records, anew)
+    return records, anew
+
+
+def _task(
+    task: str,
+    records: Sequence[SampleRecord],
+    manifest: RunManifest,
+    store: ChannelStore,
+    count: Count,
+    progress: Progress,
+) -> tuple[SecondPass, dict[str, str]]:
+    """The records of a task anew with what is fitted on them; what is not offered beside before."""
+    left_out = of_task(manifest.not_offered, task)
+    left_out |= withheld(records, left_out)
+    anew: dict[int, SampleRecord] = {}
+    for place, one in _one_by_one(records, store, left_out):
+        count.add(task, one)
+        anew[place] = one.record
+        progress(task, len(anew), len(records))
+    single = [anew[place] for place in range(len(records))]
+    left_out |= not_stored(single, left_out)
+    found = second_pass(
+        store,
+        single,
+        task=task,
+        not_offered=left_out,
+        geometry=manifest.geometry,
+        with_cluster_grid=bool(manifest.settings.get("cluster_grid")),
+    )
+    return found, left_out
+
+
+def _one_by_one(
+    records: Sequence[SampleRecord], store: ChannelStore, left_out: Collection[str]
+) -> Iterator[tuple[int, Rescored]]:
+    """Place of each record, and the record anew; the channels of an array file are read at once."""
+    kinds = needed_channels()
+    places = sorted(range(len(records)), key=lambda place: records[place].shard or "")
+    for _, batch in groupby(places, key=lambda place: records[place].shard):
+        own = list(batch)
+        channels = store.channels(kinds, [records[place] for place in own])
+        for place, seen in zip(own, channels, strict=True):
+            yield place, rescored(records[place], seen, not_offered=left_out)
+
+
+def _transfer(
+    manifest: RunManifest, records: Mapping[str, list[SampleRecord]], store: ChannelStore
+) -> dict[str, Any]:
+    """Between the tasks between which the run looked; labels and states are what they were."""
+    tasks = manifest.transfer.get("tasks", [])
+    return transfer(store, {task: records[task] for task in tasks if task in records})
+
+
+def _said(
+    before: Sequence[SampleRecord], after: Sequence[SampleRecord], count: Count
+) -> dict[str, Any]:
+    """Which signals were computed anew, which are new, and which stand as recorded."""
+    for record in after:
+        fitted = (n for n, v in record.signals.items() if v is not None and BY_NAME[n].fitted)
+        count.recomputed.update(f"{record.task}:{name}" for name in fitted)
+    known = {f"{record.task}:{name}" for record in before for name in record.signals}
+    added = {name: n for name, n in count.recomputed.items() if name not in known}
+    return {
+        "recomputed": {n: k for n, k in sorted(count.recomputed.items()) if n in known},
+        "added": dict(sorted(added.items())),
+        "kept": dict(sorted(count.kept.items())),
+    }

@@ -1,0 +1,119 @@
+"""A task whose answers are all there: what is fitted on its labels, and what may not be scored."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from metrics.record.columns import signal_columns
+from metrics.record.records import SampleRecord
+from metrics.record.store import ChannelStore
+from metrics.scores.validity import check_signal
+from metrics.second_pass.cluster_grid import cluster_grid
+from metrics.second_pass.supervised import supervised_signals
+from metrics.signals import ANY, BOUNDS, BY_NAME
+
+
+@dataclass(frozen=True)
+class SecondPass:
+    """What the answers of one task give together.
+
+    Attributes
+    ----------
+    records : list of SampleRecord
+        Those handed in, each with the same signals, and the fitted ones beside.
+    invalid : dict of str to str
+        Signal -> why the validity gate rejected it.
+    fits : dict of str to dict
+        Signal -> what fitting adds to its standard error, for `RunManifest.fits`.
+    probe : dict
+        What was found on the hidden states, for `RunManifest.probe`.
+    """
+
+    records: list[SampleRecord]
+    invalid: dict[str, str]
+    fits: dict[str, dict[str, Any]]
+    probe: dict[str, Any]
+
+
+def second_pass(
+    store: ChannelStore,
+    records: Sequence[SampleRecord],
+    *,
+    task: str,
+    not_offered: Collection[str],
+    geometry: str | None,
+    with_cluster_grid: bool = False,
+) -> SecondPass:
+    """Fit what is fitted on the labels of a task, and check every signal's values.
+
+    Parameters
+    ----------
+    store : ChannelStore
+        Holds the records' channels.
+    records : sequence of SampleRecord
+        All of the task, in the order in which they are stored. Those without a label are not
+        fitted on.
+    task : str
+        Seeds the folds.
+    not_offered : collection of str
+        Signals that the access or the settings leave out.
+    geometry : str or None
+        Why no signal on the image's grid counts on this model.
+    with_cluster_grid : bool, default False
+        Score the cluster count over radii and shares of cells too.
+
+    Returns
+    -------
+    SecondPass
+    """
+    alike = with_same_signals(records)
+    labelled = [record for record in alike if record.correct is not None]
+    found = supervised_signals(store, labelled, task=task)
+    for name in found.reasons.keys() & set(not_offered):
+        del found.reasons[name]
+    whole = found.entered(alike, labelled)
+    probe = found.summary
+    if with_cluster_grid:
+        probe = probe | {"cluster_grid": cluster_grid(store, labelled)}
+    fits = {name: fit.to_json() for name, fit in found.fits.items()}
+    return SecondPass(whole, invalid_signals(whole, geometry=geometry), fits, probe)
+
+
+def with_same_signals(records: Sequence[SampleRecord]) -> list[SampleRecord]:
+    """Give every sample the same columns: what some were answered without is null with a reason."""
+    signals = {name for record in records for name in record.signals}
+    layers = {name for record in records for name in record.layers}
+    filled = []
+    for record in records:
+        why = record.missing.get("capture", "not captured")
+        absent = dict.fromkeys(sorted(signals - set(record.signals)), None)
+        missing = {name: record.missing.get(name, why) for name in absent}
+        own = record.with_signals(absent, missing)
+        own_layers = dict.fromkeys(sorted(layers - set(own.layers)), None)
+        filled.append(own.with_layers(own_layers) if own_layers else own)
+    return filled
+
+
+def invalid_signals(records: Sequence[SampleRecord], *, geometry: str | None) -> dict[str, str]:
+    """Signals of a task that may not be scored, and why.
+
+    Parameters
+    ----------
+    records : sequence of SampleRecord
+        All of the task.
+    geometry : str or None
+        Why no signal on the image's grid counts on this model, whatever its values are.
+    """
+    invalid = {}
+    for name, values in signal_columns(records).items():
+        distrusted = geometry if name in BY_NAME and BY_NAME[name].on_grid else None
+        complaint = distrusted or check_signal(values, bounds=BOUNDS.get(name, ANY))
+        if complaint is not None and np.isnan(values).all():
+            complaint = f"{complaint}: {records[0].missing.get(name, 'no reason given')}"
+        if complaint is not None:
+            invalid[name] = complaint
+    return invalid

@@ -1,0 +1,109 @@
+"""A run rescored where no model can be: the same records to the last bit, and the same manifest."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from leaderboard.runs.read import read_run
+from metrics.record.records import GROUNDING_FILE, INTERVENTIONS_FILE
+from metrics.signals import BY_NAME
+from tests.vrp_tasks.helpers.evaluation import evaluate
+from vrp_tasks.registration import TASKS_FOLDER
+
+WITHOUT_A_MODEL = """
+import sys
+class Refused:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in ("torch", "transformers", "lmms_eval", "vrp_tasks"):
+            raise ModuleNotFoundError(f"{name} was imported")
+sys.meta_path.insert(0, Refused())
+from leaderboard.cli import main
+sys.exit(main(["rescore", *sys.argv[1:]]))
+"""
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def run_of(model, output, *, tasks=("vrp_shapes",), **options):
+    evaluate(model, list(tasks), TASKS_FOLDER, output=output, **options)
+    return max(output.glob("*/*_vrp"))
+
+
+def rescored(folder):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_A_MODEL, str(folder)],
+        capture_output=True, text=True, check=False, env=os.environ,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert all(line.endswith(" samples") for line in done.stderr.splitlines())  # progress
+    return Path(done.stdout.strip())
+
+
+def assert_same(folder, other):
+    """Records and manifest are equal; what is said of the rescoring is returned."""
+    one, two = read_run(folder), read_run(other)
+    assert one.records == two.records  # floats to the last bit
+    said = two.manifest.rescored
+    assert replace(two.manifest, rescored={}) == one.manifest  # the hash of the records too
+    assert said["run"]["name"] == folder.name
+    assert said["added"] == {}
+    return said
+
+
+@pytest.mark.slow
+def test_every_signal_comes_out_as_the_run_had_it(tmp_path):
+    arguments = "k=3,blank_image=true,cluster_grid=true"
+    tasks = ("vrp_shapes", "vrp_shapes_counting")
+    folder = run_of("llava_hf", tmp_path, tasks=tasks, limit=64, arguments=arguments)
+    manifest = read_run(folder).manifest
+    assert {name.split(":")[1] for name in manifest.not_offered} == {"loaded_probe"}
+    fitted = {name for name, signal in BY_NAME.items() if signal.fitted}
+    assert {f"vrp_shapes_counting:{name}" for name in fitted} <= manifest.fits.keys()
+    assert {"probe", "cluster_grid"} <= manifest.probe["vrp_shapes_counting"].keys()
+    assert any(value is not None for row in manifest.transfer["auroc"] for value in row)
+    said = assert_same(folder, rescored(folder))
+    every = {f"vrp_shapes_counting:{name}" for name in BY_NAME} & said["recomputed"].keys()
+    assert len(every) == len(BY_NAME) - 1
+    assert said["kept"] == {}
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments"),
+    [
+        ("qwen2_vl", "k=3,hidden_max=4"),
+        ("paligemma", "k=0,hidden_dtype=none"),
+        ("qwen2_vl", "access=text,k=3"),
+    ],
+)
+def test_what_a_run_leaves_out_stays_out(tmp_path, model, arguments):
+    folder = run_of(model, tmp_path, limit=8, arguments=arguments)
+    assert read_run(folder).manifest.not_offered
+    assert assert_same(folder, rescored(folder))["kept"] == {}
+
+
+def test_companions_keep_their_tables(tmp_path):
+    tasks = ("vrp_shapes", "vrp_shapes_robustness", "vrp_shapes_grounding")
+    folder = run_of("llava_hf", tmp_path, tasks=tasks, limit=2, arguments="k=0")
+    other = rescored(folder)
+    assert_same(folder, other)
+    for file in (INTERVENTIONS_FILE, GROUNDING_FILE):
+        assert (other / file).read_bytes() == (folder / file).read_bytes()
+
+
+def test_answers_of_a_cache_keep_their_recorded_signals(tmp_path):
+    """Their channels are in no array file of the run, but their samples are in its records."""
+    given = {"use_cache": str(tmp_path / "cache"), "limit": 8, "arguments": "k=3"}
+    run_of("qwen2_vl", tmp_path / "out", **given)
+    folder = run_of("qwen2_vl", tmp_path / "out", **given)
+    assert all(record.shard is None for record in read_run(folder).records)
+    said = assert_same(folder, rescored(folder))
+    assert said["kept"]["vrp_shapes:token_confidence"] == 8
+    assert said["recomputed"]["vrp_shapes:self_consistency"] == 8
+    assert "vrp_shapes:self_consistency" not in said["kept"]
