@@ -141,7 +141,10 @@ def _families(results: list[TaskResult]) -> list[tuple[str, str]]:
 def _signal_rows(
     pairs: list[tuple[RunResult, TaskResult]], access: str, family: str, *, mixed: bool
 ) -> tuple[tuple[Cell, ...], ...]:
-    """One row per signal, in declared order: an order of merit would need a test per pair."""
+    """One row per signal, in declared order: an order of merit would need a test per pair.
+
+    What is not declared keeps the order of the cards.
+    """
     cards = [result.card for _, result in pairs]
     labels = {s.name: s.label for card in cards for s in card.signals}
     own = {s.name for c in cards for s in c.signals if (s.access, s.family) == (access, family)}
@@ -151,7 +154,7 @@ def _signal_rows(
             name_cell(labels[name], [labels[copy] for copy in rows[name]]),
             *(_cell_of(run, result, name, mixed=mixed) for run, result in pairs),
         )
-        for name in sorted(own & set(rows), key=declared_order)
+        for name in sorted((name for name in rows if name in own), key=declared_order)
     )
 
 

@@ -190,3 +190,11 @@ def test_hostile_names_cannot_break_a_table(convert):
     if convert is to_markdown:
         assert "<script" not in text
         assert "\n## x" not in text
+
+
+def test_rows_of_undeclared_signals_keep_the_order_of_the_card():
+    """A set of names has another order in every process."""
+    names = [f"bar {letter}" for letter in "qwertyuiop"]
+    board = make_board("m", signals=tuple(signal(name, 0.6) for name in names))
+    rows = body(to_markdown(signals_table(board, "shapes")))
+    assert [row.split("|")[1].strip() for row in rows if "bar" in row] == names
