@@ -3,53 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from functools import partial
 
 import numpy as np
 
 from metrics.answers.generation import mean_entropy, mean_logprob, min_logprob, top2_margin
 from metrics.errors import UndefinedMetricError
 from metrics.record.channels import TokenScores
-from metrics.signals.declaration import NEGATED, SHARE, Bounds, Signal
+from metrics.signals.declaration import NEGATED, SHARE, Signal
 
 
-def _signal(
-    name: str,
-    label: str,
-    compute: Callable[[TokenScores], float],
-    bounds: Bounds,
-    *,
-    source: str = "method §3",
-    headline: bool = False,
-    reported: bool = False,
-    states: Literal["probability", "log-probability", "share"] | None = None,
-) -> Signal:
+def _of_tokens(compute: Callable[[TokenScores], float]) -> Callable[[TokenScores], float]:
     def of_tokens(scores: TokenScores) -> float:
         if not scores.logprobs.size:
             raise UndefinedMetricError("the answer is empty")
         return compute(scores)
 
-    return Signal(
-        name,
-        label,
-        "confidence",
-        source,
-        (TokenScores,),
-        of_tokens,
-        bounds=bounds,
-        cost="answer",
-        headline=headline,
-        reported=reported,
-        states=states,
-    )
+    return of_tokens
 
+
+_signal = partial(
+    Signal, family="confidence", source="method §3", needs=(TokenScores,), cost="answer"
+)
 
 SIGNALS = (
     _signal(
         "token_confidence",
         "token confidence",
-        lambda scores: mean_logprob(scores.logprobs),
-        NEGATED,
+        compute=_of_tokens(lambda scores: mean_logprob(scores.logprobs)),
+        bounds=NEGATED,
         source="method §3, paper eq. 7",
         states="log-probability",
         headline=True,
@@ -58,34 +40,34 @@ SIGNALS = (
     _signal(
         "min_token_confidence",
         "min token confidence",
-        lambda scores: min_logprob(scores.logprobs),
-        NEGATED,
+        compute=_of_tokens(lambda scores: min_logprob(scores.logprobs)),
+        bounds=NEGATED,
         states="log-probability",
     ),
     _signal(
         "first_token_probability",
         "first-token probability",
-        lambda scores: np.exp(scores.logprobs[0]),
-        SHARE,
+        compute=_of_tokens(lambda scores: np.exp(scores.logprobs[0])),
+        bounds=SHARE,
         states="probability",
     ),
     _signal(
         "first_token_margin",
         "first-token margin",
-        lambda scores: top2_margin(scores.first_two),
-        SHARE,
+        compute=_of_tokens(lambda scores: top2_margin(scores.first_two)),
+        bounds=SHARE,
     ),
     _signal(
         "first_token_entropy",
         "−entropy, first token",
-        lambda scores: -scores.entropies[0],
-        NEGATED,
+        compute=_of_tokens(lambda scores: -scores.entropies[0]),
+        bounds=NEGATED,
     ),
     _signal(
         "logit_entropy",
         "−logit entropy",
-        lambda scores: -mean_entropy(scores.entropies),
-        NEGATED,
+        compute=_of_tokens(lambda scores: -mean_entropy(scores.entropies)),
+        bounds=NEGATED,
         reported=True,
     ),
 )

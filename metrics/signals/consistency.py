@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from functools import partial
 
 from metrics.answers.self_consistency import (
     answer_agreement,
@@ -14,46 +14,30 @@ from metrics.answers.self_consistency import (
 )
 from metrics.errors import UndefinedMetricError
 from metrics.record.channels import Samples
-from metrics.signals.declaration import NEGATED, SHARE, Bounds, Signal
+from metrics.signals.declaration import NEGATED, SHARE, Signal
 
 
-def _signal(
-    name: str,
-    label: str,
-    compute: Callable[[list[str], str], float],
-    bounds: Bounds,
-    *,
-    source: str = "method §3",
-    headline: bool = False,
-    reported: bool = False,
-    states: Literal["probability", "log-probability", "share"] | None = None,
-) -> Signal:
+def _of_samples(compute: Callable[[list[str], str], float]) -> Callable[[Samples], float]:
+    """Of the samples and the scored answer, both in the benchmark's form."""
+
     def of_samples(samples: Samples) -> float:
         if not samples.normal.size:
             raise UndefinedMetricError("no answers were sampled")
         return float(compute(samples.normal.tolist(), str(samples.answer[0])))
 
-    return Signal(
-        name,
-        label,
-        "consistency",
-        source,
-        (Samples,),
-        of_samples,
-        bounds=bounds,
-        cost="samples",
-        headline=headline,
-        reported=reported,
-        states=states,
-    )
+    return of_samples
 
+
+_signal = partial(
+    Signal, family="consistency", source="method §3", needs=(Samples,), cost="samples"
+)
 
 SIGNALS = (
     _signal(
         "self_consistency",
         "self-consistency S_SC",
-        lambda samples, _: majority_share(samples),
-        SHARE,
+        compute=_of_samples(lambda samples, _: majority_share(samples)),
+        bounds=SHARE,
         source="method §3, paper eq. 5",
         headline=True,
         reported=True,
@@ -61,8 +45,8 @@ SIGNALS = (
     _signal(
         "answer_agreement",
         "agreement with the answer",
-        answer_agreement,
-        SHARE,
+        compute=_of_samples(answer_agreement),
+        bounds=SHARE,
         source="method §3 (ours)",
         reported=True,
         states="share",
@@ -70,19 +54,19 @@ SIGNALS = (
     _signal(
         "pairwise_agreement",
         "pairwise agreement",
-        lambda samples, _: pairwise_agreement(samples),
-        SHARE,
+        compute=_of_samples(lambda samples, _: pairwise_agreement(samples)),
+        bounds=SHARE,
     ),
     _signal(
         "distinct_answers",
         "−distinct answers",
-        lambda samples, _: -n_distinct(samples),
-        NEGATED,
+        compute=_of_samples(lambda samples, _: -n_distinct(samples)),
+        bounds=NEGATED,
     ),
     _signal(
         "semantic_entropy",
         "−discrete semantic entropy",
-        lambda samples, _: -discrete_semantic_entropy(samples),
-        NEGATED,
+        compute=_of_samples(lambda samples, _: -discrete_semantic_entropy(samples)),
+        bounds=NEGATED,
     ),
 )

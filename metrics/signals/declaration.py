@@ -121,6 +121,11 @@ class LayerVector:
     compute: Callable[..., Any]
 
     def of(self, observation: Observation) -> list[float] | None:
-        """One figure a layer, or None where the channel is absent."""
+        """One figure a layer; None where the channel is absent, or a layer has no such figure."""
         channel = observation.get(self.needs)
-        return None if channel is None else [float(value) for value in self.compute(channel)]
+        if channel is None:
+            return None
+        try:
+            return [float(value) for value in self.compute(channel)]
+        except UndefinedMetricError:
+            return None

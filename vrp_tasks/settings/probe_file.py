@@ -63,6 +63,7 @@ def save_probe(
     stem = "probe-" + re.sub(r"[^\w.-]", "_", task)
     about = {"format": _FORMAT, "task": task, "position": position, "model": model["name"]}
     save_file(arrays, folder / f"{stem}.safetensors")
+    (folder / f"{stem}.safetensors").chmod(0o644)  # as the array files; the library writes 0600
     seen = {"images": sorted(set(images))}
     text = json.dumps({**about, **numbers, **seen}, indent=1, allow_nan=False)
     (folder / f"{stem}.json").write_text(text + "\n", encoding="utf-8")

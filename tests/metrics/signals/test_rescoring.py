@@ -7,7 +7,7 @@ import pytest
 
 from metrics import signals as declared
 from metrics.record.channels import BY_NAME as CHANNELS_BY_NAME
-from metrics.record.channels import BlankState, Samples, TokenScores, texts
+from metrics.record.channels import BlankState, ImageMaps, Samples, TokenScores, texts
 from metrics.record.observation import Absent
 from metrics.signals import BY_NAME
 from metrics.signals.declaration import Signal
@@ -124,3 +124,15 @@ def test_samples_are_those_of_the_record():
     record = record_of(observation(1, own, normal_answer="a"), shard=None, row=None)
     assert record.signals["answer_agreement"] == 0.5
     assert rescored(record, {}, not_offered=()).record == record
+
+
+def test_a_layer_that_sees_nothing_of_the_image_costs_its_vector_and_no_more():
+    own = channels(0)
+    maps = own["image_maps"].by_layer.copy()
+    maps[1] = 0
+    own["image_maps"] = ImageMaps(maps)
+    record = record_of(observation(1, own), shard="a", row=0)
+    assert record.layers["spatial_entropy"] is None
+    assert record.missing["entropy_evolution"] == "the attention map sums to zero"
+    assert record.signals["spatial_entropy"] is not None
+    assert rescored(record, stored(own), not_offered=()).record == record

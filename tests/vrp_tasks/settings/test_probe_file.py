@@ -35,6 +35,7 @@ def test_what_is_loaded_gives_the_same_probability(tmp_path):
         assert loaded.probability({"last_prompt": hidden[i]}) == expected
     assert sorted(p.suffix for p in tmp_path.iterdir()) == [".json", ".safetensors"]
     assert load_probe(tmp_path / "probe-vrp_x.json").probe.layer == probe.layer
+    assert (tmp_path / "probe-vrp_x.safetensors").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_probe_that_does_not_know_its_images_is_refused(tmp_path):

@@ -1,0 +1,75 @@
+"""From what an access saw beside an answer to the labelled observation that is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from metrics.record.channels import ProbeOpinion, Samples, StateChannel
+from metrics.record.observation import Absent, Observation
+from vrp_tasks.access.base import Seen
+from vrp_tasks.attach.judgement import Judgement
+from vrp_tasks.run.storage_plan import StoragePlan
+from vrp_tasks.settings.probe_file import SEEN
+
+
+def observation_of(
+    judged: Judgement,
+    seen: Seen,
+    *,
+    prompt: str,
+    image: str | None,
+    as_scored: Callable[[str], str],
+    storage: StoragePlan,
+    probe_has_seen: Callable[[], bool],
+) -> Observation:
+    """The observation of an answer.
+
+    Parameters
+    ----------
+    judged : Judgement
+        What the task's own scorer says of the answer.
+    seen : Seen
+        Of the answer, by the access.
+    prompt : str
+        The question as lmms-eval built it.
+    image : str or None
+        Name of the image's small copy in the run folder.
+    as_scored : callable
+        A sampled answer -> the text that the task's scorer would get.
+    storage : StoragePlan
+        Which hidden states are kept.
+    probe_has_seen : callable
+        Whether a given probe was fitted on an image of the document.
+    """
+    task, split, doc_id = judged.place
+    channels, absent = dict(seen.channels), dict(seen.absent)
+    if ProbeOpinion.name in channels and probe_has_seen():
+        del channels[ProbeOpinion.name]
+        absent[ProbeOpinion.name] = Absent(SEEN)
+    normal = judged.normalize(judged.answer)
+    if seen.samples:
+        samples = list(seen.samples)
+        same_form = [judged.normalize(as_scored(sample)) for sample in samples]
+        channels[Samples.name] = Samples.of(samples, same_form, normal)
+    elif Samples.name not in absent:
+        absent[Samples.name] = Absent("no answers were asked for (k=0)", "not offered")
+    states = {n: c for n, c in channels.items() if isinstance(c, StateChannel)}
+    kept, reasons = storage.trimmed(task, doc_id, states)
+    if judged.reason is not None:
+        absent["score"] = Absent(judged.reason)
+    return Observation(
+        task=task,
+        split=split,
+        doc_id=doc_id,
+        group=judged.group,
+        kind=judged.kind,
+        prompt=prompt,
+        answer=judged.answer,
+        target=judged.target,
+        score=judged.score,
+        correct=judged.correct,
+        normal_answer=normal,
+        channels={n: c for n, c in channels.items() if n not in states} | kept,
+        absent=absent | reasons,
+        image=image,
+    )

@@ -1,0 +1,43 @@
+"""The run folder of an evaluation, the same on every rank."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vrp_tasks.access.identity import last_parts
+from vrp_tasks.run.folder import RunFolder
+
+
+def open_folder(output: Path, pretrained: str, *, fingerprint: dict[str, Any]) -> RunFolder:
+    """Start a run below an output path, or go on with one of the same fingerprint.
+
+    Parameters
+    ----------
+    output : Path
+        Of the evaluation; rank 0's counts.
+    pretrained : str
+        Names the folder of the model's runs.
+    fingerprint : dict
+        What two runs must agree in for one to go on with the other.
+    """
+    rank = int(os.environ.get("RANK", 0))
+    if rank:
+        return RunFolder(Path(_broadcast(None)), rank=rank)
+    stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
+    folder = RunFolder.create(output / last_parts(pretrained), stamp=stamp, fingerprint=fingerprint)
+    _broadcast(str(folder.path))
+    return folder
+
+
+def _broadcast(value: str | None) -> str:
+    """Rank 0's value on every rank."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        box = [value]
+        torch.distributed.broadcast_object_list(box, src=0)
+        value = box[0]
+    return str(value)

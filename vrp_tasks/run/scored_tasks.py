@@ -1,0 +1,173 @@
+"""Tasks whose answers are all there: their cards, their probes, what the manifest says of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from loguru import logger
+
+from metrics.card.card import Card
+from metrics.card.of_records import card_of_records
+from metrics.errors import UndefinedMetricError
+from metrics.record.channels import Samples
+from metrics.record.records import SampleRecord
+from metrics.second_pass.supervised import PROBE_STATE
+from metrics.second_pass.task import second_pass
+from metrics.second_pass.transfer import fitted_probe, transfer
+from metrics.signals import SIGNALS
+from vrp_tasks.access.base import Access
+from vrp_tasks.attach.groups import content_hashes
+from vrp_tasks.attach.judgement import Judgement
+from vrp_tasks.attach.plan import TaskPlan
+from vrp_tasks.attach.results import unlabelled
+from vrp_tasks.attach.scorer import describe_task, scorer_of
+from vrp_tasks.attach.settings import given_keys
+from vrp_tasks.companion import COMPANIONS
+from vrp_tasks.run.folder import RunFolder
+from vrp_tasks.run.offers import NotOffered
+from vrp_tasks.settings.probe_file import SEEN, save_probe
+
+
+class ScoredTasks:
+    """Cards and records of the tasks of one evaluation, on rank 0.
+
+    Attributes
+    ----------
+    records : list of SampleRecord
+        Of the tasks that were scored, with what is fitted on labels.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        tasks: Mapping[str, Any],
+        plans: Mapping[str, TaskPlan],
+        *,
+        folder: RunFolder,
+        not_offered: NotOffered,
+        geometry: str | None,
+    ) -> None:
+        self.access, self._tasks, self._plans = access, tasks, plans
+        self._folder, self._not_offered, self._geometry = folder, not_offered, geometry
+        self.records: list[SampleRecord] = []
+        self._cards: dict[str, Card] = {}
+        self._labels: dict[str, dict[str, Any]] = {}
+        self._invalid: dict[str, str] = {}
+        self._probe: dict[str, dict[str, Any]] = {}
+        self._fits: dict[str, dict[str, Any]] = {}
+
+    def card(self, task: str, judged: Sequence[Judgement]) -> Card:
+        """Every signal of a task, scored; once all of its samples are there.
+
+        Parameters
+        ----------
+        task : str
+            Its name.
+        judged : sequence of Judgement
+            What its scorer said of each answer.
+        """
+        if task not in self._cards:
+            self._cards[task] = self._score(task, judged)
+        return self._cards[task]
+
+    def _score(self, task: str, judged: Sequence[Judgement]) -> Card:
+        self._not_offered.recall()
+        docs = self._plans[task].docs
+        answered = {
+            record.doc_id: record
+            for record in self._folder.records()
+            if record.task == task and record.doc_id in docs
+        }
+        records = sorted(answered.values(), key=lambda r: _natural(r.doc_id))
+        records = self._without_frozen(task, records)
+        scorer = scorer_of(self._tasks[task])
+        if scorer is not None and (labels := scorer.summarise(judged)) is not None:
+            self._labels[task] = labels
+        if (gap := unlabelled(records)) is not None:
+            logger.warning(f"{task}: {gap}")
+        left_out = self._not_offered.of_task(task)
+        found = second_pass(
+            self._folder.store,
+            records,
+            task=task,
+            not_offered=left_out,
+            geometry=self._geometry,
+            with_cluster_grid=self.access.settings.options.cluster_grid,
+        )
+        self._probe[task] = found.probe
+        self._fits |= {f"{task}:{name}": fit for name, fit in found.fits.items()}
+        self._invalid |= {f"{task}:{name}": reason for name, reason in found.invalid.items()}
+        self.records += found.records
+        return card_of_records(
+            found.records, invalid=found.invalid, not_offered=left_out, fits=found.fits
+        )
+
+    def _without_frozen(self, task: str, records: list[SampleRecord]) -> list[SampleRecord]:
+        """Records without consistency where the model does not sample at all."""
+        reason = self.access.frozen([record.samples for record in records])
+        if reason is None:
+            return records
+        logger.warning(f"{task}: no consistency signals: {reason}.")
+        names = {signal.name for signal in SIGNALS if Samples in signal.needs}
+        self._not_offered.withdraw(task, names, reason)
+        return [record.without_signals(names) for record in records]
+
+    def save_probes(self, model: dict[str, Any]) -> None:
+        """One fitted probe per task that has labels enough."""
+        for task in self._own_images():
+            try:
+                probe, used = fitted_probe(self._folder.store, self._of_task(task), task=task)
+            except UndefinedMetricError as undefined:
+                logger.info(f"{task}: no probe is saved: {undefined}.")
+                continue
+            docs = self._tasks[task].eval_docs
+            images = [content_hashes(self._tasks[task], docs[int(r.doc_id)]) for r in used]
+            save_probe(
+                self._folder.path,
+                probe,
+                task=task,
+                position=PROBE_STATE,
+                model=model,
+                images=chain.from_iterable(images),
+            )
+
+    def described(self) -> dict[str, Any]:
+        """The fields of the manifest that tasks and their signals fill."""
+        own = {task: self._of_task(task) for task in self._own_images()}
+        return {
+            "tasks": {
+                name: describe_task(
+                    task,
+                    self._of_task(name),
+                    labels=self._labels.get(name),
+                    subset=self._plans[name].subset,
+                )
+                | {"n_seen_by_loaded_probe": self._n_seen(name)}
+                for name, task in self._tasks.items()
+            },
+            "invalid": self._invalid,
+            "not_offered": self._not_offered.reasons,
+            "probe": self._probe,
+            "fits": self._fits,
+            "transfer": transfer(self._folder.store, own),
+        }
+
+    def _own_images(self) -> list[str]:
+        """Tasks that are no variant (robustness, grounding) of another one of the run."""
+        settings = {name: task.config.metadata["vrp"] for name, task in self._tasks.items()}
+        plain = [n for n, s in settings.items() if not set(given_keys(s)) & set(COMPANIONS)]
+        return plain or list(self._tasks)
+
+    def _of_task(self, name: str) -> list[SampleRecord]:
+        return [record for record in self.records if record.task == name]
+
+    def _n_seen(self, task: str) -> int:
+        """Samples that a given probe leaves out, since it was fitted on their images."""
+        return sum(r.missing.get("loaded_probe") == SEEN for r in self._of_task(task))
+
+
+def _natural(doc_id: str) -> tuple[int, str]:
+    return (int(doc_id), "") if doc_id.isdigit() else (sys.maxsize, doc_id)
