@@ -30,6 +30,7 @@ def errors_in_one_line(cli: Namespace | None) -> Iterator[None]:
     SystemExit
         With the line, exit code 1; with 130 after Ctrl-C or SIGTERM.
     """
+    raw = cli is None or getattr(cli, "verbosity", None) == "DEBUG"
     try:
         yield
     except SetupError as error:
@@ -37,12 +38,12 @@ def errors_in_one_line(cli: Namespace | None) -> Iterator[None]:
             raise
         raise SystemExit(f"vrp-tasks: {error}") from error
     except KeyboardInterrupt as stop:
-        if cli is None:
+        if raw:
             raise
         sys.stderr.write(f"vrp-tasks: stopped. {_notes(stop)}".rstrip() + "\n")
         raise SystemExit(128 + signal.SIGINT) from stop
     except Exception as error:
-        if cli is None or getattr(cli, "verbosity", None) == "DEBUG":
+        if raw:
             raise
         raise SystemExit(f"vrp-tasks: {_as_line(error)} {_notes(error)}".rstrip()) from error
 

@@ -32,9 +32,14 @@ def evaluate(model, tasks, include, *, limit=16, output=None, lm=None, **options
         batch_size=options.pop("batch_size", 1),
         bootstrap_iters=0,
         task_manager=TaskManager(include_path=str(include), include_defaults=False),
-        cli_args=Namespace(output_path=str(output), process_with_media=False) if output else None,
+        cli_args=_told(output) if output else None,
         **options,
     )
+
+
+def _told(output):
+    """What the command line said; DEBUG hands errors on as they are."""
+    return Namespace(output_path=str(output), process_with_media=False, verbosity="DEBUG")
 
 
 def run_ours(model, output, **options):
