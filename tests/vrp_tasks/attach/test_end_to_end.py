@@ -54,7 +54,9 @@ def evaluate(folder, tasks, output=None, *, model="llava_hf", arguments="", **op
         **{"batch_size": 1, **options},
         bootstrap_iters=1000,
         task_manager=TaskManager(include_path=str(folder), include_defaults=False),
-        cli_args=Namespace(output_path=str(output), process_with_media=False) if output else None,
+        cli_args=Namespace(output_path=str(output), process_with_media=False, verbosity="DEBUG")
+        if output
+        else None,
     )
 
 

@@ -71,7 +71,7 @@ def sweep(lm, settings, folder, *, limit, docs=ALL_KINDS, tokens=8, batch_size=1
         model=lm, model_args="k=0,hidden_dtype=none", tasks=["vrp_swept"],
         limit=limit, batch_size=batch_size, bootstrap_iters=0,
         task_manager=TaskManager(include_path=str(tasks), include_defaults=False),
-        cli_args=Namespace(output_path=str(folder / "out"), process_with_media=False),
+        cli_args=Namespace(output_path=str(folder / "out"), process_with_media=False, verbosity="DEBUG"),
     )  # fmt: skip
     (manifest,) = (folder / "out").glob("*/*_vrp/manifest.json")
     return manifest.parent

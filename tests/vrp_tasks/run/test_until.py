@@ -72,7 +72,7 @@ def evaluate(lm, task, text, folder, output=None):
         model=lm[0], model_args=lm[1], tasks=[task], limit=LIMIT, bootstrap_iters=0,
         task_manager=TaskManager(include_path=str(folder), include_defaults=False),
         log_samples=True,
-        cli_args=Namespace(output_path=str(output), process_with_media=False) if output else None,
+        cli_args=Namespace(output_path=str(output), process_with_media=False, verbosity="DEBUG") if output else None,
     )  # fmt: skip
 
 

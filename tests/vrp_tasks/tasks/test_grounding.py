@@ -156,7 +156,9 @@ def tables(tmp_path_factory):
             batch_size=2,
             bootstrap_iters=0,
             gen_kwargs="max_new_tokens=4",
-            cli_args=Namespace(output_path=str(folder / "out"), process_with_media=False),
+            cli_args=Namespace(
+                output_path=str(folder / "out"), process_with_media=False, verbosity="DEBUG"
+            ),
         )
     (manifest,) = folder.glob("out/*/*_vrp/manifest.json")
     names = (GROUNDING_FILE, INTERVENTIONS_FILE)
