@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,7 +11,7 @@ from loguru import logger
 
 from metrics.card.of_records import card_of_records
 from metrics.record.records import SampleRecord
-from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS
+from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, command_line
 from tests.vrp_tasks.helpers.local_task import write_local_tasks
 from vrp_tasks.access.transformers import TransformersAccess
 from vrp_tasks.attach.results import reliability_results
@@ -54,9 +53,7 @@ def evaluate(folder, tasks, output=None, *, model="llava_hf", arguments="", **op
         **{"batch_size": 1, **options},
         bootstrap_iters=1000,
         task_manager=TaskManager(include_path=str(folder), include_defaults=False),
-        cli_args=Namespace(output_path=str(output), process_with_media=False, verbosity="DEBUG")
-        if output
-        else None,
+        cli_args=command_line(output),
     )
 
 

@@ -17,6 +17,16 @@ MODELS = {
 }
 
 
+def command_line(output):
+    """A command line that names an output folder, if one is given.
+
+    DEBUG hands errors on as they are.
+    """
+    if output is None:
+        return None
+    return Namespace(output_path=str(output), process_with_media=False, verbosity="DEBUG")
+
+
 def evaluate(model, tasks, include, *, limit=16, output=None, lm=None, **options):
     import lmms_eval.evaluator as evaluator
     from lmms_eval.tasks import TaskManager
@@ -32,14 +42,9 @@ def evaluate(model, tasks, include, *, limit=16, output=None, lm=None, **options
         batch_size=options.pop("batch_size", 1),
         bootstrap_iters=0,
         task_manager=TaskManager(include_path=str(include), include_defaults=False),
-        cli_args=_told(output) if output else None,
+        cli_args=command_line(output),
         **options,
     )
-
-
-def _told(output):
-    """What the command line said; DEBUG hands errors on as they are."""
-    return Namespace(output_path=str(output), process_with_media=False, verbosity="DEBUG")
 
 
 def run_ours(model, output, **options):

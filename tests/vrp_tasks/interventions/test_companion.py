@@ -1,7 +1,6 @@
 """Sweeps through lmms-eval: planted truth, the naive way, a stopped sweep, what is refused."""
 
 import json
-from argparse import Namespace
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +16,7 @@ from leaderboard.runs.sweep_columns import CurveKey
 from metrics.record.channels import ImageMaps
 from metrics.record.records import INTERVENTIONS_FILE
 from tests.vrp_tasks.helpers import planted
-from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS
+from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, command_line
 from vrp_tasks.adapters.paligemma import PaliGemma
 from vrp_tasks.interventions.ablation import ablated_units, bypassed
 from vrp_tasks.interventions.blocking import blocked_attention
@@ -71,7 +70,7 @@ def sweep(lm, settings, folder, *, limit, docs=ALL_KINDS, tokens=8, batch_size=1
         model=lm, model_args="k=0,hidden_dtype=none", tasks=["vrp_swept"],
         limit=limit, batch_size=batch_size, bootstrap_iters=0,
         task_manager=TaskManager(include_path=str(tasks), include_defaults=False),
-        cli_args=Namespace(output_path=str(folder / "out"), process_with_media=False, verbosity="DEBUG"),
+        cli_args=command_line(folder / "out"),
     )  # fmt: skip
     (manifest,) = (folder / "out").glob("*/*_vrp/manifest.json")
     return manifest.parent

@@ -1,7 +1,6 @@
 """``until`` through lmms-eval: signals, samples, sweep and occlusion end with the answer."""
 
 import json
-from argparse import Namespace
 from functools import cache
 
 import numpy as np
@@ -10,7 +9,13 @@ import pytest
 from transformers import GenerationMixin
 
 from metrics.record.records import INTERVENTIONS_FILE, OCCLUSION
-from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, MODELS, read, stock_adapter
+from tests.vrp_tasks.helpers.evaluation import (
+    CHECKPOINTS,
+    MODELS,
+    command_line,
+    read,
+    stock_adapter,
+)
 from vrp_tasks.grounding.companion import Grounding
 from vrp_tasks.interventions.variants import Variant
 from vrp_tasks.registration import TASKS_FOLDER
@@ -72,7 +77,7 @@ def evaluate(lm, task, text, folder, output=None):
         model=lm[0], model_args=lm[1], tasks=[task], limit=LIMIT, bootstrap_iters=0,
         task_manager=TaskManager(include_path=str(folder), include_defaults=False),
         log_samples=True,
-        cli_args=Namespace(output_path=str(output), process_with_media=False, verbosity="DEBUG") if output else None,
+        cli_args=command_line(output),
     )  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """Benchmarks with evidence boxes: lmms-eval's own functions on rows with the data sets' columns."""
 
-from argparse import Namespace
 from pathlib import Path
 
 import datasets
@@ -15,7 +14,7 @@ from PIL import Image
 import vrp_tasks.tasks.grounding
 from metrics.record.records import GROUNDING_FILE, INTERVENTIONS_FILE
 from tests.vrp_tasks.helpers import hub
-from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, MODELS
+from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, MODELS, command_line
 from vrp_tasks.grounding.regions import region_of
 from vrp_tasks.grounding.settings import GroundingSettings, question_in, regions_of
 from vrp_tasks.tasks.grounding import docs
@@ -156,9 +155,7 @@ def tables(tmp_path_factory):
             batch_size=2,
             bootstrap_iters=0,
             gen_kwargs="max_new_tokens=4",
-            cli_args=Namespace(
-                output_path=str(folder / "out"), process_with_media=False, verbosity="DEBUG"
-            ),
+            cli_args=command_line(folder / "out"),
         )
     (manifest,) = folder.glob("out/*/*_vrp/manifest.json")
     names = (GROUNDING_FILE, INTERVENTIONS_FILE)
