@@ -45,8 +45,8 @@ format: $(INSTALLED) ## Format, and fix what ruff can fix
 test: $(INSTALLED) ## Run the tests (no network, no GPU) [WORKERS=n ARGS=...]
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile $(ARGS)
 
-# One run of lmms-eval, its output in a log. It exits 0 when a run fails: what counts is a manifest
-# newer than the start of the run.
+# One run of lmms-eval, its output in a log. lmms-eval exits with 0 after some errors before a run
+# begins: what counts is a manifest newer than the start of the run.
 # $(1): model, $(2): checkpoint, $(3): tasks, $(4): limit, $(5): log, $(6): model arguments
 define evaluate
 	@echo "== $(1) on $(3)$(if $(4), (first $(4) questions)): $(OUT)/$(5).log"
