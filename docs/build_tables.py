@@ -96,9 +96,7 @@ def levels() -> str:
         (
             [
                 *(f"`{own.level}`", _first_line(own)),
-                "checkpoints of a known family, below"
-                if own.needs_family
-                else "any model of lmms-eval",
+                own.serves,
                 ", ".join(f"`{name}`" for name in sorted(own.companions)),
             ]
             for own in LEVELS

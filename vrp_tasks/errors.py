@@ -7,6 +7,8 @@
     SampleError (ValueError)     one sample lacks something: its message is the reason kept with it
     ├── UnmappedError            a region that the image's grid cannot be compared with
     └── UnalignedError           words of the question that are not found among its tokens
+    ReplyError (RuntimeError)    a server's reply is no chat completion; the request is tried again
+    └── NoTextError              a sample without a text: asking again would bring the same
 """
 
 
@@ -28,6 +30,14 @@ class UnmappedError(SampleError):
 
 class UnalignedError(SampleError):
     """The words to look from cannot be found; the message is the reason."""
+
+
+class ReplyError(RuntimeError):
+    """A reply that is no chat completion; the request is tried again like any that failed."""
+
+
+class NoTextError(ReplyError):
+    """A sample without a text; asking again would bring the same."""
 
 
 def without_extra(error: ImportError) -> str:

@@ -8,12 +8,14 @@ an old run.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Depth = Literal["answers", "log-probabilities", "inside"]
+DEPTHS: tuple[Depth, ...] = ("answers", "log-probabilities", "inside")
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Channel:
 
     name: ClassVar[str]
     kept: ClassVar[bool] = True  # whether the run folder stores it
+    depth: ClassVar[Depth] = "inside"  # how far into a model one has to see for it
 
     def arrays(self) -> dict[str, Array]:
         """Its arrays by field."""
@@ -32,14 +35,36 @@ class Channel:
 class TokenScores(Channel):
     """The scored answer's tokens under the raw distribution (T = 1, no top-p, no processors).
 
-    ``logprobs`` and ``entropies`` (nats), shape (n_answer_tokens,), end-of-sequence not counted;
-    ``first_two``, shape (2,): the two largest probabilities at the first answer position.
+    ``logprobs`` (nats), shape (n_answer_tokens,), end-of-sequence not counted.
     """
 
     name = "token_scores"
+    depth = "log-probabilities"
     logprobs: Array
-    entropies: Array
-    first_two: Array
+
+
+@dataclass(frozen=True)
+class TokenEntropies(Channel):
+    """Entropy of the raw distribution over the whole vocabulary at each answer token.
+
+    ``by_token`` (nats), shape (n_answer_tokens,), end-of-sequence not counted.
+    """
+
+    name = "token_entropies"
+    depth = "log-probabilities"
+    by_token: Array
+
+
+@dataclass(frozen=True)
+class FirstTwo(Channel):
+    """The two largest raw probabilities at the first answer position.
+
+    ``probabilities``, shape (2,).
+    """
+
+    name = "first_two"
+    depth = "log-probabilities"
+    probabilities: Array
 
 
 @dataclass(frozen=True)
@@ -140,6 +165,7 @@ class Samples(Channel):
 
     name = "samples"
     kept = False
+    depth = "answers"
     texts: Array
     normal: Array
     answer: Array
@@ -196,6 +222,8 @@ class BlankState(StateChannel):
 STATES: tuple[type[StateChannel], ...] = (PromptState, LastAnswerState, MeanAnswerState, BlankState)
 CHANNELS: tuple[type[Channel], ...] = (
     TokenScores,
+    TokenEntropies,
+    FirstTwo,
     ImageMass,
     ImageMaps,
     ImageTokens,

@@ -62,7 +62,8 @@ class RunManifest:
         Without words (runs before they were kept) an intervention has its bare name.
     cost
         ``seconds`` that rank 0 spent generating, ``n_samples`` it generated in them (fewer than
-        there are after a resume or on several ranks), ``peak_memory_bytes`` of rank 0.
+        there are after a resume or on several ranks), ``peak_memory_bytes`` of rank 0; of a server
+        its ``requests`` and tokens.
     files
         File name -> ``sha256`` and ``bytes``.
     rescored

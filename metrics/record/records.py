@@ -93,7 +93,7 @@ class SampleRecord:
     layers
         Per-layer vectors, input side first.
     missing
-        Name of a missing signal or channel, or ``score`` -> why.
+        Name of a missing signal or channel, ``score``, or ``answer`` -> why.
     grid
         (height, width) of the image-token grid, or None.
     n_answer_tokens

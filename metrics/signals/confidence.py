@@ -9,15 +9,18 @@ import numpy as np
 
 from metrics.answers.generation import mean_entropy, mean_logprob, min_logprob, top2_margin
 from metrics.errors import UndefinedMetricError
-from metrics.record.channels import TokenScores
+from metrics.record.channels import Channel, FirstTwo, TokenEntropies, TokenScores
 from metrics.signals.declaration import NEGATED, SHARE, Signal
 
 
-def _of_tokens(compute: Callable[[TokenScores], float]) -> Callable[[TokenScores], float]:
-    def of_tokens(scores: TokenScores) -> float:
-        if not scores.logprobs.size:
+def _of_tokens(compute: Callable[..., float]) -> Callable[..., float]:
+    """Of the arrays of per-token channels; an empty answer has no value."""
+
+    def of_tokens(*channels: Channel) -> float:
+        arrays = [array for channel in channels for array in channel.arrays().values()]
+        if not arrays[0].size:
             raise UndefinedMetricError("the answer is empty")
-        return compute(scores)
+        return compute(*arrays)
 
     return of_tokens
 
@@ -30,7 +33,7 @@ SIGNALS = (
     _signal(
         "token_confidence",
         "token confidence",
-        compute=_of_tokens(lambda scores: mean_logprob(scores.logprobs)),
+        compute=_of_tokens(mean_logprob),
         bounds=NEGATED,
         source="method §3, paper eq. 7",
         states="log-probability",
@@ -40,33 +43,36 @@ SIGNALS = (
     _signal(
         "min_token_confidence",
         "min token confidence",
-        compute=_of_tokens(lambda scores: min_logprob(scores.logprobs)),
+        compute=_of_tokens(min_logprob),
         bounds=NEGATED,
         states="log-probability",
     ),
     _signal(
         "first_token_probability",
         "first-token probability",
-        compute=_of_tokens(lambda scores: np.exp(scores.logprobs[0])),
+        compute=_of_tokens(lambda logprobs: np.exp(logprobs[0])),
         bounds=SHARE,
         states="probability",
     ),
     _signal(
         "first_token_margin",
         "first-token margin",
-        compute=_of_tokens(lambda scores: top2_margin(scores.first_two)),
+        needs=(TokenScores, FirstTwo),
+        compute=_of_tokens(lambda _, first_two: top2_margin(first_two)),
         bounds=SHARE,
     ),
     _signal(
         "first_token_entropy",
         "−entropy, first token",
-        compute=_of_tokens(lambda scores: -scores.entropies[0]),
+        needs=(TokenEntropies,),
+        compute=_of_tokens(lambda entropies: -entropies[0]),
         bounds=NEGATED,
     ),
     _signal(
         "logit_entropy",
         "−logit entropy",
-        compute=_of_tokens(lambda scores: -mean_entropy(scores.entropies)),
+        needs=(TokenEntropies,),
+        compute=_of_tokens(lambda entropies: -mean_entropy(entropies)),
         bounds=NEGATED,
         reported=True,
     ),

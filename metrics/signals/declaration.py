@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import logit
 
 from metrics.errors import UndefinedMetricError
-from metrics.record.channels import Array, Channel
+from metrics.record.channels import DEPTHS, Array, Channel, Depth
 from metrics.record.observation import Absent, Observation
 
 Access = Literal["deployable", "oracle", "control"]
@@ -78,6 +78,11 @@ class Signal:
     states: Literal["probability", "log-probability", "share"] | None = None
     on_grid: bool = False
     about: str = ""
+
+    @property
+    def depth(self) -> Depth:
+        """How far into a model one has to see for it: as far as for its deepest channel."""
+        return max((channel.depth for channel in self.needs), key=DEPTHS.index, default="answers")
 
     def probability(self, values: Array) -> Array:
         """Return the values as the probability that the signal states."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vrp_tasks.access.base import Access, Asked, Seen
+from vrp_tasks.access.openai import OpenAIAccess
 from vrp_tasks.access.text import TextAccess
 from vrp_tasks.access.transformers import TransformersAccess
 from vrp_tasks.errors import SetupError
@@ -14,7 +15,7 @@ from vrp_tasks.settings.run_settings import RunSettings
 __all__ = ["LEVELS", "Access", "Asked", "Seen", "access_to", "level_called"]
 
 # what sees most comes first
-LEVELS: tuple[type[Access], ...] = (TransformersAccess, TextAccess)
+LEVELS: tuple[type[Access], ...] = (TransformersAccess, OpenAIAccess, TextAccess)
 
 
 def level_called(name: str) -> type[Access] | None:

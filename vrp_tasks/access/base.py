@@ -6,7 +6,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -39,6 +39,10 @@ class Seen:
         What companions' observers measured, by their own key.
     tokens : sequence of int or None
         The answer's tokens, where they are known.
+    prompt : str or None
+        Which prompt it was, ``<of what>:<SHA-256>``, where that is known.
+    failure : str or None
+        Why there is no answer at all; ``answer`` is empty then, and nothing to be scored.
     """
 
     answer: str
@@ -47,6 +51,8 @@ class Seen:
     samples: Sequence[str] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     tokens: Sequence[int] | None = None
+    prompt: str | None = None
+    failure: str | None = None
 
     @property
     def is_captured(self) -> bool:
@@ -58,6 +64,12 @@ class Seen:
         """An answer beside which something went wrong."""
         why = Absent(reason)
         return cls(answer, {}, {CAPTURE: why} | {c.name: why for c in CHANNELS})
+
+    @classmethod
+    def failed(cls, reason: str, never: Mapping[str, Absent]) -> Seen:
+        """No answer; ``never`` is what would not have stood beside one either."""
+        nothing = cls.uncaptured("", reason)
+        return replace(nothing, absent={**nothing.absent, **never}, failure=reason)
 
 
 @dataclass(frozen=True)
@@ -110,6 +122,7 @@ class Access(ABC):
     level: ClassVar[str]
     companions: ClassVar[frozenset[str]] = frozenset({"grounding"})  # keys of metadata.vrp
     sees_maps: ClassVar[bool] = False
+    serves: ClassVar[str] = "any model of lmms-eval"  # for people
     needs_family: ClassVar[bool] = False  # serves checkpoints of `vrp_tasks.families` alone
 
     def __init__(
@@ -129,6 +142,14 @@ class Access(ABC):
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """The manifest's ``model``."""
+
+    def findings(self) -> dict[str, Any]:
+        """What else the manifest's ``model`` says, that does not tell it from another."""
+        return {}
+
+    def cost(self) -> dict[str, Any]:
+        """What this process used, beside time and memory, for the manifest's ``cost``."""
+        return {}
 
     def described_settings(self) -> dict[str, Any]:
         """The manifest's ``settings``: of the run, and the stock adapter's own arguments."""

@@ -11,6 +11,7 @@ from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access, Asked, Seen, model_name
 from vrp_tasks.access.identity import last_parts
 from vrp_tasks.errors import CaptureError
+from vrp_tasks.seam.failed_request import failure_in
 from vrp_tasks.seam.requests import clone_request
 
 _NOT_OFFERED = "access to text alone does not offer it"
@@ -53,9 +54,19 @@ class TextAccess(Access):
             absent[Samples.name] = Absent(self._refusal, "not offered")
         asked.progress(len(answers))
         return [
-            Seen(answer, {}, absent, samples)
+            self._seen(answer, samples, absent)
             for answer, samples in zip(answers, drawn, strict=True)
         ]
+
+    def _seen(self, answer: str, samples: list[str], absent: dict[str, Absent]) -> Seen:
+        """An answer and its samples, as far as the adapter's requests did not fail."""
+        failure = failure_in(answer)
+        if failure is not None:
+            return Seen.failed(failure, absent)
+        failed = next(filter(None, map(failure_in, samples)), None)
+        if failed is not None:
+            return Seen(answer, {}, absent | {Samples.name: Absent(f"sampling failed: {failed}")})
+        return Seen(answer, {}, absent, samples)
 
     def _samples(self, requests: list[Any]) -> list[list[str]]:
         """K sampled answers of each request; none once the model has refused to sample."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -36,7 +36,7 @@ from vrp_tasks.capture.geometry import check_geometry
 from vrp_tasks.capture.observer import Subjects
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.families import FAMILIES, Family, family_of
-from vrp_tasks.seam.progress import silent
+from vrp_tasks.seam.progress import silenced
 from vrp_tasks.settings.probe_file import check_probe
 from vrp_tasks.settings.run_settings import RunSettings
 
@@ -45,6 +45,7 @@ class TransformersAccess(Access):
     """Every channel: attention, states, token probabilities, logit lens, samples."""
 
     level = "transformers"
+    serves = "checkpoints of a known family, below"
     needs_family = True
     companions: ClassVar[frozenset[str]] = frozenset({"robustness", "grounding"})
     sees_maps: ClassVar[bool] = True
@@ -223,9 +224,11 @@ class TransformersAccess(Access):
         targets = {str(request.doc_id): asked.targets(request) for request in asked.requests}
         rule = self.answer_rule(asked.requests[0])
         caught: dict[str, Captured] = {}
+        prompts: dict[str, str] = {}
 
         def handler(inputs: dict, options: dict, docs: list[str]) -> torch.Tensor:
             self._check_images(inputs)
+            prompts.update(zip(docs, _prompt_hashes(inputs), strict=True))
             sequences, captured = probed_generate(
                 self.model,
                 self.family,
@@ -248,7 +251,9 @@ class TransformersAccess(Access):
         texts = self.serve(asked, handler)
         items = [caught[str(request.doc_id)] for request in asked.requests]
         self._compare(asked.task, texts, rule.texts([item.tokens for item in items]))
-        return [self._seen(text, item, rule) for text, item in zip(texts, items, strict=True)]
+        seen = [self._seen(text, item, rule) for text, item in zip(texts, items, strict=True)]
+        docs = [str(request.doc_id) for request in asked.requests]
+        return [replace(own, prompt=prompts[doc]) for own, doc in zip(seen, docs, strict=True)]
 
     def _compare(self, task: str, texts: list[str], shown: list[str]) -> None:
         """Say so if the adapter's answers are not made of the tokens that signals are of."""
@@ -324,9 +329,7 @@ class TransformersAccess(Access):
             for tokenizer in self._tokenizers():
                 stack.callback(setattr, tokenizer, "padding_side", tokenizer.padding_side)
                 tokenizer.padding_side = "left"
-            for module in self._stock_modules():
-                stack.callback(setattr, module, "tqdm", module.tqdm)
-                module.tqdm = silent(module.tqdm)
+            stack.enter_context(silenced(self.lm))
             yield
 
     def _processors(self) -> list[Any]:
@@ -341,9 +344,13 @@ class TransformersAccess(Access):
         found = [self.tokenizer, *(getattr(p, "tokenizer", None) for p in self._processors())]
         return [t for t in {id(t): t for t in found if t is not None}.values()]
 
-    def _stock_modules(self) -> list[Any]:
-        modules = [sys.modules[base.__module__] for base in type(self.lm).__mro__]
-        return [m for m in modules if hasattr(m, "tqdm")]
+
+def _prompt_hashes(inputs: dict[str, torch.Tensor]) -> list[str]:
+    """Which prompts the rows of a batch are, by their token ids, padding left out."""
+    ids, mask = inputs["input_ids"], inputs.get("attention_mask")
+    kept = torch.ones_like(ids) if mask is None else mask
+    rows = (row[own.bool()].tolist() for row, own in zip(ids, kept, strict=True))
+    return [f"token ids:{hashlib.sha256(str(row).encode()).hexdigest()}" for row in rows]
 
 
 def adapter_id(lm: Any) -> str:

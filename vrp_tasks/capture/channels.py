@@ -8,6 +8,7 @@ from metrics.record.channels import (
     BlankState,
     BoundaryMaps,
     Channel,
+    FirstTwo,
     ImageMaps,
     ImageMass,
     ImageTokens,
@@ -17,6 +18,7 @@ from metrics.record.channels import (
     MeanAnswerState,
     PromptState,
     QuestionMaps,
+    TokenEntropies,
     TokenScores,
     TopHeadsMap,
     TruthLens,
@@ -43,7 +45,9 @@ def channels_of(captured: Captured) -> tuple[Channels, Reasons]:
     def add(channel: Channel) -> None:
         channels[channel.name] = channel
 
-    add(TokenScores(captured.logprobs, captured.entropies, captured.first_probabilities))
+    add(TokenScores(captured.logprobs))
+    add(TokenEntropies(captured.entropies))
+    add(FirstTwo(captured.first_probabilities))
     _add_attention(captured, channels, absent)
     _add_lens(captured, channels, absent)
     return channels, absent

@@ -11,6 +11,8 @@ from vrp_tasks.attach.judgement import Judgement
 from vrp_tasks.run.storage_plan import StoragePlan
 from vrp_tasks.settings.probe_file import SEEN
 
+ANSWER = "answer"  # in a record's `missing`: why there is none
+
 
 def observation_of(
     judged: Judgement,
@@ -57,6 +59,8 @@ def observation_of(
     kept, reasons = storage.trimmed(task, doc_id, states)
     if judged.reason is not None:
         absent["score"] = Absent(judged.reason)
+    if seen.failure is not None:
+        absent[ANSWER] = Absent(seen.failure)
     return Observation(
         task=task,
         split=split,

@@ -9,6 +9,7 @@ from typing import Any
 from transformers import AutoConfig, GenerationConfig, PretrainedConfig
 
 from vrp_tasks.access import Access, level_called
+from vrp_tasks.access.openai import SERVERS, OpenAIAccess, missing_key
 from vrp_tasks.access.transformers import default_checkpoint
 from vrp_tasks.attach.groups import content_hashes
 from vrp_tasks.attach.plan import check_unlimited
@@ -64,7 +65,7 @@ def check_before_loading(
         if settings.probe is not None:
             check_probe(settings.probe, config)
     else:
-        _check_text_only(model, settings, level)
+        _check_outside(model, settings, level, arguments)
     output = output_path(asked)
     if output:
         check_writable(Path(output))
@@ -90,19 +91,31 @@ def adapter_class(model: str) -> type:
     return found
 
 
-def _check_text_only(model: str, settings: RunSettings, level: type[Access] | None) -> None:
-    """What a model of which only text is seen cannot be asked for."""
+def _check_outside(
+    model: str,
+    settings: RunSettings,
+    level: type[Access] | None,
+    arguments: Mapping[str, Any],
+) -> None:
+    """What a model that is not looked into cannot be asked for."""
     inside = ", ".join(sorted(ADAPTERS))
     if level is not None and level.needs_family:
         raise SetupError(
             f"access={level.level} cannot be had through --model {model}; models that can be "
-            f"looked into: {inside}. Leave access out for text alone."
+            f"looked into: {inside}. Leave access out for what can be seen from outside."
+        )
+    if level is OpenAIAccess and model not in SERVERS:
+        raise SetupError(
+            f"access={level.level} cannot be had through --model {model}; it is for servers: "
+            f"--model {', '.join(SERVERS)}."
         )
     if settings.probe is not None:
         raise SetupError(
-            f"probe=… needs hidden states, and --model {model} gives text alone. Models that can "
+            f"probe=… needs hidden states, and --model {model} gives none here. Models that can "
             f"be looked into: {inside}."
         )
+    if model in SERVERS and (missing := missing_key(model, arguments)) is not None:
+        raise SetupError(missing)
 
 
 def output_path(asked: Mapping[str, Any]) -> str | None:

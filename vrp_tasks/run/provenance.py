@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import resource
+from collections.abc import Iterable, Sequence
 
 import torch
 
+from metrics.record.records import SampleRecord
 from metrics.record.versions import versions_of
+from vrp_tasks.place import Place
 
 _PACKAGES = (
     "vrp-tasks",
@@ -14,11 +19,53 @@ _PACKAGES = (
     "transformers",
     "torch",
     "accelerate",
+    "openai",
+    "litellm",
     "datasets",
     "numpy",
     "scipy",
     "scikit-learn",
 )
+
+
+# a model argument whose value is nobody's business
+_SECRET = re.compile(r"(\b\w*(?:api_key|token|secret|password)=)[^,\s]+", re.IGNORECASE)
+
+
+def without_secrets(command: Sequence[str]) -> list[str]:
+    """A command line, the values of keys and passwords among its arguments taken out."""
+    return [_SECRET.sub(r"\1***", argument) for argument in command]
+
+
+def prompts_of(
+    notes: Iterable[Iterable[tuple[Sequence[str], str]]], records: Sequence[SampleRecord]
+) -> dict[str, dict[str, str]]:
+    """Which prompts the records of each task were made with, as far as the access tells.
+
+    Parameters
+    ----------
+    notes : iterable of lists of (place, ``<of what>:<SHA-256>``)
+        As they were kept while the run went on.
+    records : sequence of SampleRecord
+        Of the whole run.
+
+    Returns
+    -------
+    dict
+        Task -> ``of`` (what was hashed) and ``sha256`` of the documents' hashes in their order:
+        runs in which both are equal were given the same prompts.
+    """
+    known = {Place(*place): prompt for part in notes for place, prompt in part}
+    found: dict[str, dict[str, str]] = {}
+    places = {Place(record.task, record.split, record.doc_id) for record in records}
+    for task in dict.fromkeys(record.task for record in records):
+        own = {place: known[place] for place in places & known.keys() if place.task == task}
+        kinds = {prompt.partition(":")[0] for prompt in own.values()}
+        if len(kinds) != 1:
+            continue
+        lines = "\n".join(f"{place.doc_id} {own[place]}" for place in sorted(own))
+        found[task] = {"of": kinds.pop(), "sha256": hashlib.sha256(lines.encode()).hexdigest()}
+    return found
 
 
 def package_versions() -> dict[str, str]:

@@ -134,8 +134,11 @@ class ScoredTasks:
                 images=chain.from_iterable(images),
             )
 
-    def described(self) -> dict[str, Any]:
-        """The fields of the manifest that tasks and their signals fill."""
+    def described(self, prompts: Mapping[str, dict[str, str]]) -> dict[str, Any]:
+        """The fields of the manifest that tasks and their signals fill.
+
+        ``prompts`` says of each task which it was asked with.
+        """
         own = {task: self._of_task(task) for task in self._own_images()}
         return {
             "tasks": {
@@ -145,7 +148,7 @@ class ScoredTasks:
                     labels=self._labels.get(name),
                     subset=self._plans[name].subset,
                 )
-                | {"n_seen_by_loaded_probe": self._n_seen(name)}
+                | {"n_seen_by_loaded_probe": self._n_seen(name), "prompts": prompts.get(name)}
                 for name, task in self._tasks.items()
             },
             "invalid": self._invalid,

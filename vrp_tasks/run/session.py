@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -34,10 +35,15 @@ from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.place import Place, at_place, place_of
 from vrp_tasks.run.earlier import EarlierRuns
 from vrp_tasks.run.fingerprint import task_fingerprint
-from vrp_tasks.run.observing import observation_of
+from vrp_tasks.run.observing import ANSWER, observation_of
 from vrp_tasks.run.offers import NotOffered
 from vrp_tasks.run.opening import open_folder
-from vrp_tasks.run.provenance import package_versions, peak_memory
+from vrp_tasks.run.provenance import (
+    package_versions,
+    peak_memory,
+    prompts_of,
+    without_secrets,
+)
 from vrp_tasks.run.scored_tasks import ScoredTasks
 from vrp_tasks.run.storage_plan import storage_plan
 from vrp_tasks.run.thumbnails import Thumbnails
@@ -176,7 +182,9 @@ class Session:
     def known(self, request: Any) -> SampleRecord | None:
         """The record of a request that this run has answered before it was stopped."""
         record = self._known.get(place_of(request))
-        return record if record is not None and record.prompt == request.args[0] else None
+        if record is None or ANSWER in record.missing or record.prompt != request.args[0]:
+            return None
+        return record
 
     def response(self, record: SampleRecord) -> str:
         """The answer of a record as the adapter gave it, for lmms-eval to treat as it does any."""
@@ -190,7 +198,7 @@ class Session:
         images = self._keep_images(task, docs)
         make, channels = [], []
         for request, doc, one, image in zip(requests, docs, seen, images, strict=True):
-            judged = self.judge(place_of(request), doc, one.answer)
+            judged = self._judgement_of(place_of(request), doc, one)
             self._judged[judged.place] = judged
             observation = observation_of(
                 judged,
@@ -207,10 +215,19 @@ class Session:
         self._not_offered.note()
         responses = [(place_of(r), own.answer) for r, own in zip(requests, seen, strict=True)]
         self.folder.note("responses", responses)
+        prompts = [(place_of(r), s.prompt) for r, s in zip(requests, seen, strict=True) if s.prompt]
+        self.folder.note("prompts", prompts)
         records = self.folder.add(make, channels)
         self._known |= {_place(record): record for record in records}
         self.n_generated += len(records)
         return records
+
+    def _judgement_of(self, place: Place, doc: Any, seen: Seen) -> Judgement:
+        """What the scorer says of an answer; of one that never came, nothing."""
+        judged = self.judge(place, doc, seen.answer)
+        if seen.failure is None:
+            return judged
+        return replace(judged, score=None, correct=None, reason=seen.failure, own={})
 
     def _probe_has_seen(self, task: str, doc: Any) -> bool:
         """Whether the given probe was fitted on an image of a document."""
@@ -253,18 +270,21 @@ class Session:
             logger.info(f"Next: vrp-leaderboard build {path.parent.parent}")
 
     def _manifest(self) -> dict[str, Any]:
+        prompts = prompts_of(self.folder.notes("prompts"), self._scored.records)
+        geometry = {"geometry_self_test": self._geometry_said()}
         return {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "model": {**self.model, "geometry_self_test": self._geometry_said()},
-            **self._scored.described(),
+            "model": {**self.model, **self.access.findings(), **geometry},
+            **self._scored.described(prompts),
             "settings": self.settings,
             "versions": package_versions(),
-            "command": list(sys.argv),
+            "command": without_secrets(sys.argv),
             "sweeps": self.sweeps,
             "cost": {
                 "seconds": round(self.seconds, 3),
                 "n_samples": self.n_generated,
                 "peak_memory_bytes": peak_memory(),
+                **self.access.cost(),
             },
         }
 

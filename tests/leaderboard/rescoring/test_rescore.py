@@ -198,7 +198,7 @@ def first_only(columns):
     return {
         k: columns[k][:3] if columns[k].ndim == 1 else columns[k][:1]
         for k in columns
-        if k.startswith(("token_scores.logprobs", "token_scores.entropies"))
+        if k.startswith("token_scores.logprobs")
     }
 
 
@@ -220,8 +220,8 @@ BAD_ARRAYS = {
         "lacks lens.answer_margin, of which it has the shapes",
     ),
     "a field is missing": (
-        lambda columns: [columns.pop(k) for k in list(columns) if k.startswith("token_scores.ent")],
-        "a part only of token_scores is stored for a sample",
+        lambda columns: [columns.pop(k) for k in list(columns) if k.startswith("image_tokens.is")],
+        "a part only of image_tokens is stored for a sample",
     ),
     "a value is none": (
         set_to("image_mass.by_layer", lambda v: v * np.nan),

@@ -4,6 +4,7 @@ import numpy as np
 
 from metrics.record.channels import (
     STATES,
+    FirstTwo,
     ImageMaps,
     ImageMass,
     ImageTokens,
@@ -11,6 +12,7 @@ from metrics.record.channels import (
     LensShares,
     ProbeOpinion,
     Samples,
+    TokenEntropies,
     TokenScores,
     TopHeadsMap,
     TruthLens,
@@ -29,7 +31,9 @@ def channels(seed):
 
     samples = rng.choice(["yes", "no", "a cat"], size=4).tolist()
     found = [
-        TokenScores(-real(3), real(3), np.sort(real(2))[::-1] / 2),
+        TokenScores(-real(3)),
+        TokenEntropies(real(3)),
+        FirstTwo(np.sort(real(2))[::-1] / 2),
         ImageMass(real(N_LAYERS)),
         ImageMaps(real(N_LAYERS, *GRID)),
         ImageTokens(real(N_LAYERS), real(N_LAYERS, GRID[0] * GRID[1]) > 0.7),

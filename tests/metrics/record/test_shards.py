@@ -23,12 +23,7 @@ from metrics.record.store import ChannelStore
 
 
 def scores(n, seed=0):
-    rng = np.random.default_rng(seed)
-    return TokenScores(
-        rng.normal(size=n).astype(np.float32),
-        rng.random(n).astype(np.float32),
-        rng.random(2).astype(np.float32),
-    )
+    return TokenScores(np.random.default_rng(seed).normal(size=n).astype(np.float32))
 
 
 class Slice:

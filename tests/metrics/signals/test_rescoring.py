@@ -44,7 +44,7 @@ def test_an_answer_comes_out_as_it_was_recorded_whatever_it_lacks(seed):
         if fate < 2:
             absent[name] = Absent(f"no {name}", ("missing", "not offered")[fate])
     if TokenScores.name in own and seed % 3 == 1:  # an empty answer: undefined with a reason
-        own[TokenScores.name] = TokenScores(np.empty(0), np.empty(0), np.ones(2))
+        own[TokenScores.name] = TokenScores(np.empty(0))
     record = record_of(observation(1, own, absent), shard="a", row=3)
     found = rescored(record, stored(own), not_offered=())
     assert found.record == record

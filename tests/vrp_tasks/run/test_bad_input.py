@@ -43,7 +43,10 @@ def cli(tmp_path, *, model="qwen2_vl", arguments=None, output=None):
             "k must be at least 2 .*got 1",
         ),
         ({"model": "nosuch"}, "--model nosuch cannot be loaded"),
-        ({"arguments": "pretrained=x,access=white"}, "auto, transformers, text, got 'white'"),
+        (
+            {"arguments": "pretrained=x,access=white"},
+            "auto, transformers, openai, text, got 'white'",
+        ),
         ({"arguments": "pretrained=x,subsett=5"}, "unknown model argument 'subsett'"),
         ({"arguments": "pretrained=x,k=1"}, "k must be at least 2 .*got 1"),
         ({"arguments": "pretrained=x,k=many"}, "model argument k must be a number, got 'many'"),

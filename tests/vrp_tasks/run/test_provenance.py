@@ -6,6 +6,10 @@ import torch
 from transformers import CLIPImageProcessor, SiglipImageProcessor
 
 from vrp_tasks.access.identity import center_crop, stock_arguments
+from vrp_tasks.attach.judgement import Judgement
+from vrp_tasks.attach.results import record_without
+from vrp_tasks.place import Place
+from vrp_tasks.run.provenance import prompts_of, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -41,3 +45,35 @@ def test_model_arguments_are_those_that_the_stock_adapter_works_with():
 def test_a_grid_that_leaves_a_margin_covers_no_central_square():
     processor = SiglipImageProcessor(size={"height": 384, "width": 384})
     assert center_crop(processor, shown=378 / 384) is None
+
+
+def test_no_secret_goes_into_a_manifest():
+    def stock(self, model="a", api_key=None, base_url=None, num_concurrent=32, video_fps=None):
+        pass
+
+    given = {"api_key": "sk-1", "base_url": "http://u:p@host/v1", "model": "b"}
+    parameters = inspect.signature(stock).parameters
+    assert stock_arguments(parameters, given) == {"video_fps": None}
+    command = ["lmms-eval", "--model_args", "model=b,api_key=sk-1,k=4,hf_token=x y", "--tasks=t"]
+    said = without_secrets(command)
+    assert said == ["lmms-eval", "--model_args", "model=b,api_key=***,k=4,hf_token=*** y",
+                    "--tasks=t"]  # fmt: skip
+    plain = ["lmms-eval", "--gen_kwargs", "max_tokens=3", "--limit", "4"]
+    assert without_secrets(plain) == plain
+
+
+def record_at(task, doc):
+    judged = Judgement(Place(task, "test", doc), "a", 1.0, None, 1, "g", "k", "a", str)
+    return record_without(judged, "no reason")
+
+
+def test_prompts_are_told_apart_by_their_hashes():
+    records = [record_at("t", "0"), record_at("t", "1")]
+    first = [[["t", "test", "0"], "messages:aa"], [["t", "test", "1"], "messages:bb"]]
+    found = prompts_of([first], records)["t"]
+    assert (found["of"], len(found["sha256"])) == ("messages", 64)
+    elsewhere = [[["t", "test", "7"], "messages:cc"], [["u", "test", "0"], "tokens:dd"]]
+    assert prompts_of([elsewhere, first[::-1]], records) == {"t": found}  # the run's own, in order
+    other = [[["t", "test", "1"], "messages:zz"]]  # asked again after a stop
+    assert prompts_of([first, other], records)["t"]["sha256"] != found["sha256"]
+    assert prompts_of([], records) == {}

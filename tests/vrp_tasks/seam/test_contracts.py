@@ -2,18 +2,24 @@
 
 import inspect
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 from lmms_eval import evaluator, utils
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.model import lmms
 from lmms_eval.api.task import ConfigurableTask
+from lmms_eval.models.chat import openai as chat_openai
+from lmms_eval.models.simple import openai as simple_openai
 from lmms_eval.tasks import TaskManager
+from PIL import Image
 from transformers import AttentionInterface, GenerationMixin, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface
 
 from vrp_tasks.place import current_place
+from vrp_tasks.seam.client import served_client, stock_payload
 from vrp_tasks.seam.document_identity import NAME, told_documents
+from vrp_tasks.seam.failed_request import failure_in
 from vrp_tasks.seam.generate_until import served_generate_until
 from vrp_tasks.seam.model_arguments import parsed, with_device, without
 from vrp_tasks.seam.model_generate import patched_generate
@@ -162,3 +168,56 @@ def test_attention_function_can_be_registered_and_set():
     assert callable(AttentionInterface.register)
     assert callable(AttentionMaskInterface.register)
     assert callable(PreTrainedModel.set_attn_implementation)
+
+
+@pytest.mark.parametrize("module", [chat_openai, simple_openai])
+def test_adapters_of_servers_hand_texts_on_as_they_are(module):
+    """A text comes back as the very object; a request that failed, as a text that says so."""
+
+    class Text(str):
+        pass
+
+    lm = module.OpenAICompatible(model="m", api_key="x", max_retries=2, retry_backoff_s=0)
+    stock, client = lm.generate_until, lm.client
+    payload = stock_payload(
+        lm, stock, text="Hello", images=[Image.new("RGB", (8, 8))], generation={"max_new_tokens": 5}
+    )
+    assert (payload["model"], payload["max_tokens"], payload["temperature"]) == ("m", 5, 0)
+    kinds = [part["type"] for part in payload["messages"][0]["content"]]
+    assert sorted(kinds) == ["image_url", "text"]
+    assert (lm.client, lm.task_dict) == (client, {})
+
+    def answered(text):
+        def create(**_):
+            message = SimpleNamespace(content=text)
+            return SimpleNamespace(choices=[SimpleNamespace(message=message)], usage=None)
+
+        return create
+
+    def failing(**_):
+        raise RuntimeError("gone\naway")
+
+    found = []
+    messages = [{"role": "user", "content": [{"type": "text", "text": "?"}]}]
+    for create in (answered(Text("yes")), failing):
+        with patch.object(lm, "client"), served_client(lm, create):
+            lm.task_dict = {"t": {"s": [None]}}
+            simple = ("?", {"max_new_tokens": 5}, lambda _: None, 0, "t", "s")
+            chat = ("?", lambda _: messages, {"max_new_tokens": 5}, 0, "t", "s")
+            arguments = simple if lm.is_simple else chat
+            request = Instance(
+                request_type="generate_until",
+                arguments=arguments,
+                idx=0,
+                metadata={"task": "t", "doc_id": 0, "repeats": 1},
+            )
+            (result,) = stock([request])
+            found.append(result.text)
+    assert isinstance(found[0], Text)
+    assert failure_in(found[0]) is None
+    assert failure_in(found[1]) == "the request failed: gone away"
+
+
+def test_a_budget_that_is_spent_is_told():
+    assert "[LMMS_EVAL_BUDGET_EXCEEDED]" in inspect.getsource(chat_openai)
+    assert "token budget" in failure_in("[LMMS_EVAL_BUDGET_EXCEEDED]")

@@ -1,0 +1,94 @@
+"""vLLM's own server: ``make test-vllm VLLM_PYTHON=<a Python that has vLLM>``."""
+
+import os
+import socket
+import subprocess
+import time
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+
+from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, read
+from tests.vrp_tasks.helpers.loopback import KEY, NAME, Checkpoint, loopback
+from tests.vrp_tasks.helpers.served import FROM_TOKENS, evaluate
+
+PYTHON = os.environ.get("VLLM_PYTHON")
+pytestmark = pytest.mark.skipif(not PYTHON, reason="VLLM_PYTHON names no Python that has vLLM")
+CHECKPOINT = "vrp-tiny-qwen2-vl"
+N = 100
+
+
+@pytest.fixture
+def server(request, tmp_path):
+    """Address of a vLLM server over a shipped checkpoint."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (tmp_path / "vllm.log").open("w") as log:
+        started = subprocess.Popen(
+            [
+                *(PYTHON, "-m", "vllm.entrypoints.openai.api_server"),
+                *("--model", str(CHECKPOINTS / CHECKPOINT), "--served-model-name", NAME),
+                *("--host", "127.0.0.1", "--port", str(port), "--api-key", KEY),
+                *("--dtype", "float32", "--enforce-eager", "--max-model-len", "1024"),
+                # vLLM 0.32 on a CPU fails at a seed where it prefills in chunks
+                *("--no-enable-chunked-prefill", "--max-num-batched-tokens", "4096"),
+                *("--logprobs-mode", request.param),
+            ],
+            stdout=log,
+            stderr=log,
+            env=os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"},
+        )
+        try:
+            for _ in range(1800):
+                assert started.poll() is None, (tmp_path / "vllm.log").read_text()[-2000:]
+                try:
+                    urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+                    break
+                except OSError:
+                    time.sleep(0.5)
+            else:
+                pytest.fail("vLLM did not start in time")
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            started.terminate()
+            started.wait()
+
+
+def run(url, output):
+    evaluate(
+        "openai", f"model={NAME},base_url={url},api_key={KEY},num_concurrent=16", output, limit=N
+    )
+    (folder,) = output.glob("*/*_vrp")
+    return read(folder)[1:]
+
+
+@pytest.mark.parametrize("server", ["raw_logprobs"], indirect=True)
+def test_answers_and_confidence_are_those_of_transformers_at_the_same_prompts(server, tmp_path):
+    manifest, records = run(server, tmp_path / "vllm")
+    with loopback(Checkpoint(CHECKPOINT)) as reference:
+        other, expected = run(reference.url, tmp_path / "transformers")
+    assert manifest["tasks"]["vrp_shapes"]["prompts"] == other["tasks"]["vrp_shapes"]["prompts"]
+    assert [r.answer for r in records] == [r.answer for r in expected]
+    for own, inside in zip(records, expected, strict=True):
+        for name in FROM_TOKENS:
+            assert own.signals[name] == pytest.approx(inside.signals[name], abs=1e-4)
+    ours, theirs = (
+        np.array([r.signals["self_consistency"] for r in found]) for found in (records, expected)
+    )
+    difference = ours - theirs  # of independent draws from the same distribution
+    assert abs(difference.mean()) < 4 * difference.std() / np.sqrt(N)
+    model = manifest["model"]
+    assert (model["engine"], model["server"]["logprobs_are_raw"]) == ("vllm", True)
+    assert model["server"]["samples_per_request"] == "all"
+    assert model["server"]["same_seed_same_sample"] is True
+    assert manifest["cost"]["requests"] == 2 * N
+
+
+@pytest.mark.parametrize("server", ["processed_logprobs"], indirect=True)
+def test_log_probabilities_after_temperature_are_found_out(server, tmp_path):
+    manifest, _ = run(server, tmp_path)
+    reason = manifest["not_offered"]["vrp_shapes:token_confidence"]
+    assert "after temperature" in reason
+    assert "vrp_shapes:self_consistency" not in manifest["not_offered"]

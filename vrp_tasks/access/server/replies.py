@@ -1,0 +1,181 @@
+"""What a server's reply says, read without trust in its form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from metrics.record.channels import Channel, FirstTwo, TokenScores
+from metrics.record.observation import Absent
+from vrp_tasks.errors import ReplyError
+
+_OVER_ONE = 1e-2  # what rounding may add to a sum of probabilities
+
+
+@dataclass(frozen=True)
+class Token:
+    """One generated token.
+
+    Attributes
+    ----------
+    text : bytes
+        A token may be a part of a character.
+    logprob : float
+        As the server states it, in nats.
+    top : tuple of float
+        Log-probabilities of the likeliest tokens at its position, the largest first.
+    """
+
+    text: bytes
+    logprob: float
+    top: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One generated text; None, with the reason, where the server gave none.
+
+    ``tokens`` are None where it gave no log-probabilities.
+    """
+
+    text: str | None
+    tokens: tuple[Token, ...] | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens that requests took, as the server counts them."""
+
+    prompt: int = 0
+    completion: int = 0
+    reasoning: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt + other.prompt,
+            self.completion + other.completion,
+            self.reasoning + other.reasoning,
+        )
+
+
+def choices_of(reply: Any) -> list[Choice]:
+    """The choices of a reply, in the order that their indices give.
+
+    Raises
+    ------
+    ReplyError
+        If there is none.
+    """
+    found = getattr(reply, "choices", None)
+    if not isinstance(found, list) or not found:
+        shown = " ".join(str(reply).split())[:120]
+        raise ReplyError(f"the reply holds no choices: {shown}")
+    indices = [getattr(choice, "index", None) for choice in found]
+    if all(isinstance(index, int) for index in indices):
+        found = [choice for _, choice in sorted(zip(indices, found, strict=True), key=_first)]
+    return [_choice(choice) for choice in found]
+
+
+def _first(pair: tuple[Any, Any]) -> Any:
+    return pair[0]
+
+
+def _choice(choice: Any) -> Choice:
+    message = getattr(choice, "message", None)
+    content = getattr(message, "content", None)
+    if isinstance(content, str):
+        return Choice(content, _tokens(choice))
+    ended = getattr(choice, "finish_reason", None) or "not given"
+    reason = f"the reply has no text (finish_reason: {ended})"
+    if refusal := getattr(message, "refusal", None):
+        reason = f"the model refused: {' '.join(str(refusal).split())[:160]}"
+    elif getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None):
+        reason += "; the model was still thinking: give it more tokens (gen_kwargs)"
+    return Choice(None, None, reason)
+
+
+def _tokens(choice: Any) -> tuple[Token, ...] | None:
+    content = getattr(getattr(choice, "logprobs", None), "content", None)
+    if not isinstance(content, list):
+        return None
+    return tuple(_token(entry) for entry in content)
+
+
+def _token(entry: Any) -> Token:
+    own, logprob = _bytes(entry), _number(getattr(entry, "logprob", None))
+    others = getattr(entry, "top_logprobs", None) or []
+    top = [_number(getattr(other, "logprob", None)) for other in others]
+    if top and own not in map(_bytes, others):  # the chosen token is not always among them
+        top.append(logprob)
+    return Token(own, logprob, tuple(sorted(top, reverse=True)))
+
+
+def _bytes(entry: Any) -> bytes:
+    own = getattr(entry, "bytes", None)
+    if isinstance(own, list):
+        return bytes(own)
+    return str(getattr(entry, "token", "")).encode()
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def usage_of(reply: Any) -> Usage:
+    """What a reply says it took; zeros where it does not say."""
+    usage = getattr(reply, "usage", None)
+    details = getattr(usage, "completion_tokens_details", None)
+    return Usage(
+        getattr(usage, "prompt_tokens", None) or 0,
+        getattr(usage, "completion_tokens", None) or 0,
+        getattr(details, "reasoning_tokens", None) or 0,
+    )
+
+
+def answer_tokens(tokens: Sequence[Token], text: str) -> list[Token] | None:
+    """The first tokens that make up a text; None where they do not join to it.
+
+    Servers differ in whether the end-of-sequence token is listed, and in whether white space at
+    the text's ends is kept: neither counts against them.
+    """
+    wanted = text.encode()
+    joined, ends = b"", [b""]
+    for token in tokens:
+        joined += token.text
+        ends.append(joined)
+    for same in (lambda end: end == wanted, lambda end: end.strip() == wanted.strip()):
+        length = next((n for n, end in enumerate(ends) if same(end)), None)
+        if length is not None:
+            return list(tokens[:length])
+    return None
+
+
+def channels_of(choice: Choice) -> tuple[dict[str, Channel], dict[str, Absent]]:
+    """Token channels of an answer, or why they are not there."""
+    text = choice.text or ""
+    if not choice.tokens:
+        if not text and choice.tokens is not None:
+            return {TokenScores.name: TokenScores(np.zeros(0))}, {}
+        return {}, _absent("the server gave no log-probabilities with this answer")
+    own = answer_tokens(choice.tokens, text)
+    if own is None:
+        return {}, _absent("the tokens of the log-probabilities do not join to the answer")
+    logprobs = np.array([token.logprob for token in own])
+    if not np.isfinite(logprobs).all() or (logprobs > _OVER_ONE).any():
+        return {}, _absent("the server gave log-probabilities that are none")
+    scores: Channel = TokenScores(np.minimum(logprobs, 0.0))
+    channels = {scores.name: scores}
+    largest = np.exp(np.array(own[0].top[:2])) if own else np.zeros(0)
+    if largest.size < 2 or not largest.sum() <= 1 + _OVER_ONE:
+        return channels, {FirstTwo.name: Absent("the two likeliest first tokens are not both told")}
+    two: Channel = FirstTwo(np.minimum(largest, 1.0))
+    return channels | {two.name: two}, {}
+
+
+def _absent(reason: str) -> dict[str, Absent]:
+    return {channel.name: Absent(reason) for channel in (TokenScores, FirstTwo)}

@@ -1,0 +1,72 @@
+"""The client through which an adapter talks to a server, replaced on the adapter's instance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from lmms_eval.api.instance import Instance
+
+
+@contextmanager
+def served_client(lm: Any, create: Callable[..., Any]) -> Iterator[None]:
+    """Serve ``client.chat.completions.create``; the stock client is put back on leaving."""
+    stock = lm.client
+    lm.client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
+    try:
+        yield
+    finally:
+        lm.client = stock
+
+
+def stock_payload(
+    lm: Any,
+    stock: Callable[[list[Any]], list[Any]],
+    *,
+    text: str,
+    images: list[Any],
+    generation: dict[str, Any],
+) -> dict[str, Any]:
+    """What the adapter would send for a prompt; nothing is sent.
+
+    Parameters
+    ----------
+    lm, stock
+        The adapter's instance, and its own ``generate_until``.
+    text, images
+        The prompt.
+    generation : dict
+        Generation settings as a task would have them.
+    """
+    sent: list[dict[str, Any]] = []
+
+    def create(**payload: Any) -> Any:
+        sent.append(payload)
+        message = SimpleNamespace(content="-")
+        usage = SimpleNamespace(prompt_tokens=0, completion_tokens=0)
+        return SimpleNamespace(choices=[SimpleNamespace(message=message)], usage=usage)
+
+    place = ("-", "-")
+    if lm.is_simple:
+        arguments: tuple[Any, ...] = (text, generation, lambda _doc: images, 0, *place)
+    else:
+        content = [*({"type": "image", "url": image} for image in images)]
+        content.append({"type": "text", "text": text})
+        messages = [{"role": "user", "content": content}]
+        arguments = (text, lambda _doc: messages, generation, 0, *place)
+    request = Instance(
+        request_type="generate_until",
+        arguments=arguments,
+        idx=0,
+        metadata={"task": place[0], "doc_id": 0, "repeats": 1},
+    )
+    docs = lm.task_dict
+    lm.task_dict = {place[0]: {place[1]: [None]}}
+    try:
+        with served_client(lm, create):
+            stock([request])
+    finally:
+        lm.task_dict = docs
+    return sent[0]
