@@ -12,6 +12,7 @@ from leaderboard.errors import IncomparableError
 from leaderboard.release.gates import Pairs, changes_of, not_offered_reason
 from leaderboard.release.tolerances import Tolerances, signal_of
 from leaderboard.release.verdicts import Gate, judge
+from leaderboard.runs.origin import adapter_of, engine_of, prompts_of
 from leaderboard.runs.read import Run
 from metrics.record.records import SampleRecord
 from metrics.scores.validity import check_signal
@@ -36,12 +37,17 @@ class TaskComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Verdicts on NEW against OLD; ``differing`` names what was let pass on request."""
+    """Verdicts on NEW against OLD.
+
+    ``differing`` names what was let pass on request; ``prompts`` says of each task whether both
+    runs were asked in the same words, where that is not sure.
+    """
 
     old: str
     new: str
     tasks: tuple[TaskComparison, ...]
     differing: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
 
     @property
     def gates(self) -> list[tuple[str, Gate]]:
@@ -110,7 +116,8 @@ def compare_runs(
         )
         for task, found in changes.items()
     )
-    return Comparison(_name(old), _name(new), tasks, tuple(differing))
+    prompts = tuple(filter(None, (_prompts(task, old, new) for task in shared)))
+    return Comparison(_name(old), _name(new), tasks, tuple(differing), prompts)
 
 
 def _pair(old: Sequence[SampleRecord], new: Sequence[SampleRecord]) -> Pairs:
@@ -202,5 +209,20 @@ def _task_differs(task: str, old: Run, new: Run, pairs: Pairs) -> list[str]:
     return found
 
 
+def _prompts(task: str, old: Run, new: Run) -> str | None:
+    """What to know about the prompts of two runs; None where they were the same."""
+    a, b = (prompts_of(run.manifest, task) for run in (old, new))
+    if a is None or b is None or a[0] != b[0]:
+        if adapter_of(old.manifest) == adapter_of(new.manifest):
+            return None  # one adapter, whose arguments are compared
+        return f"{task}: whether both adapters asked in the same words cannot be told"
+    if a[1] == b[1]:
+        return None
+    return (
+        f"{task}: the runs were asked in other words, or not the same questions (prompts' hashes)"
+    )
+
+
 def _name(run: Run) -> str:
-    return f"{run.model} ({run.path})"
+    made_by = f"{adapter_of(run.manifest)}, {engine_of(run.manifest)}"
+    return f"{run.model} ({made_by}; {run.path})"

@@ -55,6 +55,7 @@ def gates_table(comparison: Comparison, task: TaskComparison) -> Table:
     title = f"{clean(task.task)}: n {task.n}, {task.n_groups} images"
     notes = [READING, f"old: {clean(comparison.old)}", f"new: {clean(comparison.new)}"]
     notes += [f"compared although they differ in {clean(what)}" for what in comparison.differing]
+    notes += [clean(what) for what in comparison.prompts]
     return Table(f"compare-{task.task}", title, columns, (Block("", rows),), tuple(notes))
 
 
@@ -77,6 +78,7 @@ def comparison_as_json(comparison: Comparison) -> str:
         "new": comparison.new,
         "has_regressed": comparison.has_regressed,
         "differing": list(comparison.differing),
+        "prompts": list(comparison.prompts),
         "gates": [_gate_as_json(task, gate) for task, gate in comparison.gates],
     }
     return json.dumps(data, indent=1, allow_nan=False) + "\n"

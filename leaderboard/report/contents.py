@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from leaderboard.report.parts import PARTS
 from leaderboard.results.aggregate import Board
+from leaderboard.tables.model_ranks import MODEL_RANKS
 from leaderboard.tables.overview import overview_table
 from leaderboard.tables.published import published_table
-from leaderboard.tables.ranks import MODEL_RANKS
 from leaderboard.tables.signals import run_table, signals_table
 from leaderboard.tables.table import Table, transposed
 

@@ -7,7 +7,9 @@ from leaderboard.results.aggregate import build_board, evaluate_run
 from leaderboard.results.ranking import ACCURACY
 from leaderboard.runs.read import Run, read_runs
 from leaderboard.tables.formats import to_markdown
-from leaderboard.tables.ranks import format_rank, model_ranks, rank_tables
+from leaderboard.tables.model_ranks import model_ranks
+from leaderboard.tables.rank_text import format_rank
+from leaderboard.tables.ranks import rank_tables
 from metrics.scores.ranks import RankInterval
 from tests.leaderboard.helpers.golden import make_manifest, make_records, write_run
 
@@ -95,8 +97,8 @@ def test_models_on_the_same_samples_are_paired(tmp_path):
 
 def test_tables_show_ties_as_ties(tmp_path):
     records = make_records(400)
-    signals, models = rank_tables(build_of(tmp_path, [records, records]), "shapes")
-    assert models.columns[:2] == ("model", "accuracy")
+    signals, models, *_ = rank_tables(build_of(tmp_path, [records, records]), "shapes")
+    assert models.columns == ("model", "accuracy", "adapter", "engine", "prompts")
     cells = [row[1].lines[0] for row in models.blocks[0].rows]
     accuracy = np.mean([record.correct for record in records])
     assert cells == [f"1–2 ({accuracy:.3f})"] * 2
