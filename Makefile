@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install check format test demo train docs simulations clean
+.PHONY: help install check format test test-vllm demo train docs simulations clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,7 +22,7 @@ export TOKENIZERS_PARALLELISM ?= false
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value]"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -44,6 +44,10 @@ format: $(INSTALLED) ## Format, and fix what ruff can fix
 
 test: $(INSTALLED) ## Run the tests (no network, no GPU) [WORKERS=n ARGS=...]
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile $(ARGS)
+
+test-vllm: $(INSTALLED) ## Run the tests against a vLLM server [VLLM_PYTHON=a Python that has vLLM]
+	@test -n "$(VLLM_PYTHON)" || { echo "make test-vllm: say which Python has vLLM: VLLM_PYTHON=…" >&2; exit 1; }
+	HF_HUB_OFFLINE=1 VLLM_PYTHON=$(VLLM_PYTHON) $(BIN)/python -m pytest -q tests/vrp_tasks/access/test_vllm.py $(ARGS)
 
 # One run of lmms-eval, its output in a log. lmms-eval exits with 0 after some errors before a run
 # begins: what counts is a manifest newer than the start of the run.
