@@ -180,7 +180,8 @@ def check_manifest(manifest: RunManifest) -> None:
     for field, reasons in (("invalid", manifest.invalid), ("not_offered", manifest.not_offered)):
         _require_texts(reasons, field)
     optional = {f"tasks.{task}.threshold": e.get("threshold") for task, e in manifest.tasks.items()}
-    for key in ("seconds", "n_samples", "peak_memory_bytes"):
+    measured = ("seconds", "n_samples", "peak_memory_bytes")
+    for key in (*measured, "requests", "prompt_tokens", "completion_tokens"):
         optional[f"cost.{key}"] = manifest.cost.get(key)
     optional["model.n_parameters"] = manifest.model.get("n_parameters")
     for name, value in optional.items():

@@ -66,8 +66,9 @@ def model_rank_tables(pairs: Pairs, task: str) -> Iterator[Table]:
         names = [n for n, s in BY_NAME.items() if s.headline and s.depth == depth]
         names = [n for n in names if any(_has(result, n) for _, result in pairs)]
         shown = [pair for pair in pairs if any(_offers(pair[1], name) for name in names)]
-        for sampling, own in _apart(shown, depth).items():
+        for said, own in _apart(shown, depth).items():
             if len(own) > 1:
+                sampling = text_cell(said).lines[0]
                 title = f"{_TITLES[depth]}{sampling and f' ({sampling})'}"
                 yield _table(f"{depth}{sampling and f' {sampling}'}-", title, task, own, names)
 

@@ -83,6 +83,7 @@ def test_a_damaged_run_does_not_stop_the_others(tmp_path):
         ({"model": "x"}, "field model must be an object"),
         ({"invalid": {"shapes:probe": 3}}, r"invalid\.shapes:probe must be text, got 3"),
         ({"cost": {"seconds": "soon"}}, r"cost\.seconds must be a number, got 'soon'"),
+        ({"cost": {"requests": "many"}}, r"cost\.requests must be a number, got 'many'"),
         ({"probe": {"shapes": {"leakage": "none"}}}, "leakage must be an object, got 'none'"),
         ({"probe": {"shapes": {"paper": {"auroc": "x"}}}}, "paper.auroc must be a number, got 'x'"),
         ({"probe": {"shapes": {"shuffled_label_aurocs": 3}}}, "aurocs must be a list, got 3"),

@@ -197,6 +197,23 @@ def test_cost_is_what_the_run_measured():
     assert rows(cost_tables(bare, "shapes")[0])[0][4:] == ["– (1)"] * 3
 
 
+def test_what_a_server_bills_stands_beside_what_a_run_measures():
+    board = full_board()
+    (run, *_) = board.runs
+    billed = {"requests": 30, "prompt_tokens": 1000, "completion_tokens": 50, "n_samples": 10}
+    grey = replace(run.manifest, cost=billed)
+    black = replace(run.manifest, model=run.manifest.model | {"access": "text"})
+    three = [run, *(replace(run, manifest=manifest) for manifest in (grey, black))]
+    measured, _ = cost_tables(replace(board, runs=tuple(three)), "shapes")
+    assert measured.columns[-2:] == ("requests / answer", "tokens / answer")
+    inside, served, text = measured.blocks[0].rows
+    assert [cell.lines for cell in served[-2:]] == [("3",), ("100 in", "5 out")]
+    assert (inside[-1].notes, text[-1].notes) == (("no server was asked",),) * 2
+    assert "server's affair" in served[2].notes[0]
+    k = run.manifest.settings["k"]
+    assert (inside[2].lines, text[2].lines) == (("1",), (str(1 + k),))
+
+
 def test_the_card_of_a_run_holds_every_part_and_so_does_the_whole():
     board = full_board()
     card = [table.key for table in card_tables(board)]
