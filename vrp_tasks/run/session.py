@@ -255,7 +255,11 @@ class Session:
     def _manifest(self) -> dict[str, Any]:
         return {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "model": {**self.model, "geometry_self_test": self._geometry_said()},
+            "model": {
+                **self.model,
+                "geometry_self_test": self._geometry_said(),
+                "checks": self.access.checks(),
+            },
             **self._scored.described(),
             "settings": self.settings,
             "versions": package_versions(),

@@ -16,6 +16,31 @@ MODELS = {
     "qwen2_vl": "vrp-tiny-qwen2-vl",
 }
 
+PLAIN_TASK = """
+task: plain_shapes
+dataset_path: json
+dataset_kwargs: {data_files: {test: seed.json}}
+process_docs: !function vrp_tasks.tasks.shapes.docs.all_kinds
+test_split: test
+output_type: generate_until
+doc_to_visual: !function vrp_tasks.tasks.shapes.docs.doc_to_visual
+doc_to_text: "{{question}}"
+doc_to_target: "{{answer}}"
+generation_kwargs: {max_new_tokens: 8, temperature: 0, top_p: 1.0, num_beams: 1, do_sample: false}
+metric_list:
+  - metric: exact_match
+    aggregation: mean
+    higher_is_better: true
+metadata: {version: 1.0}
+"""
+
+
+def write_plain_task(folder):
+    """A task of the same questions as ``vrp_shapes`` that is not ours, in a folder."""
+    (folder / "plain_shapes.yaml").write_text(PLAIN_TASK)
+    (folder / "seed.json").write_text('[{"id": "seed"}]\n')
+    return folder
+
 
 def command_line(output):
     """A command line that names an output folder, if one is given.

@@ -19,33 +19,19 @@ from metrics.signals import SIGNALS
 from tests.vrp_tasks.helpers.evaluation import (
     CHECKPOINTS,
     MODELS,
+    PLAIN_TASK,
     evaluate,
     read,
     run_ours,
     stock_adapter,
+    write_plain_task,
 )
 from tests.vrp_tasks.helpers.planted_probe import planted_probe
+from vrp_tasks.access import tried
+from vrp_tasks.capture.proof import Proof
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.settings.probe_file import SEEN
-
-PLAIN_TASK = """
-task: plain_shapes
-dataset_path: json
-dataset_kwargs: {data_files: {test: seed.json}}
-process_docs: !function vrp_tasks.tasks.shapes.docs.all_kinds
-test_split: test
-output_type: generate_until
-doc_to_visual: !function vrp_tasks.tasks.shapes.docs.doc_to_visual
-doc_to_text: "{{question}}"
-doc_to_target: "{{answer}}"
-generation_kwargs: {max_new_tokens: 8, temperature: 0, top_p: 1.0, num_beams: 1, do_sample: false}
-metric_list:
-  - metric: exact_match
-    aggregation: mean
-    higher_is_better: true
-metadata: {version: 1.0}
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +42,7 @@ def offline(monkeypatch):
 @pytest.fixture(scope="module")
 def plain_tasks(tmp_path_factory):
     """A folder with a task of the same questions that is not ours."""
-    folder = tmp_path_factory.mktemp("plain")
-    (folder / "plain_shapes.yaml").write_text(PLAIN_TASK)
-    (folder / "seed.json").write_text('[{"id": "seed"}]\n')
-    return folder
+    return write_plain_task(tmp_path_factory.mktemp("plain"))
 
 
 @pytest.fixture
@@ -74,6 +57,8 @@ def generated(monkeypatch):
         return out
 
     monkeypatch.setattr(GenerationMixin, "generate", recording)
+    # the checks at load generate too
+    monkeypatch.setattr(tried, "proof_of", lambda *_: Proof())
     return sequences
 
 

@@ -4,21 +4,25 @@ import inspect
 from types import SimpleNamespace
 
 import pytest
+import torch
 from lmms_eval import evaluator, utils
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.model import lmms
 from lmms_eval.api.task import ConfigurableTask
 from lmms_eval.tasks import TaskManager
-from transformers import AttentionInterface, GenerationMixin, PreTrainedModel
+from transformers import AttentionInterface, GenerationMixin, LlamaConfig, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface
 
 from vrp_tasks.place import current_place
+from vrp_tasks.seam.attention_implementation import attending_with, attention_configs
 from vrp_tasks.seam.document_identity import NAME, told_documents
 from vrp_tasks.seam.generate_until import served_generate_until
 from vrp_tasks.seam.model_arguments import parsed, with_device, without
 from vrp_tasks.seam.model_generate import patched_generate
 from vrp_tasks.seam.requests import clone_request
 from vrp_tasks.seam.scored_answer import as_scored
+from vrp_tasks.seam.torch_attention import changed_attention
 
 
 def stock(function):
@@ -162,3 +166,21 @@ def test_attention_function_can_be_registered_and_set():
     assert callable(AttentionInterface.register)
     assert callable(AttentionMaskInterface.register)
     assert callable(PreTrainedModel.set_attn_implementation)
+
+
+def test_attention_implementation_is_named_by_a_config_and_put_back():
+    config = LlamaConfig(attn_implementation="eager")
+    (found,) = attention_configs([SimpleNamespace(config=config), SimpleNamespace(config=config)])
+    with attending_with("sdpa", [found]):
+        assert config._attn_implementation == "sdpa"
+    assert config._attn_implementation == "eager"
+
+
+def test_torch_attention_is_looked_up_when_it_is_called_and_put_back():
+    stock = torch.nn.functional.scaled_dot_product_attention
+    states = torch.ones(1, 1, 2, 4)
+    module = SimpleNamespace(is_causal=False, training=False)
+    with changed_attention(lambda query, key, made: made + 1):
+        output, _ = sdpa_attention_forward(module, states, states, states, None)
+    torch.testing.assert_close(output, torch.full((1, 2, 1, 4), 2.0))
+    assert torch.nn.functional.scaled_dot_product_attention is stock
