@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install check format test test-vllm demo train docs simulations clean
+.PHONY: help install check format test test-families test-vllm demo train docs simulations clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,7 +22,7 @@ export TOKENIZERS_PARALLELISM ?= false
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -43,7 +43,11 @@ format: $(INSTALLED) ## Format, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 
 test: $(INSTALLED) ## Run the tests (no network, no GPU) [WORKERS=n ARGS=...]
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile $(ARGS)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile \
+	  -m "not families" $(ARGS)
+
+test-families: $(INSTALLED) ## Run the tests of every architecture alone, those too that make test leaves out [ARGS=...]
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 tests/vrp_tasks/families tests/vrp_tasks/adapters tests/vrp_tasks/capture/test_stripes.py tests/vrp_tasks/capture/test_proof.py $(ARGS)
 
 test-vllm: $(INSTALLED) ## Run the tests against a vLLM server [VLLM_PYTHON=a Python that has vLLM]
 	@test -n "$(VLLM_PYTHON)" || { echo "make test-vllm: say which Python has vLLM: VLLM_PYTHON=…" >&2; exit 1; }
@@ -88,6 +92,7 @@ demo: $(INSTALLED) ## Probe the three shipped models, two at a time, then build 
 docs: $(INSTALLED) ## Write docs/metrics.md, and the tables of other pages, anew from docstrings and declarations
 	$(BIN)/python docs/build_reference.py
 	$(BIN)/python docs/build_tables.py
+	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.vrp_tasks.helpers.zoo
 
 simulations: $(INSTALLED) ## Coverage and false alarms of what we print, by simulation, into docs/statistics.md [ARGS=...]
 	$(BIN)/python -m benchmarks.simulations $(ARGS)

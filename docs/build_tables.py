@@ -20,6 +20,7 @@ from metrics.signals import SIGNALS
 from vrp_tasks.access import LEVELS
 from vrp_tasks.capture.settings import CaptureSettings
 from vrp_tasks.families import FAMILIES
+from vrp_tasks.families.adapters import adapters_of
 from vrp_tasks.interventions.kinds import INTERVENTIONS
 from vrp_tasks.interventions.settings import PRESETS, SweepSettings
 from vrp_tasks.registration import TASKS_FOLDER
@@ -80,7 +81,7 @@ def families() -> str:
         (
             [
                 *(f"`{name}`", _first_line(type(own))),
-                ", ".join(f"`{adapter}`" for adapter in own.adapters),
+                ", ".join(f"`{adapter}`" for adapter in adapters_of(name)),
                 ", ".join(f"`{text}`" for text in own.text_types),
                 "–" if own.published_layer is None else "{} of {}".format(*own.published_layer),
             ]

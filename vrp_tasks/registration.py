@@ -31,8 +31,11 @@ from vrp_tasks.seam.task_manager import patch_task_manager
 
 TASKS_FOLDER = Path(__file__).parent / "tasks"
 
-# model id -> simple adapter, for families that lmms-eval lacks; every other id stays stock
-ADAPTERS: dict[str, str] = {"paligemma": "vrp_tasks.adapters.paligemma.PaliGemma"}
+# model id -> our adapter; every other id stays stock
+ADAPTERS: dict[str, dict[str, str]] = {
+    "paligemma": {"simple_class_path": "vrp_tasks.adapters.paligemma.PaliGemma"},
+    "vrp_hf": {"chat_class_path": "vrp_tasks.adapters.vrp_hf.VrpHf"},
+}
 
 
 def manifests() -> list[Any]:
@@ -43,7 +46,7 @@ def manifests() -> list[Any]:
         complaint = shadowed_package()
         if complaint is None:
             install_hooks()
-            return [ModelManifest(name, simple_class_path=path) for name, path in ADAPTERS.items()]
+            return [ModelManifest(name, **paths) for name, paths in ADAPTERS.items()]
     except ImportError as error:
         complaint = without_extra(error)
     except Exception as error:  # noqa: BLE001 - a failing entry point disables every other plugin

@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 
 from leaderboard.runs.read import Run
 from leaderboard.runs.shards import store_of
-from metrics.record.channels import ImageMaps
+from metrics.record.channels import ImageMaps, there
 from metrics.record.records import IMAGES_FILE, SampleRecord
 from metrics.record.store import ChannelStore
 
@@ -198,6 +198,7 @@ def _map_of(store: ChannelStore, record: SampleRecord, crop: float | None) -> He
     if layers is None or record.grid is None:
         reason = record.missing.get(ImageMaps.name)
         return HeatMap.absent(reason or "the run kept no map of this sample")
+    layers = there(layers)
     return heat_map(layers.reshape(len(layers), -1), record.grid, crop=crop)
 
 

@@ -69,7 +69,10 @@ class FirstTwo(Channel):
 
 @dataclass(frozen=True)
 class ImageMass(Channel):
-    """Share of attention that goes to the image, shape (n_layers,), before renormalising."""
+    """Share of attention that goes to the image, shape (n_layers,), before renormalising.
+
+    NaN in a layer that does not attend (linear attention, convolution).
+    """
 
     name = "image_mass"
     by_layer: Array
@@ -79,7 +82,8 @@ class ImageMass(Channel):
 class ImageMaps(Channel):
     """Attention to the image per layer, shape (n_layers, height, width), each layer sums to 1.
 
-    Mean over heads and answer-side positions.
+    Mean over heads and answer-side positions. NaN in a layer that has no map: it does not attend,
+    or its window has left the image.
     """
 
     name = "image_maps"
@@ -238,6 +242,11 @@ CHANNELS: tuple[type[Channel], ...] = (
     *STATES,
 )
 BY_NAME: dict[str, type[Channel]] = {channel.name: channel for channel in CHANNELS}
+
+
+def there(by_layer: Array) -> Array:
+    """Those of the layers, along the first axis, that have a figure or a map at all."""
+    return by_layer[~np.isnan(by_layer).reshape(len(by_layer), -1).any(axis=1)]
 
 
 def texts(values: list[str]) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from metrics.errors import UndefinedMetricError
 from metrics.maps.cluster_grid import EPSILONS, SHARES, cluster_count_grid
-from metrics.record.channels import ImageMaps
+from metrics.record.channels import ImageMaps, there
 from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
 from metrics.scores.discrimination import auroc
@@ -23,7 +23,7 @@ def cluster_grid(store: ChannelStore, records: Sequence[SampleRecord]) -> dict[s
         if own is None:
             continue
         try:
-            counts.append(cluster_count_grid(own.mean(axis=0)))
+            counts.append(cluster_count_grid(there(own).mean(axis=0)))
             correct.append(record.correct)
         except UndefinedMetricError:
             continue

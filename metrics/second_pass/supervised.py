@@ -18,6 +18,7 @@ from metrics.record.channels import (
     LastAnswerState,
     MeanAnswerState,
     PromptState,
+    there,
 )
 from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
@@ -121,6 +122,12 @@ def supervised_signals(
     return found
 
 
+def _maps_of(store: ChannelStore, records: Sequence[SampleRecord]) -> list[np.ndarray | None]:
+    """Maps of the layers that have one, (n, height, width) each; None where absent."""
+    found = store.array(ImageMaps, "by_layer", records)
+    return [None if maps is None else there(maps) for maps in found]
+
+
 def _states_of(store: ChannelStore, records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:
     """States by position, float32 (n, n_layers + 1, d_model), NaN where one is missing."""
     found = {name: store.stacked(channel, "by_layer", records) for name, channel in STATES.items()}
@@ -153,10 +160,16 @@ def _features(maps: list[np.ndarray], records: Sequence[SampleRecord]) -> list[l
     return rows
 
 
+def _maps(maps: list[np.ndarray], _records: Sequence[SampleRecord]) -> list[np.ndarray]:
+    if len({len(own) for own in maps}) > 1:
+        raise UndefinedMetricError("samples have maps of different layers: windows leave the image")
+    return maps
+
+
 # signal -> what it is fitted on, of maps and records, and how
 _STRESS_TESTS: dict[str, tuple[Callable[..., Any], Callable[..., FittedScores]]] = {
     "attention_features": (_features, attention_feature_scores),
-    "attention_mlp": (lambda maps, records: maps, attention_mlp_scores),
+    "attention_mlp": (_maps, attention_mlp_scores),
 }
 
 
@@ -168,7 +181,7 @@ def _stress_test(
     task: str,
 ) -> None:
     prepare, fit = _STRESS_TESTS[name]
-    maps = store.array(ImageMaps, "by_layer", records)
+    maps = _maps_of(store, records)
     rows = [i for i, own in enumerate(maps) if own is not None]
     chosen = [records[i] for i in rows]
     try:

@@ -12,25 +12,25 @@ from metrics.maps.attention import (
     entropy_evolution,
     spatial_entropy,
 )
-from metrics.record.channels import Array, ImageMaps, ImageMass, ImageTokens, TopHeadsMap
+from metrics.record.channels import Array, ImageMaps, ImageMass, ImageTokens, TopHeadsMap, there
 from metrics.signals.declaration import NEGATED, SHARE, LayerVector, Signal
 
 FAMILY = "attention"
 
 
 def _mean_map(maps: ImageMaps) -> Array:
-    mean: np.ndarray = maps.by_layer.astype(np.float64).mean(axis=0)
+    mean: np.ndarray = there(maps.by_layer).astype(np.float64).mean(axis=0)
     return mean
 
 
 def _entropies(maps: ImageMaps) -> Array:
-    layers = maps.by_layer.astype(np.float64)
+    layers = there(maps.by_layer).astype(np.float64)
     return entropy_by_layer(layers.reshape(len(layers), -1))
 
 
 def _without_sinks(maps: ImageMaps, tokens: ImageTokens) -> Array:
     """Mean map of layers renormalised over the tokens that are no sinks there."""
-    layers = maps.by_layer.astype(np.float64)
+    layers = maps.by_layer.astype(np.float64)  # a layer without a map has no mass below
     kept = np.where(tokens.is_sink, 0.0, layers.reshape(len(layers), -1))
     mass = kept.sum(axis=1, keepdims=True)
     if not (mass > 0).any():
@@ -138,13 +138,13 @@ SIGNALS = (
         FAMILY,
         "method §2 (ours)",
         (ImageMass,),
-        lambda mass: mass.by_layer.mean(),
+        lambda mass: there(mass.by_layer).mean(),
         bounds=SHARE,
     ),
 )
 
 LAYERS = (
-    LayerVector("image_attention_mass", ImageMass, lambda mass: mass.by_layer),
+    LayerVector("image_attention_mass", ImageMass, lambda mass: there(mass.by_layer)),
     LayerVector("update_norm", ImageTokens, lambda tokens: tokens.update_norm),
     LayerVector("sink_count", ImageTokens, lambda tokens: tokens.is_sink.sum(axis=1)),
     LayerVector("spatial_entropy", ImageMaps, _entropies),

@@ -8,6 +8,7 @@ import pytest
 from metrics.signals import SIGNALS
 from vrp_tasks.access import LEVELS
 from vrp_tasks.families import FAMILIES
+from vrp_tasks.families.adapters import STOCK
 from vrp_tasks.interventions.kinds import INTERVENTIONS
 from vrp_tasks.registration import ADAPTERS
 from vrp_tasks.settings.run_settings import NAMES
@@ -24,7 +25,7 @@ def test_every_signal_is_defined():
 def test_every_setting_and_adapter_is_documented():
     pages = [ROOT / "docs" / name for name in ("quickstart.md", "access.md")]
     text = "".join(page.read_text("utf-8") for page in pages)
-    assert [name for name in (*ADAPTERS, *NAMES) if f"`{name}`" not in text] == []
+    assert [name for name in (*ADAPTERS, *STOCK, *NAMES) if f"`{name}`" not in text] == []
 
 
 def test_the_results_show_measured_tables():

@@ -209,6 +209,10 @@ class Access(ABC):
         size = getattr(self.lm, "batch_size", 1)
         return size if isinstance(size, int) and size > 0 else 1
 
+    def checks(self) -> dict[str, str]:
+        """What was tried on the model at load, and what came of it; for the manifest."""
+        return {}
+
     def geometry(self) -> str | None:
         """Why attention maps of this model cannot be read as pictures, or None."""
         return None

@@ -14,16 +14,17 @@ import torch
 from loguru import logger
 from PIL import Image
 
-from metrics.record.channels import Channel, ProbeOpinion
+from metrics.record.channels import Channel, ProbeOpinion, Samples
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access, Asked, Seen, model_name
 from vrp_tasks.access.identity import center_crop, checkpoint_identity, last_parts
 from vrp_tasks.access.serving import GenerateHandler, serve
 from vrp_tasks.access.stock_adapters import stock_adapter_of
+from vrp_tasks.access.tried import count_image_tokens, geometry_of, tried
 from vrp_tasks.attach.documents import LOOKED_AT, first_visuals
 from vrp_tasks.capture import Captured, probed_generate
 from vrp_tasks.capture.answers import AnswerRule
-from vrp_tasks.capture.attention import capturing_attention
+from vrp_tasks.capture.attention import attention_of, capturing_attention
 from vrp_tasks.capture.channels import channels_of, states_of
 from vrp_tasks.capture.forced import generate_and_score
 from vrp_tasks.capture.generate import STANDARD
@@ -32,10 +33,10 @@ from vrp_tasks.capture.generation_settings import (
     processors_of,
     served_options,
 )
-from vrp_tasks.capture.geometry import check_geometry
 from vrp_tasks.capture.observer import Subjects
 from vrp_tasks.errors import CaptureError, SetupError
-from vrp_tasks.families import FAMILIES, Family, family_of
+from vrp_tasks.families import Family, family_for
+from vrp_tasks.families.adapters import adapters_of
 from vrp_tasks.seam.progress import silenced
 from vrp_tasks.settings.probe_file import check_probe
 from vrp_tasks.settings.run_settings import RunSettings
@@ -45,41 +46,40 @@ class TransformersAccess(Access):
     """Every channel: attention, states, token probabilities, logit lens, samples."""
 
     level = "transformers"
-    serves = "checkpoints of a known family, below"
+    serves = "any that transformers loads for images and text, through the adapters below"
     needs_family = True
     companions: ClassVar[frozenset[str]] = frozenset({"robustness", "grounding"})
     sees_maps: ClassVar[bool] = True
 
     @classmethod
     def complaint(cls, lm: Any) -> str | None:
-        """A known family behind an adapter that calls ``model.generate`` with tensors."""
-        config: Any = getattr(getattr(lm, "model", None), "config", None)
-        kind = getattr(config, "model_type", None)
-        family = FAMILIES.get(kind) if kind is not None else None
-        if family is None:
-            found = f"a {kind!r} checkpoint" if kind else "no Hugging Face model"
-            return f"{type(lm).__name__} holds {found}; families that can: {_known()}"
-        if adapter_id(lm) not in family.adapters:
+        """A local model behind an adapter that calls ``model.generate`` with tensors."""
+        model: Any = getattr(lm, "model", None)
+        kind = getattr(getattr(model, "config", None), "model_type", None)
+        if kind is None or not hasattr(model, "generate"):
+            return f"{type(lm).__name__} holds no Hugging Face model that generates"
+        if adapter_id(lm) not in adapters_of(kind):
             return (
-                f"{type(lm).__module__.rpartition('.')[2]} is no adapter that {kind} checkpoints "
-                f"are probed through; those are: {', '.join(family.adapters)}"
+                f"{adapter_id(lm)} is no adapter that {kind} checkpoints are probed through; those "
+                f"are: {', '.join(adapters_of(kind))}"
             )
-        decoder = config.get_text_config().model_type
-        if decoder not in family.text_types:
-            return (
-                f"a {kind} checkpoint with a {decoder!r} decoder cannot be probed. Decoders that "
-                f"can: {', '.join(family.text_types)}"
-            )
+        if not any(hasattr(processor, "image_processor") for processor in processors_of_lm(lm)):
+            return f"{adapter_id(lm)} keeps no processor with an image processor"
+        try:
+            family_for(model)
+        except SetupError as error:
+            return str(error).rstrip(".")
         return None
 
     def __init__(self, lm: Any, settings: RunSettings, *args: Any) -> None:
         super().__init__(lm, settings, *args)
         self.model: Any = lm.model
-        self.family: Family = family_of(lm.model.config)
+        self.family: Family = family_for(lm.model)
         self.adapter = stock_adapter_of(lm)
-        self.tokenizer: Any = lm.tokenizer
+        self.tokenizer: Any = self._processor().tokenizer
         self.task_dict: Any = lm.task_dict
         self.world_size: int = lm.world_size
+        self._checks = tried(self.model, self.family, self._processor())
         self._probe = settings.probe
         if self._probe is not None:
             check_probe(self._probe, self.model.config)
@@ -103,9 +103,9 @@ class TransformersAccess(Access):
             "access": self.level,
             "dtype": str(model.dtype).removeprefix("torch."),
             "device": str(model.device),
-            "attention": "sdpa",
+            "attention": attention_of(model),
             "center_crop": center_crop(self.image_processor(), shown=self.shown_share()),
-            "n_layers": text.num_hidden_layers,
+            "n_layers": len(self.family.decoder(model).layers),
             "d_model": text.hidden_size,
             "n_parameters": sum(p.numel() for p in model.parameters()),
         }
@@ -115,13 +115,17 @@ class TransformersAccess(Access):
         processors = processors_of(self.model.generation_config)
         return {**super().described_settings(), "top_k": None, "processors": processors}
 
+    def checks(self) -> dict[str, str]:
+        """What was tried at load."""
+        return self._checks
+
     def shown_share(self) -> float:
         """By the family."""
         return self.family.shown_share(self.model.config)
 
     def geometry(self) -> str | None:
         """What the known-answer self-test of this checkpoint says."""
-        return check_geometry(self.model, self.family, self._processor())
+        return geometry_of(self.model, self.family, self._processor())
 
     def frozen(self, samples: Sequence[Sequence[str]]) -> str | None:
         """Samples are drawn here, at the temperature asked for: equal ones are certainty."""
@@ -133,10 +137,7 @@ class TransformersAccess(Access):
 
     def image_tokens(self, images: list[Image.Image]) -> int:
         """By the processor and the family's grids."""
-        processed = self.image_processor()(images=images, return_tensors="pt")
-        config = self.model.config
-        grids = [self.family.image_grid(config, processed, i) for i in range(len(images))]
-        return sum(height * width for height, width in grids)
+        return count_image_tokens(self.model, self.family, self._processor(), images)
 
     def check_tasks(self, tasks: Any) -> None:
         """A task without images has nothing to look into."""
@@ -282,6 +283,8 @@ class TransformersAccess(Access):
             reason = "no probe of another run was given (probe=…)"
             absent[ProbeOpinion.name] = Absent(reason, "not offered")
         samples = rule.texts(item.sampled_tokens)
+        if (why := self.family.lacks.get("samples")) is not None:
+            samples, absent[Samples.name] = [], Absent(why)
         return Seen(text, channels, absent, samples, item.extra, item.tokens)
 
     def answer_again(
@@ -332,16 +335,14 @@ class TransformersAccess(Access):
             stack.enter_context(silenced(self.lm))
             yield
 
-    def _processors(self) -> list[Any]:
-        """Whatever the stock adapter calls its processor."""
-        names = ("processor", "_processor", "_image_processor")
-        return [getattr(self.lm, name) for name in names if hasattr(self.lm, name)]
-
     def _processor(self) -> Any:
-        return next(p for p in self._processors() if hasattr(p, "image_processor"))
+        return next(p for p in processors_of_lm(self.lm) if hasattr(p, "image_processor"))
 
     def _tokenizers(self) -> list[Any]:
-        found = [self.tokenizer, *(getattr(p, "tokenizer", None) for p in self._processors())]
+        found = [
+            self.tokenizer,
+            *(getattr(p, "tokenizer", None) for p in processors_of_lm(self.lm)),
+        ]
         return [t for t in {id(t): t for t in found if t is not None}.values()]
 
 
@@ -351,6 +352,12 @@ def _prompt_hashes(inputs: dict[str, torch.Tensor]) -> list[str]:
     kept = torch.ones_like(ids) if mask is None else mask
     rows = (row[own.bool()].tolist() for row, own in zip(ids, kept, strict=True))
     return [f"token ids:{hashlib.sha256(str(row).encode()).hexdigest()}" for row in rows]
+
+
+def processors_of_lm(lm: Any) -> list[Any]:
+    """Whatever a stock adapter calls its processor."""
+    names = ("processor", "_processor", "_image_processor")
+    return [getattr(lm, name) for name in names if hasattr(lm, name)]
 
 
 def adapter_id(lm: Any) -> str:
@@ -365,7 +372,3 @@ def default_checkpoint(adapter: type) -> str | None:
             parameter = inspect.signature(base).parameters.get("pretrained")
             return None if parameter is None else parameter.default
     return None
-
-
-def _known() -> str:
-    return ", ".join(sorted(FAMILIES))

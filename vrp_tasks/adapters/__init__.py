@@ -1,1 +1,1 @@
-"""Adapters in lmms-eval's own form, for families that lmms-eval lacks."""
+"""Adapters in lmms-eval's own form: for any model, and for a family that lmms-eval lacks."""

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import groupby
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from lmms_eval import utils
-from lmms_eval.api.model import lmms
 from tqdm import tqdm
 from transformers import AutoProcessor, BatchFeature, PaliGemmaForConditionalGeneration
 
-from vrp_tasks.capture.answers import AnswerRule
+from vrp_tasks.adapters.local import LocalModel, refuse_unknown
 
 
-class PaliGemma(lmms):
+class PaliGemma(LocalModel):
     """PaliGemma through ``<image>`` and the task's text; answers are what follows the prompt.
 
     Parameters
@@ -41,60 +38,20 @@ class PaliGemma(lmms):
         max_new_tokens: int = 128,
         **kwargs: Any,
     ) -> None:
-        super().__init__()
-        if kwargs:
-            names = ", ".join(sorted(kwargs))
-            raise ValueError(f"paligemma: unexpected model argument(s) {names}.")
-        accelerator = Accelerator()
-        if accelerator.num_processes > 1 and torch.cuda.is_available():
-            device = device_map = f"cuda:{accelerator.local_process_index}"
-        self._device = torch.device(device)
-        self._model = PaliGemmaForConditionalGeneration.from_pretrained(
-            pretrained, dtype=dtype, device_map=device_map
-        ).eval()
-        self.processor = AutoProcessor.from_pretrained(pretrained)
-        self.processor.tokenizer.padding_side = "left"
-        self.batch_size_per_gpu = int(batch_size)
-        self.max_new_tokens = max_new_tokens
-        self.accelerator = accelerator
-        self._rank, self._world_size = accelerator.process_index, accelerator.num_processes
-
-    @property
-    def model(self) -> PaliGemmaForConditionalGeneration:
-        """The model."""
-        return self._model
-
-    @property
-    def tokenizer(self) -> Any:
-        """The processor's tokenizer."""
-        return self.processor.tokenizer
-
-    @property
-    def batch_size(self) -> int:
-        """Prompts per `generate` call."""
-        return self.batch_size_per_gpu
-
-    @property
-    def device(self) -> torch.device:
-        """Where inputs go."""
-        return self._device
-
-    def loglikelihood(self, requests: list[Any]) -> list[tuple[float, bool]]:
-        """Not offered: the tasks of this family generate."""
-        raise NotImplementedError("paligemma answers generate_until tasks only.")
-
-    def generate_until_multi_round(self, requests: list[Any]) -> list[str]:
-        """Not offered: PaliGemma has no dialogue format."""
-        raise NotImplementedError("paligemma has no multi-round format.")
+        refuse_unknown("paligemma", kwargs)
+        super().__init__(
+            device=device, device_map=device_map, batch_size=batch_size,
+            max_new_tokens=max_new_tokens,
+        )  # fmt: skip
+        model = PaliGemmaForConditionalGeneration.from_pretrained(
+            pretrained, dtype=dtype, device_map=self.device_map
+        )
+        self._hold(model, AutoProcessor.from_pretrained(pretrained))
 
     def generate_until(self, requests: list[Any]) -> list[str]:
         """Answer each request, longest prompts first."""
         results: list[str] = []
-
-        def collate(arguments: tuple) -> tuple[int, str]:
-            return -len(self.tokenizer.encode(arguments[0])), arguments[0]
-
-        ordered = utils.Collator([r.args for r in requests], collate, grouping=True)
+        ordered = utils.Collator([r.args for r in requests], self._collate, grouping=True)
         bar = tqdm(total=len(requests), disable=self.rank != 0, desc="Model Responding")
         for chunk in ordered.get_batched(n=self.batch_size, batch_fn=None):
             contexts, settings, doc_to_visual, doc_ids, tasks, splits = zip(*chunk, strict=True)
@@ -122,20 +79,7 @@ class PaliGemma(lmms):
 
     def _answer(self, texts: list[str], images: list[list[Any]], settings: dict) -> list[str]:
         inputs = self._prepared(texts, images).to(self.device, self.model.dtype)
-        temperature = settings.get("temperature") or 0
-        output = self.model.generate(
-            **inputs,
-            do_sample=temperature > 0,
-            temperature=temperature if temperature > 0 else None,
-            top_p=settings.get("top_p"),
-            num_beams=settings.get("num_beams", 1),
-            max_new_tokens=settings.get("max_new_tokens", self.max_new_tokens),
-        )
-        generated = output[:, inputs["input_ids"].shape[1] :]
-        rule = AnswerRule.until(
-            partial(self.tokenizer.batch_decode, skip_special_tokens=True), settings.get("until")
-        )
-        return rule.texts(list(generated))
+        return self._generated(inputs, settings)
 
     def _prepared(self, texts: list[str], images: list[list[Any]]) -> Any:
         """What the processor makes of prompts; of those without an image, its text format alone."""

@@ -6,17 +6,23 @@ name without a mask function silently gets no mask at all, so both are registere
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
+
+from vrp_tasks.errors import CaptureError
+from vrp_tasks.families.anatomy import find_body, is_cross_attention
+from vrp_tasks.seam.attention_implementation import attending_with, attention_configs
 
 NAME = "vrp_sdpa"
+EAGER_NAME = "vrp_eager"  # for decoders that transformers runs eagerly only: softcaps, sinks
 _LEAST_EPS = torch.finfo(torch.float16).eps
 _TF32_EPS = 2.0**-10
 
@@ -39,6 +45,12 @@ class Attended:
         Factor of the dot products.
     output : float tensor, shape (B, n_queries, n_heads, head_dim)
         Of the model's own attention, before the output projection.
+    module : nn.Module or None
+        Whose attention it is.
+    options : mapping
+        What else the module gave its attention function: softcaps, sinks.
+    is_eager : bool
+        Whether transformers has no SDPA for the decoder, so that its own function ran.
     """
 
     layer: int
@@ -48,14 +60,27 @@ class Attended:
     mask: torch.Tensor | None
     scaling: float
     output: torch.Tensor
+    module: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    is_eager: bool = False
 
     def of(self, index: int) -> Attended:
         """That of one row of the batch, the batch axis kept."""
-        own = slice(index, index + 1)
+        return self._rows(slice(index, index + 1))
+
+    def last(self, stride: int) -> Attended:
+        """That of the last query of every ``stride``-th row of the batch, the query axis kept."""
+        rows = self._rows(slice(None, None, stride))
+        mask = rows.mask
+        if mask is not None:
+            mask = mask[:, :, -1:, : self.key.shape[2]]
+        return replace(rows, query=rows.query[:, :, -1:], output=rows.output[:, -1:], mask=mask)
+
+    def _rows(self, own: slice) -> Attended:
         mask = self.mask if self.mask is None or len(self.mask) == 1 else self.mask[own]
-        return Attended(
-            self.layer, self.query[own], self.key[own], self.value[own], mask, self.scaling,
-            self.output[own],
+        return replace(
+            self, query=self.query[own], key=self.key[own], value=self.value[own], mask=mask,
+            output=self.output[own],
         )  # fmt: skip
 
 
@@ -77,9 +102,31 @@ class AttentionEdit(Protocol):
 
 _listeners: list[AttentionListener] = []
 _edits: list[AttentionEdit] = []
+_layer_of: dict[int, int] = {}  # id of a module -> decoder layer that it is part of
 
 
-def _forward(
+def own_eager(module: Any) -> Callable[..., tuple[torch.Tensor, torch.Tensor]] | None:
+    """The eager function of the file that a module's class stands in; it knows its softcap."""
+    for base in type(module).__mro__:
+        found = getattr(sys.modules[base.__module__], "eager_attention_forward", None)
+        if found is not None:
+            return found
+    return None
+
+
+def _forward(module: Any, *args: Any, **options: Any) -> tuple[torch.Tensor, None]:
+    return _attend(sdpa_attention_forward, module, *args, **options)
+
+
+def _forward_eagerly(module: Any, *args: Any, **options: Any) -> tuple[torch.Tensor, None]:
+    base = own_eager(module)
+    if base is None:
+        raise CaptureError(f"{type(module).__name__} has no attention function of its own.")
+    return _attend(base, module, *args, **options)
+
+
+def _attend(
+    base: Callable[..., Any],
     module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -87,16 +134,21 @@ def _forward(
     attention_mask: torch.Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,
-    **kwargs: object,
+    **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    for edit in _edits:
-        attention_mask = edit.edited_mask(module.layer_idx, query, key, attention_mask)
-    output, _ = sdpa_attention_forward(
-        module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
+    layer = _layer_of.get(id(module))
+    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    if layer is not None and not is_cross_attention(module):
+        for edit in _edits:
+            attention_mask = edit.edited_mask(layer, query, key, attention_mask)
+    output, _ = base(
+        module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
     )
-    if _listeners:
-        scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-        attended = Attended(module.layer_idx, query, key, value, attention_mask, scale, output)
+    if layer is not None and not is_cross_attention(module) and _listeners:
+        attended = Attended(
+            layer, query, key, value, attention_mask, scale, output, module, options,
+            is_eager=base is not sdpa_attention_forward,
+        )  # fmt: skip
         for listener in _listeners:
             listener.on_attention(attended)
     return output, None
@@ -104,6 +156,8 @@ def _forward(
 
 AttentionInterface.register(NAME, _forward)
 AttentionMaskInterface.register(NAME, sdpa_mask)
+AttentionInterface.register(EAGER_NAME, _forward_eagerly)
+AttentionMaskInterface.register(EAGER_NAME, eager_mask)
 
 
 @contextmanager
@@ -126,18 +180,31 @@ def editing(edit: AttentionEdit) -> Iterator[None]:
         _edits.remove(edit)
 
 
+def attention_of(model: PreTrainedModel) -> str:
+    """``sdpa``, or ``eager`` for a decoder that transformers runs no other way."""
+    return "sdpa" if getattr(find_body(model).module, "_supports_sdpa", True) else "eager"
+
+
 @contextmanager
 def capturing_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Use the registered function in the decoder, SDPA elsewhere; restored on leaving."""
-    subconfigs = {name: getattr(model.config, name) for name in model.config.sub_configs}
-    before = {"": model.config._attn_implementation} | {
-        name: sub._attn_implementation for name, sub in subconfigs.items() if sub is not None
-    }
-    model.set_attn_implementation({**dict.fromkeys(before, "sdpa"), "text_config": NAME})
+    """Use a registered function in the decoder, nothing else is touched; restored on leaving.
+
+    Decoders run SDPA, whatever they were loaded with, but those that transformers has no SDPA for.
+    """
+    body = find_body(model)
+    name = NAME if attention_of(model) == "sdpa" else EAGER_NAME
+    configs = attention_configs(body.module.modules())
+    text = model.config.get_text_config()
+    if all(config is not text for config in configs):
+        configs.append(text)  # masks are made by it
+    layers = dict(_layer_of)
+    _layer_of.update({id(m): i for i, layer in enumerate(body.layers) for m in layer.modules()})
     try:
-        yield
+        with attending_with(name, configs):
+            yield
     finally:
-        model.set_attn_implementation(before)
+        _layer_of.clear()
+        _layer_of.update(layers)
 
 
 def attention_row(

@@ -38,7 +38,10 @@ def blank_states(
         model: PreTrainedModel, input_ids: torch.Tensor, *_: Any, **kwargs: Any
     ) -> torch.Tensor:
         batch, length = input_ids.shape
-        recorder = Recorder(family.decoder(model), batch_size=batch, prompt_length=length)
+        recorder = Recorder(
+            family.decoder(model), batch_size=batch, prompt_length=length,
+            all_attend=family.all_layers_attend,
+        )  # fmt: skip
         with recorder.attached():
             kwargs = {name: kwargs[name] for name in kwargs if name not in _NOT_MODEL_INPUTS}
             prepared = model.prepare_inputs_for_generation(

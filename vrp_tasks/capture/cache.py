@@ -7,6 +7,9 @@ the room behind the prompt whenever it is full.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 import torch
 from transformers import Cache
 from transformers.cache_utils import DynamicLayer
@@ -50,13 +53,31 @@ class RoomyLayer(DynamicLayer):
 def spread_cache(cache: Cache, *, rows: int, room: int) -> None:
     """Repeat every prompt's states ``rows`` times, in place, leaving ``room`` for new tokens.
 
-    Layers of other kinds than the plain dynamic one (sliding windows) are repeated as they are.
+    Layers of other kinds than the plain dynamic one (sliding windows, the states of linear
+    attention and convolutions) are repeated as they are.
     """
     for index, layer in enumerate(cache.layers):
         if type(layer) is DynamicLayer and layer.get_seq_length():
             cache.layers[index] = RoomyLayer(layer, rows=rows, room=room)
         else:
-            layer.batch_repeat_interleave(rows)
+            _repeat(layer, rows)
+
+
+def _repeat(layer: Any, rows: int) -> None:
+    """By `reorder_cache`, which every kind of layer has."""
+    held = [*_tensors(vars(layer).values())]
+    if held:  # a layer that shares another's keys and values holds none
+        order = torch.arange(len(held[0]), device=held[0].device).repeat_interleave(rows)
+        layer.reorder_cache(order)
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[torch.Tensor]:
+    """Tensors with rows among a layer's attributes; states by kind stand in a dictionary."""
+    for value in values:
+        if isinstance(value, dict):
+            yield from _tensors(value.values())
+        elif isinstance(value, torch.Tensor) and value.ndim > 1 and value.numel():
+            yield value
 
 
 def _enlarged(states: torch.Tensor, *, rows: int, room: int) -> torch.Tensor:

@@ -68,7 +68,9 @@ def _add_attention(captured: Captured, channels: Channels, absent: Reasons) -> N
     if "sinks" in extra:
         channels[ImageTokens.name] = ImageTokens(extra["update_norm"], extra["sinks"])
     else:
-        absent[ImageTokens.name] = Absent("the image tokens' states were not seen")
+        absent[ImageTokens.name] = Absent(
+            captured.missing.get("tokens", "the image tokens' states were not seen")
+        )
     for channel in (QuestionMaps, BoundaryMaps):
         stored = extra.get("arrays", {}).get(channel.name)
         if stored is not None and grid is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
@@ -43,7 +44,9 @@ def collect(
             hidden={"last_prompt": recorder.last_prompt[:, index].cpu().numpy()},
         )
         _add_answer_states(item, recorder, index)
-        _add_maps(item, rows[:, index, is_image[index]], grids[index], recorder.misfit_of(index))
+        weights = rows[:, index, is_image[index]]
+        reason = family.lacks.get("attention") or recorder.misfit_of(index)
+        _add_maps(item, weights, grids[index], reason, recorder)
         captured.append(item)
     return captured
 
@@ -58,26 +61,43 @@ def _add_answer_states(item: Captured, recorder: Recorder, index: int) -> None:
 
 
 def _add_maps(
-    item: Captured, weights: torch.Tensor, grids: list[tuple[int, int]], misfit: str | None
+    item: Captured,
+    weights: torch.Tensor,
+    grids: list[tuple[int, int]],
+    reason: str | None,
+    recorder: Recorder,
 ) -> None:
-    """Attention maps of a prompt with exactly one image whose tokens fill its grid."""
+    """Attention maps of a prompt with exactly one image whose tokens fill its grid.
+
+    Layers without attention have none, nor has one whose window has left the image. One image's
+    share of attention needs no grid: it may be in tiles.
+    """
+    missing = reason
     n_tokens = weights.shape[1]
+    height, width = grids[0] if grids else (0, 0)
     if not grids:
-        item.missing["attention"] = "the prompt has no image tokens"
-        return
-    height, width = grids[0]
-    if height * width != n_tokens:
-        item.missing["attention"] = (
+        missing = reason or "the prompt has no image tokens"
+    elif height * width != n_tokens:
+        missing = (
             f"{n_tokens} image tokens do not fill one {height} x {width} grid (several images?)"
         )
-        return
-    if misfit is not None:
-        item.missing["attention"] = misfit
-        return
+    elif reason is None and not recorder.attending:
+        missing = "no layer of this model attends with a softmax"
     mass = weights.sum(dim=1)
-    item.grid = (height, width)
-    item.image_mass = mass.cpu().numpy()
-    if not bool((mass > 0).all()):
-        item.missing["attention"] = "a layer pays no attention to the image at all"
+    if len(grids) == 1 and reason is None and recorder.attending:
+        item.image_mass = _of_all_layers(mass, recorder)
+    if missing is None:
+        item.grid = (height, width)
+        if not bool((mass > 0).any()):
+            missing = "no layer pays any attention to the image"
+    if missing is not None:
+        item.missing["attention"] = missing
         return
-    item.maps = (weights / mass[:, None]).cpu().numpy()
+    item.maps = _of_all_layers(weights / mass[:, None], recorder)  # 0 / 0 is NaN
+
+
+def _of_all_layers(values: torch.Tensor, recorder: Recorder) -> np.ndarray:
+    """Values of the attending layers, NaN in all others."""
+    every = np.full((len(recorder.layers), *values.shape[1:]), np.nan, np.float32)
+    every[recorder.attending] = values.cpu().numpy()
+    return every

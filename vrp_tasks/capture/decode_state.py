@@ -21,7 +21,10 @@ from vrp_tasks.capture.sampling import SampleStreams, draw, warpers
 from vrp_tasks.capture.settings import CaptureSettings
 
 # prepared inputs with one row per prompt (position ids too, on their second to last axis)
-_PER_ROW = ("attention_mask", "token_type_ids", "mm_token_type_ids")
+_PER_ROW = (
+    *("attention_mask", "token_type_ids", "mm_token_type_ids"),
+    *("moe_mm_token_type_ids", "cross_attention_mask"),
+)
 _ROOM = 16  # answer tokens that the repeated cache has room for before it first grows
 
 
@@ -120,7 +123,9 @@ class DecodeState:
 
     def forward(self, outputs: Any) -> Any:
         """Feed the tokens just chosen."""
-        self.kwargs = self.model._update_model_kwargs_for_generation(outputs, self.kwargs)
+        self.kwargs = self.model._update_model_kwargs_for_generation(
+            outputs, self.kwargs, is_encoder_decoder=False
+        )
         prepared = self.model.prepare_inputs_for_generation(
             self.ids, next_sequence_length=1, **self.kwargs
         )

@@ -99,7 +99,8 @@ def probed_generate(
     )  # fmt: skip
     decode = functools.partial(_decode, capture=capture)
     sequences = model.generate(**inputs, **generate_options, custom_generate=decode)
-    if settings.blank_image and "pixel_values" in inputs:
+    why_not = family.lacks.get("hidden_blank")
+    if settings.blank_image and why_not is None and "pixel_values" in inputs:
         blank = blank_states(model, family, inputs, **generate_options).cpu().numpy()
         shown = family.image_tokens(model.config, inputs["input_ids"]).any(dim=1).tolist()
         for index, item in enumerate(caught):
@@ -107,7 +108,7 @@ def probed_generate(
                 item.hidden["blank"] = blank[:, index]
     for item in caught if settings.blank_image else ():
         if "blank" not in item.hidden:
-            item.missing["hidden_blank"] = "the prompt has no image to blank"
+            item.missing["hidden_blank"] = why_not or "the prompt has no image to blank"
     return sequences, caught
 
 
@@ -147,7 +148,10 @@ def _decode(
     """The decoding method that `generate` calls; fills ``capture.out``, returns the sequences."""
     family, settings = capture.family, capture.settings
     batch, prompt_length = input_ids.shape
-    recorder = Recorder(family.decoder(model), batch_size=batch, prompt_length=prompt_length)
+    recorder = Recorder(
+        family.decoder(model), batch_size=batch, prompt_length=prompt_length,
+        all_attend=family.all_layers_attend,
+    )  # fmt: skip
     context = CaptureContext(
         model, family, capture.inputs, input_ids, recorder, settings, capture.subjects
     )

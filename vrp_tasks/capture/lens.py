@@ -17,6 +17,7 @@ from vrp_tasks.capture.decode_state import DecodeState
 from vrp_tasks.capture.observer import CaptureContext, Observer
 from vrp_tasks.capture.result import Captured
 from vrp_tasks.capture.weights import UNREADABLE, plain_weight
+from vrp_tasks.families.parts import misses
 
 
 class LogitLens(Observer):
@@ -32,13 +33,15 @@ class LogitLens(Observer):
     - ``top_heads_map``, (S,): the last prompt token's attention to the image, mean over the heads
       that add most to the logit of t; sums to 1.
 
-    The last two read rows of the unembedding; where it is quantised they are missing.
+    The last two read rows of the unembedding; where it is quantised they are missing. So are the
+    shares where attention and MLP do not sum to what a layer adds (norms or gates behind them), and
+    the heads where something stands between them and the stream.
     """
 
     def __init__(self, context: CaptureContext) -> None:
         super().__init__(context)
-        self.layers = context.family.decoder(context.model).layers
-        n_layers = len(self.layers)
+        self.blocks = context.family.blocks(context.model) or []
+        n_layers = len(self.blocks)
         self.attention: list[torch.Tensor | None] = [None] * n_layers
         self.mlp: list[torch.Tensor | None] = [None] * n_layers
         self.heads: list[torch.Tensor | None] = [None] * n_layers
@@ -48,12 +51,14 @@ class LogitLens(Observer):
     def attached(self) -> Iterator[None]:
         """Hook attention and MLP of each layer."""
         with ExitStack() as stack:
-            for index, layer in enumerate(self.layers):
-                hooks = (
-                    layer.self_attn.register_forward_hook(self._keep(self.attention, index)),
-                    layer.mlp.register_forward_hook(self._keep(self.mlp, index)),
-                    layer.self_attn.o_proj.register_forward_pre_hook(self._keep_input(index)),
-                )
+            for index, block in enumerate(self.blocks):
+                hooks = [
+                    block.attention.register_forward_hook(self._keep(self.attention, index)),
+                    block.mlp.register_forward_hook(self._keep(self.mlp, index)),
+                ]
+                if block.projection is not None:
+                    hook = block.projection.register_forward_pre_hook(self._keep_input(index))
+                    hooks.append(hook)
                 for hook in hooks:
                     stack.callback(hook.remove)
             yield
@@ -66,7 +71,8 @@ class LogitLens(Observer):
         def hook(_module: nn.Module, _args: tuple, output: Any) -> None:
             if self.reading:
                 states = output[0] if isinstance(output, tuple) else output
-                where[index] = states[:, -1]
+                rows = len(self.context.input_ids)  # experts may return positions in one row
+                where[index] = states.reshape(rows, -1, states.shape[-1])[:, -1]
 
         return hook
 
@@ -96,8 +102,42 @@ class LogitLens(Observer):
         if weight is None:
             item.missing["attribution"] = item.missing["top_heads"] = UNREADABLE
             return
-        self._attribute(item, index, states[-1], (weight[token] - weight[rival]).float())
-        self._choose_heads(item, index, states[-1], weight[token].float())
+        lacks = self.context.family.lacks
+        if (why := lacks.get("attribution") or self._unsummed(index)) is None:
+            self._attribute(item, index, states[-1], (weight[token] - weight[rival]).float())
+        else:
+            item.missing["attribution"] = why
+        if (why := lacks.get("top_heads") or self._unwritten(index)) is None:
+            self._choose_heads(item, index, states[-1], weight[token].float())
+        else:
+            item.missing["top_heads"] = why
+
+    def _unsummed(self, index: int) -> str | None:
+        """Why the parts of this prompt are not what the layers added, or None."""
+        if not self.blocks:
+            return "what each layer adds to the stream is not known"
+        states = self.context.recorder.last_prompt[:, index]
+        kind = self.context.model.dtype
+        for layer, parts in enumerate(zip(_all(self.attention), _all(self.mlp), strict=True)):
+            made = sum(part[index].float().to(states.device) for part in parts)
+            after = states[layer + 1]
+            wrong = float(misses(after - states[layer], made, after, kind))  # type: ignore[arg-type]
+            if not wrong <= 1:
+                return (
+                    f"attention and MLP of layer {layer} do not sum to what it adds "
+                    f"({wrong:.2g} times what rounding explains)"
+                )
+        return None
+
+    def _unwritten(self, index: int) -> str | None:
+        """Why the heads' parts in the stream are not known, or None."""
+        recorder = self.context.recorder
+        if not recorder.attending:
+            return "no layer of this model attends with a softmax"
+        blocks = [self.blocks[layer] for layer in recorder.attending] if self.blocks else []
+        if not blocks or any(block.projection is None for block in blocks):
+            return "the heads' outputs do not reach the stream through one linear layer"
+        return recorder.misfit_of(index)
 
     def _lens(self, states: torch.Tensor) -> torch.Tensor:
         """Float32 logits (n_layers + 1, n_vocabulary) of states before the final norm."""
@@ -128,14 +168,16 @@ class LogitLens(Observer):
     ) -> None:
         direction = self._reading_direction(last, token_row)
         added = []
-        for layer, values in zip(self.layers, _all(self.heads), strict=True):
-            attention = layer.self_attn
-            parts = _per_head(attention.o_proj, values[index], attention.head_dim, direction)
+        recorder = self.context.recorder
+        for layer, heads in zip(recorder.attending, recorder.prompt_heads, strict=True):
+            values, projection = self.heads[layer], self.blocks[layer].projection
+            assert values is not None
+            assert projection is not None
+            width = values.shape[-1] // heads.shape[1]
+            parts = _per_head(projection, values[index], width, direction)
             added.append(parts.to(last.device))
         contribution = torch.stack(added)
-        rows = torch.stack(
-            [row[index].to(last.device) for row in self.context.recorder.prompt_heads]
-        )
+        rows = torch.stack([row[index].to(last.device) for row in recorder.prompt_heads])
         config, ids = self.context.model.config, self.context.input_ids[index]
         on_image = rows[:, :, self.context.family.image_tokens(config, ids).to(rows.device)]
         count = min(self.context.settings.top_heads, contribution.numel())

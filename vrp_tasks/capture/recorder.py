@@ -9,7 +9,7 @@ own only as long as a stop string may yet cut it off.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -17,11 +17,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from vrp_tasks.capture.attention import Attended, attention_row, listening, misfit
+from vrp_tasks.capture.attention import Attended, listening
+from vrp_tasks.capture.rows import MISFIT, cheap_row, has_own_rows, own_row
 from vrp_tasks.errors import CaptureError
 
 _ROW_TOLERANCE = 1e-3  # rows are computed in float32 from keys and queries of any dtype
-_MISFIT = 1.0  # see `vrp_tasks.capture.attention.misfit`
 
 
 class Recorder:
@@ -35,10 +35,22 @@ class Recorder:
         Number of prompts B.
     prompt_length : int
         Padded prompt length T; attention is kept for these columns.
+    all_attend : bool, default True
+        Whether a row of every layer is due; else those count from which one arrives in the prefill.
+
+    Attributes
+    ----------
+    attending : list of int
+        The layers whose rows are kept, known after the prefill; n_attending of them.
     """
 
-    def __init__(self, decoder: Any, *, batch_size: int, prompt_length: int) -> None:
+    def __init__(
+        self, decoder: Any, *, batch_size: int, prompt_length: int, all_attend: bool = True
+    ) -> None:
         self.layers = decoder.layers
+        self.attending = list(range(len(self.layers)))
+        self._all_attend = all_attend
+        self._own: set[int] = set()  # layers whose own eager function makes the row
         self.prompt_length = prompt_length
         self.stride = 1
         self.active = True
@@ -69,31 +81,41 @@ class Recorder:
 
     def on_attention(self, attended: Attended) -> None:
         """Keep the last query's row of every greedy row, mean over heads."""
-        layer, key, mask, stride = attended.layer, attended.key, attended.mask, self.stride
+        layer = attended.layer
         self._n_seen[layer] += attended.query.shape[2]
         if not self.active:
             return
-        if mask is not None:
-            mask = mask[::stride] if mask.shape[0] > 1 else mask
-            mask = mask[:, :, -1, : key.shape[2]]
-        query, key = attended.query[::stride, :, -1], key[::stride]
-        row = attention_row(query, key, mask, attended.scaling)
-        self._misfits[layer] = misfit(
-            row, query, key, attended.value[::stride], attended.output[::stride, -1],
-            attended.scaling,
-        )  # fmt: skip
-        self._sums[layer] = row.mean(dim=1).sum(dim=-1)
-        row = self._on_prompt(row, layer)
+        row, self._misfits[layer] = self._row(attended.last(self.stride))
+        sums = row.mean(dim=1).sum(dim=-1)
+        # a sink takes what is left; that such a row is right, its misfit says
+        self._sums[layer] = sums.clamp_min(1.0) if layer in self._own else sums
+        row = self._on_prompt(row)
         if not self.prompt_heads:
             self._heads[layer] = row
         self._rows[layer] = row.mean(dim=1)
 
-    def _on_prompt(self, row: torch.Tensor, layer: int) -> torch.Tensor:
+    def _row(self, last: Attended) -> tuple[torch.Tensor, torch.Tensor]:
+        """By the cheap rule, unless the layer has one of its own, or the prefill shows that."""
+        if last.layer in self._own or has_own_rows(last):
+            own = own_row(last)
+            if own is not None:
+                self._own.add(last.layer)
+                return own
+        row, wrong = cheap_row(last)
+        if not self.prompt_heads and not bool((wrong <= MISFIT).all()):
+            own = own_row(last)
+            if own is not None and bool((own[1] <= MISFIT).all()):
+                self._own.add(last.layer)
+                return own
+        return row, wrong
+
+    def _on_prompt(self, row: torch.Tensor) -> torch.Tensor:
         """A row over the keys that a layer holds, as one over the prompt's columns.
 
-        A sliding window has dropped the oldest keys: nothing attends to them.
+        A sliding window has dropped the oldest keys: nothing attends to them. A layer may be given
+        the last position alone, so the one that saw most says how many there are.
         """
-        first = max(0, self._n_seen[layer] - row.shape[-1])
+        first = max(0, max(self._n_seen) - row.shape[-1])
         if not first:
             return row[..., : self.prompt_length]
         return functional.pad(row, (first, 0))[..., : self.prompt_length]
@@ -107,11 +129,14 @@ class Recorder:
             Sum of each attention row, mean over heads; heads are non-negative, so one that is off
             shows in the mean.
         """
+        if not len(sums):
+            return
         worst = (sums - 1).abs().amax(dim=1)
         if not bool((worst <= _ROW_TOLERANCE).all()):
-            layer = int(worst.nan_to_num(nan=torch.inf).argmax())
+            index = int(worst.nan_to_num(nan=torch.inf).argmax())
             raise CaptureError(
-                f"attention rows of layer {layer} sum to 1 ± {float(worst[layer]):.2g}; "
+                f"attention rows of layer {self.attending[index]} sum to 1 ± "
+                f"{float(worst[index]):.2g}; "
                 "the model's weights or inputs are not finite, or its attention was replaced."
             )
 
@@ -132,8 +157,9 @@ class Recorder:
         ``prompt_heads`` then holds its row per layer, float32 (B, n_heads, T), heads kept apart.
         """
         self.last_prompt = self._stacked_states()
-        self.row_sum = self._stacked_rows()
-        self.misfits = self._stack(self._misfits, "attention row")
+        if not self._all_attend:
+            self.attending = [i for i, row in enumerate(self._rows) if row is not None]
+        self.row_sum, self.misfits = self._stacked_rows()
         self.prompt_heads = [row for row in self._heads if row is not None]
         self.row_count = torch.ones(self.batch_size, device=self.row_sum.device)
         self.last_answer = torch.zeros_like(self.last_prompt)
@@ -142,8 +168,7 @@ class Recorder:
 
     def take_step(self) -> None:
         """After a decoding step: keep what was read of it until `fold` knows whether it counts."""
-        misfits = self._stack(self._misfits, "attention row")
-        self._pending.append((self._stacked_states(), self._stacked_rows(), misfits))
+        self._pending.append((self._stacked_states(), *self._stacked_rows()))
 
     def fold(self, settled: Sequence[int], most: Sequence[int]) -> None:
         """Add the steps to sums and counts of which it is known whether they belong to the answer.
@@ -184,19 +209,25 @@ class Recorder:
 
     def misfit_of(self, index: int) -> str | None:
         """Why the rows of prompt ``index`` are not what the model attended with, or None."""
-        return describe_misfit(self.misfits[:, index])
+        return describe_misfit(self.misfits[:, index], self.attending)
 
     def _stacked_states(self) -> torch.Tensor:
         """Float32 (n_layers + 1, B, d_model)."""
-        return self._stack(self._states, "hidden state")
+        return self._stack(self._states, range(len(self._states)), "hidden state")
 
-    def _stacked_rows(self) -> torch.Tensor:
-        """Float32 (n_layers, B, T)."""
-        self.check_sums(self._stack(self._sums, "attention row"))
-        return self._stack(self._rows, "attention row")
+    def _stacked_rows(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Float32 (n_attending, B, T), and the misfits (n_attending, B)."""
+        if not self.attending:
+            nothing = self.last_prompt.new_zeros(0, self.batch_size, self.prompt_length)
+            return nothing, nothing[..., 0]
+        self.check_sums(self._stack(self._sums, self.attending, "attention row"))
+        rows = self._stack(self._rows, self.attending, "attention row")
+        return rows, self._stack(self._misfits, self.attending, "attention row")
 
-    def _stack(self, parts: list[torch.Tensor | None], what: str) -> torch.Tensor:
-        silent = [index for index, part in enumerate(parts) if part is None]
+    def _stack(
+        self, parts: list[torch.Tensor | None], due: Iterable[int], what: str
+    ) -> torch.Tensor:
+        silent = [index for index in due if parts[index] is None]
         if silent:
             raise CaptureError(
                 f"no {what} arrived from decoder layer(s) {silent}: the hook never fired. "
@@ -208,12 +239,21 @@ class Recorder:
         return stacked
 
 
-def describe_misfit(misfits: torch.Tensor) -> str | None:
-    """What `misfit` found in a prompt's layers, float (n_layers,), in words; None if all fit."""
-    worst, layer = misfits.nan_to_num(nan=torch.inf).max(dim=0)
-    if bool(worst <= _MISFIT):
+def describe_misfit(misfits: torch.Tensor, layers: Sequence[int]) -> str | None:
+    """What `misfit` found in a prompt's layers, in words; None if all fit.
+
+    Parameters
+    ----------
+    misfits : float tensor, shape (n,)
+    layers : sequence of int, length n
+        Which decoder layers they are of.
+    """
+    if not len(misfits):
+        return None
+    worst, index = misfits.nan_to_num(nan=torch.inf).max(dim=0)
+    if bool(worst <= MISFIT):
         return None
     return (
-        f"the attention row of layer {int(layer)} times V is not what the layer used "
+        f"the attention row of layer {layers[int(index)]} times V is not what the layer used "
         f"({float(worst):.2g} times what rounding explains)"
     )

@@ -25,9 +25,10 @@ class Captured:
         The two largest probabilities of the first answer position.
     maps : array, shape (n_layers, S), or None
         Attention to the S image tokens per layer, mean over heads and answer-side positions,
-        renormalised to sum to 1.
+        renormalised to sum to 1. NaN in a layer that has none: it does not attend, or no longer to
+        the image.
     image_mass : array, shape (n_layers,), or None
-        Share of attention on the image before renormalising.
+        Share of attention on the image before renormalising; NaN in a layer that does not attend.
     grid : (int, int) or None
         Height and width of the image-token grid.
     hidden : dict of str to array, shape (n_layers + 1, d_model)

@@ -32,6 +32,7 @@ class VisualTokens(Observer):
         self.norms: list[torch.Tensor] = []
         self.sinks: list[torch.Tensor] = []
         self.reading = True
+        self.cut: int | None = None  # a layer that was given less than the whole prompt
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -50,6 +51,9 @@ class VisualTokens(Observer):
             return
         before = args[0] if args else kwargs["hidden_states"]
         after = output[0] if isinstance(output, tuple) else output
+        if before.shape[:2] != self.is_image.shape:  # the last position alone reaches some layers
+            self.cut = len(self.norms) if self.cut is None else self.cut
+            return
         chosen = self.is_image.to(before.device)
         before, after = before[chosen].float(), after[chosen].float()
         rms = before.square().mean(dim=-1).sqrt()
@@ -60,6 +64,9 @@ class VisualTokens(Observer):
         """The image tokens of one prompt."""
         counts = self.is_image.sum(dim=1).tolist()
         if not counts[index]:
+            return
+        if self.cut is not None:
+            item.missing["tokens"] = f"layer {self.cut} of this model does not see the image tokens"
             return
         own = slice(sum(counts[:index]), sum(counts[: index + 1]))
         item.extra["update_norm"] = torch.stack([n[own].mean() for n in self.norms]).numpy()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
+
+from vrp_tasks.families.parts import Block
 
 
 class Family(ABC):
@@ -16,8 +20,6 @@ class Family(ABC):
     ----------
     model_type : str
         ``config.model_type`` of its checkpoints.
-    adapters : tuple of str
-        lmms-eval's model ids that its checkpoints are probed through.
     text_types : tuple of str
         ``model_type`` of the decoders the capture was tested with.
     boundary_tokens : tuple of str
@@ -27,14 +29,22 @@ class Family(ABC):
     published_layer : (int, int) or None
         Layer, from 0, at which the companion paper (arXiv 2605.08200) ablates the family, and the
         number of layers of that model.
+    all_layers_attend : bool
+        Whether an attention row of every decoder layer is due.
+    takes_interventions : bool
+        Whether its layers and cache are those that interventions know.
+    lacks : dict of str to str
+        What cannot be had of its checkpoints, and why; keys as in `Captured.missing`.
     """
 
     model_type: ClassVar[str]
-    adapters: ClassVar[tuple[str, ...]]
     text_types: ClassVar[tuple[str, ...]]
     boundary_tokens: ClassVar[tuple[str, ...]]
     image_inputs: ClassVar[tuple[str, ...]] = ("pixel_values",)
     published_layer: ClassVar[tuple[int, int] | None] = None
+    all_layers_attend: ClassVar[bool] = True
+    takes_interventions: ClassVar[bool] = True
+    lacks: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def image_grid(
@@ -99,6 +109,13 @@ class Family(ABC):
     def decoder(self, model: PreTrainedModel) -> Any:
         """The text decoder: has ``layers`` and the final ``norm``."""
         return model.model.language_model
+
+    def blocks(self, model: PreTrainedModel) -> list[Block] | None:
+        """What each decoder layer adds to the stream; None where that is not known."""
+        return [
+            Block(layer.self_attn, layer.mlp, layer.self_attn.o_proj)
+            for layer in self.decoder(model).layers
+        ]
 
     def final_norm_gain(self, model: PreTrainedModel) -> torch.Tensor:
         """What the final RMS norm multiplies each dimension by, shape (d_model,)."""

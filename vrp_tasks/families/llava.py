@@ -10,7 +10,6 @@ class Llava(Family):
     """``LlavaForConditionalGeneration``."""
 
     model_type = "llava"
-    adapters = ("llava_hf",)
     text_types = ("llama",)
     published_layer = (31, 32)
     boundary_tokens = ("<s>", "</s>", "\n", "<0x0A>", "USER", "ASSISTANT", " ASSISTANT", ":")

@@ -10,7 +10,6 @@ class PaliGemma(Family):
     """``PaliGemmaForConditionalGeneration``; image and question attend to each other both ways."""
 
     model_type = "paligemma"
-    adapters = ("paligemma",)
     text_types = ("gemma",)
     published_layer = (15, 18)
     boundary_tokens = ("<bos>", "<eos>", "\n")

@@ -13,7 +13,6 @@ class Qwen2VL(Family):
     """``Qwen2VLForConditionalGeneration``."""
 
     model_type = "qwen2_vl"
-    adapters = ("qwen2_vl",)
     text_types = ("qwen2_vl_text",)
     published_layer: ClassVar[tuple[int, int] | None] = (25, 28)
     boundary_tokens = (

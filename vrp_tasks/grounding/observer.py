@@ -58,8 +58,9 @@ class PromptMaps(Observer):
         super().__init__(context)
         self.words_of = words_of
         self.prompts = [self._read(index) for index in range(len(context.input_ids))]
-        self.layers: list[list[torch.Tensor]] = [[] for _ in self.prompts]
-        self.misfits: list[list[torch.Tensor]] = [[] for _ in self.prompts]
+        # per prompt, by decoder layer
+        self.layers: list[dict[int, torch.Tensor]] = [{} for _ in self.prompts]
+        self.misfits: list[dict[int, torch.Tensor]] = [{} for _ in self.prompts]
         self.states = torch.empty(0)
         self.reading = True
 
@@ -112,8 +113,8 @@ class PromptMaps(Observer):
         for index, prompt in enumerate(self.prompts):
             if prompt.readers is not None:
                 rows, worst = attention_to_image(prompt.readers, attended.of(index))
-                self.layers[index].append(rows.cpu())
-                self.misfits[index].append(worst.cpu())
+                self.layers[index][attended.layer] = rows.cpu()
+                self.misfits[index][attended.layer] = worst.cpu()
 
     def collect(self, index: int, item: Captured, state: DecodeState) -> None:
         """The maps of one prompt."""
@@ -133,8 +134,12 @@ class PromptMaps(Observer):
         self, found: GroundingMaps, answer: np.ndarray, index: int, item: Captured
     ) -> None:
         assert item.grid is not None
-        prompt, rows = self.prompts[index], torch.stack(self.layers[index]).double().numpy()
-        misfit = describe_misfit(torch.stack(self.misfits[index]))
+        mapped = np.flatnonzero(~np.isnan(answer).any(axis=1)).tolist()  # layers with a map
+        answer = answer[mapped]
+        chosen = torch.stack([self.layers[index][layer] for layer in mapped])
+        prompt, rows = self.prompts[index], chosen.double().numpy()
+        misfits = self.misfits[index]
+        misfit = describe_misfit(torch.stack(list(misfits.values())), list(misfits))
         boundary: np.ndarray | str = rows[:, _MARKERS]
         if misfit is not None or not len(prompt.markers):
             boundary = misfit or _NO_MARKERS

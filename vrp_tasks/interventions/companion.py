@@ -13,11 +13,13 @@ import torch
 from loguru import logger
 from tqdm import tqdm
 
-from metrics.record.channels import ImageMaps
+from metrics.record.channels import ImageMaps, there
 from metrics.record.records import INTERVENTIONS_FILE, SampleRecord
 from vrp_tasks.access.base import Seen
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.companion import Companion
+from vrp_tasks.errors import SetupError
+from vrp_tasks.families import FAMILIES
 from vrp_tasks.interventions.branches import Answer, branched_generate
 from vrp_tasks.interventions.clean_pass import CleanPass
 from vrp_tasks.interventions.kinds import INTERVENTIONS, Batch, Prompt, groups_of
@@ -60,6 +62,12 @@ class Robustness(Companion):
     @classmethod
     def check(cls, access: Any, task: str, keys: Mapping[str, Any]) -> None:
         """The settings, then layers and units against the model."""
+        if not access.family.takes_interventions:
+            raise SetupError(
+                f"task {task}: interventions (robustness) are offered for {', '.join(FAMILIES)} "
+                f"checkpoints, whose layers and cache are known; this is a "
+                f"{access.model.config.model_type} checkpoint."
+            )
         SweepSettings.of(keys["robustness"]).check(access.model, access.family)
 
     def observers(self) -> Sequence[ObserverFactory]:
@@ -185,7 +193,7 @@ class Robustness(Companion):
         identity = f"{self.task}/{sample.split}/{sample.doc_id}"
         if maps is None:
             return Prompt(sample.doc_id, identity, None, None)
-        mean = maps.mean(axis=0)
+        mean = there(maps).mean(axis=0)
         return Prompt(sample.doc_id, identity, mean.ravel(), mean.shape)
 
     def _handle(

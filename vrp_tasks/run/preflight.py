@@ -6,7 +6,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, GenerationConfig, PretrainedConfig
+from transformers import (
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+    AutoConfig,
+    GenerationConfig,
+    PretrainedConfig,
+)
 
 from vrp_tasks.access import Access, level_called
 from vrp_tasks.access.openai import SERVERS, OpenAIAccess, missing_key
@@ -17,17 +22,14 @@ from vrp_tasks.attach.settings import given_keys
 from vrp_tasks.capture.generation_settings import check_generation_config
 from vrp_tasks.companion import companions_among
 from vrp_tasks.errors import SetupError, without_extra
-from vrp_tasks.families import FAMILIES, Family, family_of
+from vrp_tasks.families.adapters import ADAPTERS, ANY, REFUSED, STOCK, adapters_of
 from vrp_tasks.run.folder import check_writable
 from vrp_tasks.settings.probe_file import LoadedProbe, check_probe
 from vrp_tasks.settings.run_settings import RunSettings
 
 DEFAULT_OUTPUT = "vrp_runs"
-# model id of lmms-eval -> families whose checkpoints are probed through it
-ADAPTERS: dict[str, list[Family]] = {}
-for _family in FAMILIES.values():
-    for _name in _family.adapters:
-        ADAPTERS.setdefault(_name, []).append(_family)
+# types whose own ``generate`` calls that of an inner model
+_NESTED = ("blip-2", "instructblip", "instructblipvideo", "kosmos-2")
 
 
 def check_before_loading(
@@ -59,9 +61,15 @@ def check_before_loading(
         check_unlimited(next(iter(ours)), asked.get("limit"), asked.get("offset", 0))
     model = str(asked["model"])
     adapter = adapter_class(model)
+    if model in REFUSED and (level is None or level.needs_family):
+        raise SetupError(
+            f"--model {model} cannot be looked into: {REFUSED[model]}. Use --model {ANY}, or "
+            "access=text."
+        )
     if model in ADAPTERS and (level is None or level.needs_family):
         pretrained = arguments.get("pretrained", default_checkpoint(adapter))
-        config = check_checkpoint(str(pretrained), model=model)
+        trusted = bool(arguments.get("trust_remote_code", False))
+        config = check_checkpoint(str(pretrained), model=model, trusted=trusted)
         if settings.probe is not None:
             check_probe(settings.probe, config)
     else:
@@ -129,7 +137,7 @@ def output_path(asked: Mapping[str, Any]) -> str | None:
     return told or (None if cli is None else DEFAULT_OUTPUT)
 
 
-def check_checkpoint(pretrained: str, *, model: str) -> PretrainedConfig:
+def check_checkpoint(pretrained: str, *, model: str, trusted: bool = False) -> PretrainedConfig:
     """Read a checkpoint's config and see that this adapter can probe it."""
     looks_like_path = pretrained.startswith((".", "/", "~")) or pretrained.count("/") > 1
     if looks_like_path and not Path(pretrained).is_dir():
@@ -137,19 +145,18 @@ def check_checkpoint(pretrained: str, *, model: str) -> PretrainedConfig:
             f"pretrained={pretrained} is not a folder. Check the path, or give a hub id."
         )
     try:
-        config = AutoConfig.from_pretrained(pretrained)
+        config = AutoConfig.from_pretrained(pretrained, trust_remote_code=trusted)
     except (OSError, ValueError, KeyError) as error:
+        if "trust_remote_code" in str(error):
+            raise SetupError(
+                f"pretrained={pretrained} needs code that comes with the checkpoint. If you trust "
+                f"it, --model {ANY} runs it with trust_remote_code=true."
+            ) from error
         raise SetupError(
             f"pretrained={pretrained}: no readable checkpoint config there "
             f"({str(error).splitlines()[0]}). Check the path or hub id."
         ) from error
-    types = [family.model_type for family in ADAPTERS[model]]
-    if config.model_type not in types:
-        raise SetupError(
-            f"pretrained={pretrained} is a {config.model_type!r} checkpoint, --model {model} "
-            f"takes {' or '.join(map(repr, types))}. {_suggestion(config.model_type)}"
-        )
-    check_decoder(config)
+    check_type(config, pretrained, model=model)
     try:
         generation = GenerationConfig.from_pretrained(pretrained)
     except (OSError, ValueError):  # none there, or one that loading the model complains of
@@ -158,26 +165,36 @@ def check_checkpoint(pretrained: str, *, model: str) -> PretrainedConfig:
     return config
 
 
-def check_decoder(config: PretrainedConfig) -> Family:
-    """The family of a config whose decoder the capture is tested with."""
-    family = family_of(config)
-    text_type = config.get_text_config().model_type
-    if text_type not in family.text_types:
+def check_type(config: PretrainedConfig, pretrained: str, *, model: str) -> None:
+    """See that an adapter loads checkpoints of this type, and that they can be looked into.
+
+    Raises
+    ------
+    SetupError
+        With the adapter to use instead, or why there is none.
+    """
+    kind = config.model_type
+    if getattr(config, "is_encoder_decoder", False):
         raise SetupError(
-            f"a {config.model_type} checkpoint with a {text_type!r} decoder cannot be probed. "
-            f"Decoders that can: {', '.join(family.text_types)}."
+            f"pretrained={pretrained} is a {kind!r} checkpoint, with an encoder and a decoder: the "
+            "decoder does not attend to the prompt itself. Use access=text."
         )
-    return family
-
-
-def _suggestion(model_type: str) -> str:
-    family = FAMILIES.get(model_type)
-    if family is not None:
-        return f"Use --model {family.adapters[0]}."
-    return (
-        f"Types that can be probed: {', '.join(sorted(FAMILIES))}; access=text takes any that "
-        "the adapter can load."
-    )
+    if kind in _NESTED:
+        raise SetupError(
+            f"pretrained={pretrained} is a {kind!r} checkpoint, whose generate runs a second model "
+            "inside, out of our sight. Use access=text."
+        )
+    if model != ANY and kind not in STOCK[model]:
+        takes = " or ".join(map(repr, STOCK[model]))
+        raise SetupError(
+            f"pretrained={pretrained} is a {kind!r} checkpoint, --model {model} takes {takes}. "
+            f"Use --model {adapters_of(kind)[0]}."
+        )
+    if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        raise SetupError(
+            f"pretrained={pretrained} is a {kind!r} checkpoint, which takes no image: transformers "
+            "has no image-text-to-text model of that type."
+        )
 
 
 def check_unseen(

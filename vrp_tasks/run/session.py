@@ -271,10 +271,10 @@ class Session:
 
     def _manifest(self) -> dict[str, Any]:
         prompts = prompts_of(self.folder.notes("prompts"), self._scored.records)
-        geometry = {"geometry_self_test": self._geometry_said()}
+        found = {"geometry_self_test": self._geometry_said(), "checks": self.access.checks()}
         return {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "model": {**self.model, **self.access.findings(), **geometry},
+            "model": {**self.model, **self.access.findings(), **found},
             **self._scored.described(prompts),
             "settings": self.settings,
             "versions": package_versions(),

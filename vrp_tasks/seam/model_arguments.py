@@ -13,7 +13,8 @@ import torch
 from lmms_eval.utils import _smart_comma_split, simple_parse_args_string
 
 Given = str | Mapping[str, Any] | None
-LOCAL = ("llava_hf", "paligemma", "qwen2_vl")  # adapters whose default device fails somewhere
+# adapters whose default device fails somewhere
+LOCAL = ("llava_hf", "paligemma", "qwen2_vl", "vrp_hf")
 
 
 def parsed(given: Given) -> dict[str, Any]:

@@ -36,6 +36,13 @@ metadata: {version: 1.0}
 """
 
 
+def write_plain_task(folder):
+    """A task of the same questions as ``vrp_shapes`` that is not ours, in a folder."""
+    (folder / "plain_shapes.yaml").write_text(PLAIN_TASK)
+    (folder / "seed.json").write_text('[{"id": "seed"}]\n')
+    return folder
+
+
 def command_line(output):
     """A command line that names an output folder, if one is given.
 

@@ -24,8 +24,11 @@ from tests.vrp_tasks.helpers.evaluation import (
     read,
     run_ours,
     stock_adapter,
+    write_plain_task,
 )
 from tests.vrp_tasks.helpers.planted_probe import planted_probe
+from vrp_tasks.access import tried
+from vrp_tasks.capture.proof import Proof
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.settings.probe_file import SEEN
@@ -39,10 +42,7 @@ def offline(monkeypatch):
 @pytest.fixture(scope="module")
 def plain_tasks(tmp_path_factory):
     """A folder with a task of the same questions that is not ours."""
-    folder = tmp_path_factory.mktemp("plain")
-    (folder / "plain_shapes.yaml").write_text(PLAIN_TASK)
-    (folder / "seed.json").write_text('[{"id": "seed"}]\n')
-    return folder
+    return write_plain_task(tmp_path_factory.mktemp("plain"))
 
 
 @pytest.fixture
@@ -57,6 +57,8 @@ def generated(monkeypatch):
         return out
 
     monkeypatch.setattr(GenerationMixin, "generate", recording)
+    # the checks at load generate too
+    monkeypatch.setattr(tried, "proof_of", lambda *_: Proof())
     return sequences
 
 

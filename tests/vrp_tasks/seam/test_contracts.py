@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
+import torch
 from lmms_eval import evaluator, utils
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.model import lmms
@@ -13,10 +14,12 @@ from lmms_eval.models.chat import openai as chat_openai
 from lmms_eval.models.simple import openai as simple_openai
 from lmms_eval.tasks import TaskManager
 from PIL import Image
-from transformers import AttentionInterface, GenerationMixin, PreTrainedModel
+from transformers import AttentionInterface, GenerationMixin, LlamaConfig, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface
 
 from vrp_tasks.place import current_place
+from vrp_tasks.seam.attention_implementation import attending_with, attention_configs
 from vrp_tasks.seam.client import served_client, stock_payload
 from vrp_tasks.seam.document_identity import NAME, told_documents
 from vrp_tasks.seam.failed_request import failure_in
@@ -25,6 +28,7 @@ from vrp_tasks.seam.model_arguments import parsed, with_device, without
 from vrp_tasks.seam.model_generate import patched_generate
 from vrp_tasks.seam.requests import clone_request
 from vrp_tasks.seam.scored_answer import as_scored
+from vrp_tasks.seam.torch_attention import changed_attention
 
 
 def stock(function):
@@ -221,3 +225,21 @@ def test_adapters_of_servers_hand_texts_on_as_they_are(module):
 def test_a_budget_that_is_spent_is_told():
     assert "[LMMS_EVAL_BUDGET_EXCEEDED]" in inspect.getsource(chat_openai)
     assert "token budget" in failure_in("[LMMS_EVAL_BUDGET_EXCEEDED]")
+
+
+def test_attention_implementation_is_named_by_a_config_and_put_back():
+    config = LlamaConfig(attn_implementation="eager")
+    (found,) = attention_configs([SimpleNamespace(config=config), SimpleNamespace(config=config)])
+    with attending_with("sdpa", [found]):
+        assert config._attn_implementation == "sdpa"
+    assert config._attn_implementation == "eager"
+
+
+def test_torch_attention_is_looked_up_when_it_is_called_and_put_back():
+    stock = torch.nn.functional.scaled_dot_product_attention
+    states = torch.ones(1, 1, 2, 4)
+    module = SimpleNamespace(is_causal=False, training=False)
+    with changed_attention(lambda query, key, made: made + 1):
+        output, _ = sdpa_attention_forward(module, states, states, states, None)
+    torch.testing.assert_close(output, torch.full((1, 2, 1, 4), 2.0))
+    assert torch.nn.functional.scaled_dot_product_attention is stock

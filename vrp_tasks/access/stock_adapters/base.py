@@ -19,7 +19,9 @@ class StockAdapter:
 
     def decoded(self, lm: Any, tokens: list[list[int]]) -> list[str]:
         """Texts of generated tokens, as it decodes them."""
-        texts: list[str] = lm.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        # llama_vision states a tokenizer that it does not have
+        tokenizer = getattr(lm, "tokenizer", None) or lm.processor.tokenizer
+        texts: list[str] = tokenizer.batch_decode(tokens, skip_special_tokens=True)
         return texts
 
     def answer_rule(self, lm: Any, settings: dict[str, Any]) -> AnswerRule:
@@ -40,3 +42,19 @@ class StockAdapter:
     def answer_apart(self, lm: Any, request: Any, handler: GenerateHandler) -> str:
         """One document's answer, prepared here."""
         raise NotImplementedError(f"{type(self).__name__} prepares every document itself.")
+
+
+class Uncut(StockAdapter):
+    """Reads a task's ``until`` and does nothing with it, or never reads it."""
+
+    def stops(self, lm: Any, settings: dict[str, Any]) -> None:
+        """None."""
+
+
+class KeepsParagraphs(StockAdapter):
+    """Cuts at a task's ``until``, but not at an empty line, which lmms-eval gives every task."""
+
+    def stops(self, lm: Any, settings: dict[str, Any]) -> list[str]:
+        """The task's, or the end-of-turn token's text."""
+        given = settings.get("until", [lm.tokenizer.decode(lm.eot_token_id)])
+        return [stop for stop in ([given] if isinstance(given, str) else given) if stop != "\n\n"]

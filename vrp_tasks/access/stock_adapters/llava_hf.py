@@ -13,17 +13,10 @@ from typing import Any
 from transformers import BatchFeature
 
 from vrp_tasks.access.serving import GenerateHandler
-from vrp_tasks.access.stock_adapters.base import StockAdapter
+from vrp_tasks.access.stock_adapters.base import Uncut
 
 
-class _Uncut(StockAdapter):
-    """They read a task's ``until`` and do nothing with it."""
-
-    def stops(self, lm: Any, settings: dict[str, Any]) -> None:
-        """None."""
-
-
-class LlavaHfChat(_Uncut):
+class LlavaHfChat(Uncut):
     """Chat messages."""
 
     @contextmanager
@@ -37,7 +30,7 @@ class LlavaHfChat(_Uncut):
             lm._image_processor = stock
 
 
-class LlavaHfSimple(_Uncut):
+class LlavaHfSimple(Uncut):
     """A text context."""
 
     def stands_apart(self, visuals: Callable[[], Any]) -> bool:

@@ -1,0 +1,79 @@
+"""What is tried on a model and its processor before the first sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loguru import logger
+from PIL import Image
+from transformers import PreTrainedModel
+
+from vrp_tasks.capture.attention import attention_of
+from vrp_tasks.capture.geometry import check_geometry
+from vrp_tasks.capture.proof import proof_of
+from vrp_tasks.capture.stripes import check_stripes
+from vrp_tasks.capture.trial import inputs_about
+from vrp_tasks.families import Family, Found
+
+_LONG = 4096  # tokens of a prompt with an image in several tiles
+
+
+def tried(model: PreTrainedModel, family: Family, processor: Any) -> dict[str, str]:
+    """Run the checks at load; the family learns what it lacks.
+
+    Returns
+    -------
+    dict of str to str
+        Outcome by check, for the manifest.
+
+    Raises
+    ------
+    SetupError
+        If the capture changes what the model answers.
+    """
+    proof = proof_of(model, family, processor)
+    lacks = dict(proof.lacks)
+    normalises = getattr(processor.image_processor, "do_normalize", False)
+    if isinstance(family, Found) and not normalises:
+        lacks["hidden_blank"] = "its processor subtracts no mean colour, so zero is not grey"
+    family.lacks = lacks
+    if attention_of(model) == "eager":
+        _warn_of_memory(model)
+    return proof.checks
+
+
+def _warn_of_memory(model: PreTrainedModel) -> None:
+    n_heads = model.config.get_text_config().num_attention_heads
+    scores = n_heads * _LONG**2 * (4 + model.dtype.itemsize)  # in float32, and once rounded
+    logger.warning(
+        "transformers runs this decoder eagerly, so memory grows with the square of a prompt: "
+        f"{scores / 1e9:.1f} GB for each prompt of {_LONG} tokens in a batch."
+    )
+
+
+def geometry_of(model: PreTrainedModel, family: Family, processor: Any) -> str | None:
+    """Why attention maps cannot be read as pictures, or None."""
+    if not isinstance(family, Found):
+        return check_geometry(model, family, processor)
+    if (why := family.lacks.get("attention")) is not None:
+        return why
+    try:
+        return check_stripes(model, family, processor)
+    except Exception as error:  # noqa: BLE001 - whatever a processor or model raises on them
+        words = " ".join(str(error).split())
+        return f"where image tokens look was not measured ({type(error).__name__}: {words})"
+
+
+def count_image_tokens(
+    model: PreTrainedModel, family: Family, processor: Any, images: list[Image.Image]
+) -> int:
+    """Image tokens that images become, for the storage plan; 0 where that cannot be told."""
+    if not isinstance(family, Found):
+        processed = processor.image_processor(images=images, return_tensors="pt")
+        grids = [family.image_grid(model.config, processed, i) for i in range(len(images))]
+        return sum(height * width for height, width in grids)
+    try:
+        inputs = inputs_about(model, processor, images)
+    except Exception:  # noqa: BLE001 - an estimate, no more
+        return 0
+    return int(family.image_tokens(model.config, inputs["input_ids"]).sum())
