@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures.robustness import write_figures
+from leaderboard.output import anew, cache_folder
 from leaderboard.release.compare import compare_runs
 from leaderboard.release.outputs import (
     comparison_as_json,
@@ -30,7 +31,7 @@ from leaderboard.report.parts import SUMMARIES
 from leaderboard.rescoring.folder import rescore_folder
 from leaderboard.rescoring.rescore import Progress
 from leaderboard.results.aggregate import Board
-from leaderboard.results.cache import FOLDER, Cache
+from leaderboard.results.cache import Cache
 from leaderboard.results.workers import evaluate_paths
 from leaderboard.runs.read import UNEXPECTED, read_run, unexpected
 from leaderboard.tables.formats import to_latex, to_markdown, to_terminal
@@ -126,7 +127,7 @@ def _add_rescore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _build(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output or _folder_of(arguments.paths[0])
-    cache = None if arguments.no_cache else Cache(output / FOLDER, SUMMARIES)
+    cache = None if arguments.no_cache else Cache(cache_folder(output), SUMMARIES)
     board = evaluate_paths(arguments.paths, cache=cache, summaries=SUMMARIES)
     if not board.runs:
         return _nothing_read(board, arguments.paths)
@@ -145,7 +146,7 @@ def _build(arguments: argparse.Namespace) -> int:
         "report.html": to_html(board, published=arguments.published),
     }
     for name, text in contents.items():
-        (output / name).write_text(text, encoding="utf-8", newline="\n")
+        anew(output / name).write_text(text, encoding="utf-8", newline="\n")
     write_figures(board, output)
     shown = terminal_tables(board, published=arguments.published)
     _print("\n\n\n".join(to_terminal(table) for table in shown))
@@ -183,7 +184,7 @@ def _compare(arguments: argparse.Namespace) -> int:
             "compare.xml": comparison_as_junit(comparison),
         }
         for name, text in contents.items():
-            (arguments.output / name).write_text(text, encoding="utf-8", newline="\n")
+            anew(arguments.output / name).write_text(text, encoding="utf-8", newline="\n")
     _print("\n\n\n".join(to_terminal(table) for table in tables))
     _print(f"\n{summary(comparison)}")
     return REGRESSED if comparison.has_regressed else 0

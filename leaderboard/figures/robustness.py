@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from leaderboard.figures.charts import N_COLOURS, Chart, Series, chart
+from leaderboard.output import anew
 from leaderboard.results.aggregate import Board
 from leaderboard.results.robustness import Curve, Robustness, common_words
 from leaderboard.runs.sweep_columns import CurveKey
@@ -80,7 +81,7 @@ def write_figures(board: Board, folder: Path) -> list[Path]:
                 figure = _figure(found)
             stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in task)
             for form in FORMATS:
-                path = folder / f"robustness-{stem}.{form}"
+                path = anew(folder / f"robustness-{stem}.{form}")
                 with mpl.rc_context({"svg.hashsalt": "vrp", "svg.fonttype": "none"}):
                     figure.savefig(path, dpi=110, metadata={"Date": None} if form == "svg" else {})
                 written.append(path)

@@ -26,7 +26,6 @@ from leaderboard.results.aggregate import TaskResult
 from leaderboard.results.codec import decode, encode
 from leaderboard.results.summary import Summaries
 
-FOLDER = ".leaderboard-cache"
 PACKAGES = ("leaderboard", "metrics")
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "pyarrow", "pillow")
 SUFFIX = ".json"
@@ -70,7 +69,7 @@ class Cache:
 
     def put(self, key: str, results: tuple[TaskResult, ...]) -> None:
         """Write an entry; a reader sees all of it or nothing."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         text = json.dumps(encode(results), separators=(",", ":"))
         handle, name = tempfile.mkstemp(dir=self.folder, suffix=SUFFIX)  # swept up if left behind
         with os.fdopen(handle, "w", encoding="utf-8") as file:

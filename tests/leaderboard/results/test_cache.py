@@ -4,9 +4,10 @@ from dataclasses import replace
 import pytest
 
 from leaderboard.cli import main
+from leaderboard.output import cache_folder
 from leaderboard.results import cache as cache_module
 from leaderboard.results import workers
-from leaderboard.results.cache import FOLDER, PACKAGES, Cache, code_version
+from leaderboard.results.cache import PACKAGES, Cache, code_version
 from leaderboard.results.workers import evaluate_paths
 from leaderboard.runs.read import Problem
 from metrics.record.records import MANIFEST_FILE, RECORDS_FILE
@@ -151,9 +152,9 @@ def test_entries_that_a_build_did_not_ask_for_are_removed(tmp_path):
 def test_the_cache_can_be_switched_off(tmp_path, capsys):
     write_run(tmp_path / "run", make_records(20))
     main(["build", str(tmp_path), "--no-cache"])
-    assert not (tmp_path / FOLDER).exists()
+    assert not cache_folder(tmp_path).exists()
     main(["build", str(tmp_path)])
-    assert len(list((tmp_path / FOLDER).iterdir())) == 1
+    assert len(list(cache_folder(tmp_path).iterdir())) == 1
 
 
 @pytest.fixture
