@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,13 +34,14 @@ from leaderboard.rescoring.rescore import Progress
 from leaderboard.results.aggregate import Board
 from leaderboard.results.cache import Cache
 from leaderboard.results.workers import evaluate_paths
-from leaderboard.runs.read import UNEXPECTED, read_run, unexpected
+from leaderboard.runs.read import UNEXPECTED, Run, find_run_folders, read_run, unexpected
 from leaderboard.tables.formats import to_latex, to_markdown, to_terminal
 from leaderboard.tables.text import clean, escape_markdown
 from metrics.errors import RecordError
 
 REGRESSED = 1
 NOTHING_READ = 2
+UNDECIDED = 3
 SECONDS_BETWEEN_LINES = 5.0
 FITTED_FOR_LONG = 1000  # samples of a task
 
@@ -55,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 1 when ``compare`` found a regression; 2 when nothing could be read, compared or written.
+        0; 1 when ``compare`` found a regression; 2 when nothing could be read, compared or written;
+        3 when ``compare --strict`` found no regression, and a gate that cannot tell.
     """
     arguments = _parser().parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -74,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vrp-leaderboard", description="How well does each signal tell right from wrong?"
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('vrp-tasks')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     build = commands.add_parser("build", help="tables and a report of all runs below the paths")
     build.add_argument("paths", nargs="+", type=Path, metavar="RUNS", help="folders with runs")
@@ -95,18 +99,24 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     compare = commands.add_parser(
         "compare",
         help="release check of two runs",
-        description="Exit code 0: no regression; 1: a gate has regressed; 2: cannot compare.",
+        description="Exit code 0: no regression; 1: a gate has regressed; 2: cannot compare; "
+        "3: with --strict, no regression and a gate that cannot tell.",
     )
-    compare.add_argument("old", type=Path, metavar="OLD", help="run folder of what stands")
     compare.add_argument(
-        "new", type=Path, metavar="NEW", help="run folder of what would replace it"
+        "old", type=Path, metavar="OLD", help="run of what stands, or a folder with it"
     )
+    compare.add_argument("new", type=Path, metavar="NEW", help="run of what would replace it")
     compare.add_argument("--tolerances", type=Path, help="TOML file with the margins")
     compare.add_argument(
         "--allow-different", action="store_true", help="compare runs that were made differently"
     )
     compare.add_argument(
         "-o", "--output", type=Path, help="write compare.json, compare.md and compare.xml here"
+    )
+    compare.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit code 3 where no gate regressed and one cannot tell",
     )
     compare.set_defaults(run=_compare)
 
@@ -167,7 +177,7 @@ def _show(arguments: argparse.Namespace) -> int:
 def _compare(arguments: argparse.Namespace) -> int:
     try:
         tolerances = read_tolerances(arguments.tolerances)
-        old, new = read_run(arguments.old), read_run(arguments.new)
+        old, new = _side(arguments.old, "OLD"), _side(arguments.new, "NEW")
         comparison = compare_runs(old, new, tolerances, allow_different=arguments.allow_different)
     except (RecordError, LeaderboardError, OSError) as error:
         return _fail(f"cannot compare: {clean(error)}")
@@ -187,7 +197,24 @@ def _compare(arguments: argparse.Namespace) -> int:
             anew(arguments.output / name).write_text(text, encoding="utf-8", newline="\n")
     _print("\n\n\n".join(to_terminal(table) for table in tables))
     _print(f"\n{summary(comparison)}")
-    return REGRESSED if comparison.has_regressed else 0
+    if comparison.has_regressed:
+        return REGRESSED
+    return UNDECIDED if arguments.strict and comparison.is_undecided else 0
+
+
+def _side(path: Path, which: str) -> Run:
+    """The run at or below a path; RecordError naming the argument that is no use."""
+    found = find_run_folders([path])
+    if len(found) != 1:
+        many = f"holds {len(found)} runs, name one: {', '.join(map(str, found[:3]))}"
+        none = "no run folder (with a manifest.json) at or below it"
+        raise RecordError(f"{which} ({path}): {many if found else none}.")
+    try:
+        return read_run(found[0])
+    except (RecordError, OSError) as error:
+        raise RecordError(f"{which} ({path}): {error}") from error
+    except UNEXPECTED as error:
+        raise RecordError(f"{which} ({path}): {unexpected(error)}") from error
 
 
 def _rescore(arguments: argparse.Namespace) -> int:

@@ -59,6 +59,11 @@ class Comparison:
         """Whether any gate did."""
         return any(gate.verdict == "regressed" for _, gate in self.gates)
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether any gate cannot tell."""
+        return any(gate.verdict == "cannot tell" for _, gate in self.gates)
+
 
 def compare_runs(
     old: Run, new: Run, tolerances: Tolerances, *, allow_different: bool = False

@@ -62,13 +62,15 @@ def gates_table(comparison: Comparison, task: TaskComparison) -> Table:
 def summary(comparison: Comparison) -> str:
     """One line: how many gates got which verdict, the regressed ones by name."""
     verdicts = [gate.verdict for _, gate in comparison.gates]
-    counts = [f"{verdicts.count(v)} {v}" for v in ORDER if v in verdicts]
+    counts = {v: f"{verdicts.count(v)} {v}" for v in ORDER if v in verdicts}
     named = [
         clean(f"{task}/{gate.change.gate}")
         for task, gate in comparison.gates
         if gate.verdict == "regressed"
     ]
-    return "; ".join(counts) + (f": {', '.join(named)}" if named else "")
+    if named:
+        counts["regressed"] += f" ({', '.join(named)})"
+    return "; ".join(counts.values())
 
 
 def comparison_as_json(comparison: Comparison) -> str:

@@ -594,7 +594,7 @@ def test_exit_codes_and_outputs(tmp_path, capsys):
     assert main(["compare", str(old), str(old), *options]) == 0
     out = tmp_path / "report"
     assert main(["compare", str(old), str(new), *options, "-o", str(out)]) == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "1 regressed: shapes/accuracy"
+    assert capsys.readouterr().out.splitlines()[-1] == "1 regressed (shapes/accuracy)"
     assert json.loads((out / "compare.json").read_text())["has_regressed"] is True
     suite = ElementTree.fromstring((out / "compare.xml").read_text())
     assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
@@ -606,3 +606,44 @@ def test_exit_codes_and_outputs(tmp_path, capsys):
     assert "| 400 | 100 | regressed |" in re.sub(r"\s+", " ", row)
     assert main(["compare", str(old), str(tmp_path / "none"), *options]) == 2
     assert "cannot compare" in capsys.readouterr().err
+
+
+def test_strict_does_not_let_a_check_of_too_few_pass(tmp_path, capsys):
+    few = write_run(tmp_path / "few", make_records(60))
+    assert main(["compare", str(few), str(few)]) == 0
+    assert main(["compare", str(few), str(few), "--strict"]) == 3
+    assert "cannot tell" in capsys.readouterr().out.splitlines()[-1]
+    records = make_records(400)
+    old, new = (
+        write_run(tmp_path / n, r) for n, r in (("a", records), ("b", damaged(records, 0.3)))
+    )
+    assert main(["compare", str(old), str(new), "--strict"]) == 1
+
+
+def test_either_argument_may_be_a_folder_with_one_run_and_a_bad_one_is_named(tmp_path, capsys):
+    run = write_run(tmp_path / "one" / "model" / "run", make_records(60))
+    assert main(["compare", str(tmp_path / "one"), str(run)]) == 0
+    capsys.readouterr()
+    write_run(tmp_path / "two" / "a", make_records(60))
+    write_run(tmp_path / "two" / "b", make_records(60))
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "manifest.json").write_text("[]")
+    for name, said in (
+        ("none", "no run folder (with a manifest.json) at or below it."),
+        ("two", f"holds 2 runs, name one: {tmp_path / 'two' / 'a'}, {tmp_path / 'two' / 'b'}."),
+        ("bad", "manifest must be a JSON object, got list."),
+    ):
+        for arguments in ((tmp_path / name, run), (run, tmp_path / name)):
+            assert main(["compare", *map(str, arguments)]) == 2
+            which = "OLD" if arguments[0] != run else "NEW"
+            expected = f"vrp-leaderboard: cannot compare: {which} ({tmp_path / name}): "
+            line = capsys.readouterr().err
+            assert line.startswith(expected)
+            assert said in line
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out.startswith("vrp-leaderboard ")
