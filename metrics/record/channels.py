@@ -245,8 +245,12 @@ BY_NAME: dict[str, type[Channel]] = {channel.name: channel for channel in CHANNE
 
 
 def there(by_layer: Array) -> Array:
-    """Those of the layers, along the first axis, that have a figure or a map at all."""
-    return by_layer[~np.isnan(by_layer).reshape(len(by_layer), -1).any(axis=1)]
+    """Those of the layers, along the first axis, that have a figure or a map at all.
+
+    All of them where none has: such a channel is broken, and its NaN must show.
+    """
+    found = ~np.isnan(by_layer).reshape(len(by_layer), -1).all(axis=1)
+    return by_layer[found] if found.any() else by_layer
 
 
 def texts(values: list[str]) -> Array:

@@ -17,6 +17,7 @@ from metrics.record.channels import ImageMaps
 from metrics.record.records import INTERVENTIONS_FILE
 from tests.vrp_tasks.helpers import planted
 from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, command_line
+from vrp_tasks.access.transformers import TransformersAccess
 from vrp_tasks.adapters.paligemma import PaliGemma
 from vrp_tasks.interventions.ablation import ablated_units, bypassed
 from vrp_tasks.interventions.blocking import blocked_attention
@@ -266,9 +267,9 @@ def test_too_few_errors_to_rank_on_is_said_and_controls_are_measured(tmp_path):
         ({"image_shares": [1.5]}, "image_shares must hold a number in"),
     ],
 )
-def test_bad_settings_stop_before_anything_is_generated(settings, message, tmp_path, monkeypatch):
+def test_bad_settings_stop_before_the_first_sample(settings, message, tmp_path, monkeypatch):
     lm = adapter()
-    monkeypatch.setattr(lm.model, "generate", lambda **_: pytest.fail("generated"))
+    monkeypatch.setattr(TransformersAccess, "observe", lambda *_: pytest.fail("asked"))
     with pytest.raises(SystemExit, match=message):
         sweep(lm, settings, tmp_path, limit=4)
 
