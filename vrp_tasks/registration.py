@@ -94,7 +94,11 @@ def _around() -> Around:
 
 
 def _without_extra(
-    error: ImportError, _module: ModuleType, stock: Callable, args: tuple, kwargs: dict
+    error: ImportError,
+    _module: ModuleType,
+    stock: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> Any:
     """Say what to install if tasks of ours are asked for; all others run."""
     asked = inspect.signature(stock).bind(*args, **kwargs).arguments

@@ -189,7 +189,9 @@ class TransformersAccess(Access):
         except CaptureError as error:
             reason = f"this document could not be captured: {error}"
 
-        def handler(inputs: dict, options: dict, _docs: list[str]) -> torch.Tensor:
+        def handler(
+            inputs: dict[str, Any], options: dict[str, Any], _docs: list[str]
+        ) -> torch.Tensor:
             rest = {name: value for name, value in inputs.items() if name != "input_ids"}
             sequences: torch.Tensor = self.model.generate(inputs["input_ids"], **rest, **options)
             return sequences
@@ -227,7 +229,9 @@ class TransformersAccess(Access):
         caught: dict[str, Captured] = {}
         prompts: dict[str, str] = {}
 
-        def handler(inputs: dict, options: dict, docs: list[str]) -> torch.Tensor:
+        def handler(
+            inputs: dict[str, Any], options: dict[str, Any], docs: list[str]
+        ) -> torch.Tensor:
             self._check_images(inputs)
             prompts.update(zip(docs, _prompt_hashes(inputs), strict=True))
             sequences, captured = probed_generate(
@@ -293,7 +297,9 @@ class TransformersAccess(Access):
         """Greedy answers, and the clean answers by teacher forcing."""
         logprobs: dict[str, float | None] = {}
 
-        def handler(inputs: dict, options: dict, docs: list[str]) -> torch.Tensor:
+        def handler(
+            inputs: dict[str, Any], options: dict[str, Any], docs: list[str]
+        ) -> torch.Tensor:
             references = [list(clean[doc]) for doc in docs]
             sequences, found = generate_and_score(self.model, inputs, options, references)
             logprobs.update(zip(docs, found, strict=True))
@@ -308,7 +314,9 @@ class TransformersAccess(Access):
         tokens: dict[str, list[int]] = {}
         rule = self.answer_rule(asked.requests[0])
 
-        def handler(inputs: dict, options: dict, docs: list[str]) -> torch.Tensor:
+        def handler(
+            inputs: dict[str, Any], options: dict[str, Any], docs: list[str]
+        ) -> torch.Tensor:
             rest = {name: value for name, value in inputs.items() if name != "input_ids"}
             ids = inputs["input_ids"]
             options = served_options(self.model, options)

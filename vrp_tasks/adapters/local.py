@@ -74,7 +74,7 @@ class LocalModel(lmms):
         """Not offered: one question, one answer."""
         raise NotImplementedError(f"{type(self).__name__} has no multi-round format.")
 
-    def _collate(self, arguments: tuple) -> tuple[int, str]:
+    def _collate(self, arguments: tuple[Any, ...]) -> tuple[int, str]:
         """Longest prompts first."""
         return -len(self.tokenizer.encode(arguments[0])), arguments[0]
 

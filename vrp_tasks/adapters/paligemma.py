@@ -75,9 +75,12 @@ class PaliGemma(LocalModel):
                 results += answers
                 bar.update(len(answers))
         bar.close()
-        return ordered.get_original(results)
+        found: list[str] = ordered.get_original(results)
+        return found
 
-    def _answer(self, texts: list[str], images: list[list[Any]], settings: dict) -> list[str]:
+    def _answer(
+        self, texts: list[str], images: list[list[Any]], settings: dict[str, Any]
+    ) -> list[str]:
         inputs = self._prepared(texts, images).to(self.device, self.model.dtype)
         return self._generated(inputs, settings)
 

@@ -29,7 +29,8 @@ def _auroc(name: str, statistic: str) -> Callable[[list[Item]], float | None]:
         card = current().card(items[0].task)
         for result in card.signals:
             if result.name == name and result.invalid is None:
-                return getattr(result.auroc, statistic)
+                found: float | None = getattr(result.auroc, statistic)
+                return found
         return None
 
     aggregate.__name__ = f"auroc_{name}" + ("_stderr" if statistic == "stderr" else "")

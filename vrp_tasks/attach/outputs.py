@@ -43,7 +43,7 @@ class Shape:
 ANY, NUMBER, OTHER = Shape("any"), Shape("number"), Shape("other")
 
 
-def outputs_of(scorer: Callable) -> dict[str, Shape]:
+def outputs_of(scorer: Callable[..., Any]) -> dict[str, Shape]:
     """Keys of what a scorer returns, and what stands there; empty if its source says nothing.
 
     Parameters

@@ -70,7 +70,8 @@ def check_data(
             f"task {task}: its data set {shown} cannot be loaded: {reason}. "
             f"{_advice(error, path, cache)}"
         ) from error
-    return builder.info.features
+    found: Collection[str] | None = builder.info.features
+    return found
 
 
 def _advice(error: Exception, path: str, cache: str) -> str:

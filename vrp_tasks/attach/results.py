@@ -20,7 +20,7 @@ METRICS = ("accuracy", *(f"auroc_{name}" for name in HEADLINES))
 NO_RUN = "the answer was scored outside a run of lmms-eval's evaluator"
 
 
-class Item(dict):
+class Item(dict[str, Any]):
     """What lmms-eval logs for one sample under one metric; remembers its task for aggregation.
 
     A dict rather than a number: lmms-eval would print the standard error of the mean *signal*

@@ -108,7 +108,10 @@ _layer_of: dict[int, int] = {}  # id of a module -> decoder layer that it is par
 def own_eager(module: Any) -> Callable[..., tuple[torch.Tensor, torch.Tensor]] | None:
     """The eager function of the file that a module's class stands in; it knows its softcap."""
     for base in type(module).__mro__:
-        found = getattr(sys.modules[base.__module__], "eager_attention_forward", None)
+        module_of = sys.modules[base.__module__]
+        found: Callable[..., tuple[torch.Tensor, torch.Tensor]] | None = getattr(
+            module_of, "eager_attention_forward", None
+        )
         if found is not None:
             return found
     return None
@@ -291,7 +294,8 @@ def misfit(
     kind = torch.finfo(output.dtype)
     allowed = 2 * max(kind.eps, _LEAST_EPS) + 8 * _eps_of_scores(output.dtype) * scores
     smallest = max(kind.smallest_normal * kind.eps * output.shape[-1] ** 0.5, 1e-30)
-    return (apart.norm(dim=-1) / (allowed * scale + smallest)).amax(dim=1)
+    found: torch.Tensor = (apart.norm(dim=-1) / (allowed * scale + smallest)).amax(dim=1)
+    return found
 
 
 def _eps_of_scores(dtype: torch.dtype) -> float:

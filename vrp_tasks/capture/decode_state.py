@@ -28,7 +28,9 @@ _PER_ROW = (
 _ROOM = 16  # answer tokens that the repeated cache has room for before it first grows
 
 
-def per_row(kwargs: dict, change: Callable[[torch.Tensor, int], torch.Tensor]) -> dict:
+def per_row(
+    kwargs: dict[str, Any], change: Callable[[torch.Tensor, int], torch.Tensor]
+) -> dict[str, Any]:
     """A copy of `generate`'s keyword arguments with what has a row per prompt changed.
 
     ``change(value, axis)`` gets each tensor and its axis of rows; the cache is left alone.
@@ -45,7 +47,7 @@ class DecodeState:
         self,
         model: PreTrainedModel,
         input_ids: torch.Tensor,
-        model_kwargs: dict,
+        model_kwargs: dict[str, Any],
         config: GenerationConfig,
         settings: CaptureSettings,
         processors: LogitsProcessorList,

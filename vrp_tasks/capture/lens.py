@@ -68,7 +68,7 @@ class LogitLens(Observer):
         self.reading = False
 
     def _keep(self, where: list[torch.Tensor | None], index: int) -> Any:
-        def hook(_module: nn.Module, _args: tuple, output: Any) -> None:
+        def hook(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
             if self.reading:
                 states = output[0] if isinstance(output, tuple) else output
                 rows = len(self.context.input_ids)  # experts may return positions in one row
@@ -77,7 +77,7 @@ class LogitLens(Observer):
         return hook
 
     def _keep_input(self, index: int) -> Any:
-        def hook(_module: nn.Module, args: tuple) -> None:
+        def hook(_module: nn.Module, args: tuple[Any, ...]) -> None:
             if self.reading:
                 self.heads[index] = args[0][:, -1]
 
@@ -200,7 +200,8 @@ def _per_head(
     alone = torch.eye(n_heads, dtype=values.dtype, device=values.device)
     alone = alone.repeat_interleave(width, dim=1) * values
     outputs = projection(torch.cat([alone, torch.zeros_like(alone[:1])])).float()
-    return (outputs[:-1] - outputs[-1:]) @ direction.to(outputs.device)
+    found: torch.Tensor = (outputs[:-1] - outputs[-1:]) @ direction.to(outputs.device)
+    return found
 
 
 def first_tokens(tokenizer: Any, answers: Any) -> list[int]:

@@ -265,7 +265,7 @@ class _Watched:
         finally:
             handle.remove()
 
-    def _on_input(self, _module: Any, _args: tuple, kwargs: dict) -> None:
+    def _on_input(self, _module: Any, _args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.embedded = kwargs.get("inputs_embeds")
 
     def complaint(self, inputs: dict[str, torch.Tensor]) -> str | None:

@@ -140,12 +140,12 @@ class Recorder:
                 "the model's weights or inputs are not finite, or its attention was replaced."
             )
 
-    def _on_input(self, _module: nn.Module, args: tuple, kwargs: dict) -> None:
+    def _on_input(self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         states = args[0] if args else kwargs["hidden_states"]
         self._states[0] = states[:: self.stride, -1]
 
     def _on_output(self, index: int) -> Any:
-        def hook(_module: nn.Module, _args: tuple, output: Any) -> None:
+        def hook(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
             states = output[0] if isinstance(output, tuple) else output  # a tuple before 5.0
             self._states[index + 1] = states[:: self.stride, -1]
 

@@ -187,7 +187,7 @@ def _given(
     image = family.image_tokens(model.config, inputs["input_ids"])
     found: list[torch.Tensor] = []
 
-    def read(_module: Any, _args: tuple, kwargs: dict) -> None:
+    def read(_module: Any, _args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         found.append(kwargs["inputs_embeds"])
         raise _SeenError
 

@@ -46,7 +46,9 @@ class VisualTokens(Observer):
         """Image tokens are read in the prefill only."""
         self.reading = False
 
-    def _on_layer(self, _module: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
+    def _on_layer(
+        self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+    ) -> None:
         if not self.reading:
             return
         before = args[0] if args else kwargs["hidden_states"]

@@ -89,7 +89,10 @@ class Family(ABC):
 
         A patch that the image's edge would cut is not read: 27 pixels hold three patches of 8.
         """
-        return square_grid(config)[0] * self.cell_side(config) / config.vision_config.image_size
+        found: float = (
+            square_grid(config)[0] * self.cell_side(config) / config.vision_config.image_size
+        )
+        return found
 
     def images(
         self, config: PretrainedConfig, inputs: dict[str, torch.Tensor]
@@ -119,11 +122,13 @@ class Family(ABC):
 
     def final_norm_gain(self, model: PreTrainedModel) -> torch.Tensor:
         """What the final RMS norm multiplies each dimension by, shape (d_model,)."""
-        return self.decoder(model).norm.weight
+        found: torch.Tensor = self.decoder(model).norm.weight
+        return found
 
     def image_tokens(self, config: PretrainedConfig, input_ids: torch.Tensor) -> torch.Tensor:
         """Bool, shape of ``input_ids``: true at image tokens."""
-        return input_ids == config.image_token_id
+        found: torch.Tensor = input_ids == config.image_token_id
+        return found
 
     def boundary_ids(self, tokenizer: Any) -> list[int]:
         """Ids of the boundary tokens, as far as this tokenizer has them as single tokens."""

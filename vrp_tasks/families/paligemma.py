@@ -16,7 +16,8 @@ class PaliGemma(Family):
 
     def final_norm_gain(self, model: PreTrainedModel) -> torch.Tensor:
         """Gemma's norms store the gain less 1."""
-        return 1.0 + self.decoder(model).norm.weight
+        found: torch.Tensor = 1.0 + self.decoder(model).norm.weight
+        return found
 
     def image_grid(
         self, config: PretrainedConfig, inputs: dict[str, torch.Tensor], index: int

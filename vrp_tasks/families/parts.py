@@ -64,7 +64,8 @@ def misses(
     step = max(torch.finfo(dtype).eps, _LEAST_STEP)
     size = states.float().norm(dim=-1) + parts.float().norm(dim=-1)
     apart = (added.float() - parts.float()).norm(dim=-1)
-    return apart / (_TOLERANCE * step * size).clamp_min(1e-30)
+    found: torch.Tensor = apart / (_TOLERANCE * step * size).clamp_min(1e-30)
+    return found
 
 
 @torch.no_grad()
@@ -111,13 +112,13 @@ class _Seen:
         return stack
 
     def _on_input(self, index: int) -> Any:
-        def hook(_module: nn.Module, args: tuple, kwargs: dict) -> None:
+        def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             self.before[index] = args[0] if args else kwargs["hidden_states"]
 
         return hook
 
     def _on_output(self, index: int) -> Any:
-        def hook(module: nn.Module, _args: tuple, output: Any) -> None:
+        def hook(module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
             states, like = output[0] if isinstance(output, tuple) else output, self.before[index]
             if isinstance(states, torch.Tensor) and states.numel() == like.numel():
                 self.output[module] = states.reshape(like.shape)[:, -1]

@@ -73,4 +73,5 @@ def _filtered(layers: np.ndarray, boundary: np.ndarray | str) -> np.ndarray:
     left: np.ndarray = np.mean([boundary_filtered_map(*pair) for pair in pairs], axis=0)
     if not left.sum() > _LEAST_LEFT:
         raise UndefinedMetricError("the boundary markers explain all of the map")
-    return left / left.sum()
+    found: np.ndarray = left / left.sum()
+    return found

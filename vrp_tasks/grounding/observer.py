@@ -100,7 +100,7 @@ class PromptMaps(Observer):
         finally:
             handle.remove()
 
-    def _on_norm(self, _module: nn.Module, _args: tuple, output: torch.Tensor) -> None:
+    def _on_norm(self, _module: nn.Module, _args: tuple[Any, ...], output: torch.Tensor) -> None:
         if self.reading:
             self.states = output
 

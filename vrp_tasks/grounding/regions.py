@@ -56,7 +56,8 @@ class Region:
         """
         inside = _overlaps(y, self.y) @ self.covered @ _overlaps(x, self.x).T
         shares: np.ndarray = inside / (np.diff(y)[:, None] * np.diff(x)[None, :])
-        return np.clip(shares, 0.0, 1.0)
+        found: np.ndarray = np.clip(shares, 0.0, 1.0)
+        return found
 
     def pixels(self) -> np.ndarray:
         """Bool (height, width): every pixel that the region touches."""
@@ -145,4 +146,5 @@ def _overlaps(cells: np.ndarray, intervals: np.ndarray) -> np.ndarray:
     """Length that each cell shares with each interval, (n_cells, n_intervals)."""
     low = np.maximum(cells[:-1, None], intervals[None, :-1])
     high = np.minimum(cells[1:, None], intervals[None, 1:])
-    return np.maximum(high - low, 0.0)
+    found: np.ndarray = np.maximum(high - low, 0.0)
+    return found

@@ -106,7 +106,8 @@ def branched_generate(
         return rows.ids
 
     options = served_options(model, generate_options)
-    return model.generate(**inputs, **options, custom_generate=decode)
+    found: torch.Tensor = model.generate(**inputs, **options, custom_generate=decode)
+    return found
 
 
 def branch_answers(
@@ -271,7 +272,7 @@ def _last_position_only(layer: Any) -> Iterator[None]:
     Its output at other positions is meaningless inside: the projections that make it broadcast.
     """
 
-    def shorten(_module: nn.Module, args: tuple) -> tuple:
+    def shorten(_module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return (args[0][:, -1:], *args[1:])
 
     handles = [m.register_forward_pre_hook(shorten) for m in (layer.self_attn.o_proj, layer.mlp)]

@@ -98,7 +98,7 @@ class CleanPass:
     @contextmanager
     def _keeping(self, keep: set[int]) -> Iterator[None]:
         def before(index: int) -> Any:
-            def hook(_module: nn.Module, args: tuple, kwargs: dict) -> None:
+            def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
                 if index in keep:
                     self.inputs[index] = args[0] if args else kwargs["hidden_states"]
                 self._layer_kwargs[index] = {
@@ -107,7 +107,7 @@ class CleanPass:
 
             return hook
 
-        def at_end(_module: nn.Module, args: tuple) -> None:
+        def at_end(_module: nn.Module, args: tuple[Any, ...]) -> None:
             self.inputs[len(self.layers)] = args[0][:, -1:]
 
         with ExitStack() as stack:
@@ -148,7 +148,7 @@ class CleanPass:
         """What enters layer 0 with other image inputs, ``rows`` per prompt; (B × rows, T, d)."""
         found: list[torch.Tensor] = []
 
-        def stop(_module: nn.Module, args: tuple, kwargs: dict) -> None:
+        def stop(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             found.append(args[0] if args else kwargs["hidden_states"])
             raise _Embedded
 

@@ -47,7 +47,9 @@ class _Outer:
 _outer: list[_Outer] = []
 
 
-def run_evaluation(module: ModuleType, stock: Callable, args: tuple, kwargs: dict) -> Any:
+def run_evaluation(
+    module: ModuleType, stock: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """Call ``simple_evaluate`` with our checks around it; what ends a run of ours is one line."""
     wrap_evaluate(module, _evaluate)
     asked = inspect.signature(stock).bind(*args, **kwargs).arguments
@@ -59,7 +61,9 @@ def run_evaluation(module: ModuleType, stock: Callable, args: tuple, kwargs: dic
         return _run_ours(ours, asked, stock)
 
 
-def _run_ours(ours: dict[str, dict[str, Any]], asked: dict[str, Any], stock: Callable) -> Any:
+def _run_ours(
+    ours: dict[str, dict[str, Any]], asked: dict[str, Any], stock: Callable[..., Any]
+) -> Any:
     check_asked(ours, asked)
     settings = settings_of(parsed(asked.get("model_args")))
     if isinstance(asked.get("model"), str):
@@ -91,7 +95,9 @@ def _asked(outer: _Outer) -> Iterator[None]:
         _outer.pop()
 
 
-def _evaluate(module: ModuleType, stock: Callable, args: tuple, kwargs: dict) -> Any:
+def _evaluate(
+    module: ModuleType, stock: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """Call ``evaluate`` with a session during it, if tasks of ours are among those asked for."""
     asked = inspect.signature(stock).bind(*args, **kwargs).arguments
     lm, tasks = asked["lm"], _our_tasks(asked["task_dict"])
@@ -120,7 +126,7 @@ def _evaluate(module: ModuleType, stock: Callable, args: tuple, kwargs: dict) ->
     return results
 
 
-def _our_tasks(task_dict: dict) -> dict[str, Any]:
+def _our_tasks(task_dict: dict[str, Any]) -> dict[str, Any]:
     from lmms_eval.evaluator_utils import get_task_list
 
     return {

@@ -188,7 +188,8 @@ class Session:
 
     def response(self, record: SampleRecord) -> str:
         """The answer of a record as the adapter gave it, for lmms-eval to treat as it does any."""
-        return self._responses.get(_place(record), record.answer)
+        found: str = self._responses.get(_place(record), record.answer)
+        return found
 
     def observe(
         self, requests: Sequence[Any], docs: Sequence[Any], seen: Sequence[Seen]

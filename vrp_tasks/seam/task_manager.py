@@ -42,12 +42,14 @@ def patch_task_manager(module: ModuleType, *, folder: Path, names: Names) -> Non
     _wrap(manager, "_load_individual_task_or_group", lambda stock: _preparing(stock, names))
 
 
-def _wrap(manager: type, method: str, around: Callable[[Callable], Callable]) -> None:
+def _wrap(
+    manager: type, method: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> None:
     stock = getattr(manager, method)
     setattr(manager, method, functools.wraps(stock)(around(stock)))
 
 
-def _with_folder(stock: Callable, folder: Path) -> Callable:
+def _with_folder(stock: Callable[..., Any], folder: Path) -> Callable[..., Any]:
     def initialize_tasks(
         self: object,
         include_path: str | Sequence[str] | None = None,
@@ -61,7 +63,7 @@ def _with_folder(stock: Callable, folder: Path) -> Callable:
     return initialize_tasks
 
 
-def _registering(stock: Callable, names: Names) -> Callable:
+def _registering(stock: Callable[..., Any], names: Names) -> Callable[..., Any]:
     def match_tasks(self: Any, task_list: Any) -> Any:
         for name in [task_list] if isinstance(task_list, str) else task_list:
             names.register(self, name)
@@ -70,7 +72,7 @@ def _registering(stock: Callable, names: Names) -> Callable:
     return match_tasks
 
 
-def _completing(stock: Callable, names: Names) -> Callable:
+def _completing(stock: Callable[..., Any], names: Names) -> Callable[..., Any]:
     def get_config(self: Any, name: str) -> Any:
         if names.is_ours(self, name):
             return names.dynamic(self, name)
@@ -79,7 +81,7 @@ def _completing(stock: Callable, names: Names) -> Callable:
     return get_config
 
 
-def _preparing(stock: Callable, names: Names) -> Callable:
+def _preparing(stock: Callable[..., Any], names: Names) -> Callable[..., Any]:
     def load(self: Any, name_or_config: Any = None, *args: Any, **kwargs: Any) -> Any:
         if isinstance(name_or_config, str):
             names.register(self, name_or_config)

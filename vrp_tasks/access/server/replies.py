@@ -148,10 +148,10 @@ def answer_tokens(tokens: Sequence[Token], text: str) -> list[Token] | None:
     for token in tokens:
         joined += token.text
         ends.append(joined)
-    for same in (lambda end: end == wanted, lambda end: end.strip() == wanted.strip()):
-        length = next((n for n, end in enumerate(ends) if same(end)), None)
-        if length is not None:
-            return list(tokens[:length])
+    bare = [end.strip() for end in ends]
+    for shown, sought in ((ends, wanted), (bare, wanted.strip())):
+        if sought in shown:
+            return list(tokens[: shown.index(sought)])
     return None
 
 

@@ -14,7 +14,8 @@ class Qwen2VL(StockAdapter):
     def stops(self, lm: Any, settings: dict[str, Any]) -> str | Sequence[str]:
         """The task's ``until``, or the end-of-turn token's text."""
         end: str = lm.tokenizer.decode(lm.eot_token_id)
-        return settings.get("until", end)
+        found: str | Sequence[str] = settings.get("until", end)
+        return found
 
     def decoded(self, lm: Any, tokens: list[list[int]]) -> list[str]:
         """Without the tokenizer's own tidying of spaces."""

@@ -84,7 +84,8 @@ def relative_score(_doc: dict[str, Any], _answer: str, results: dict[str, Any]) 
     if reference <= 0 or own < 0:
         said = " ".join(str(review["review"]).split())[:200]
         raise UndefinedMetricError(f"the judge gave no scores: {said!r}")
-    return min(1.0, own / reference)
+    found: float = min(1.0, own / reference)
+    return found
 
 
 def check_judge(task: str) -> None:

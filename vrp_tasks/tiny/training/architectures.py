@@ -7,6 +7,7 @@ multiple of 28, so lmms-eval's own resizing for Qwen2-VL leaves the image alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import (
@@ -87,11 +88,12 @@ def prompt_text(family: str, processor: ProcessorMixin, question: str) -> str:
     if family == "paligemma":
         return f"<image>{question}"
     content = [{"type": "image"}, {"type": "text", "text": question}]
-    messages: list[dict] = [{"role": "user", "content": content}]
+    messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
     if family == "qwen2_vl":
         system = {"role": "system", "content": "You are a helpful assistant."}
         messages = [system, *messages]
-    return processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    found: str = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return found
 
 
 def build_architecture(family: str, *, seed: int) -> Architecture:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -152,7 +153,7 @@ class Trainer:
             torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.01),
         ]
 
-    def run(self) -> Iterator[dict]:
+    def run(self) -> Iterator[dict[str, Any]]:
         """Train to the end of the schedule; yields each evaluation."""
         losses: list[float] = []
         while self.step < self.recipe.steps:
@@ -230,7 +231,7 @@ class Trainer:
                 right[kind].append(hit[index])
         return {kind: round(float(np.mean(right[kind])), 3) for kind in (*KINDS, "where")}
 
-    def _save(self, row: dict) -> None:
+    def _save(self, row: dict[str, Any]) -> None:
         state = {
             "step": self.step,
             "seconds": self.seconds,
@@ -265,7 +266,7 @@ class Trainer:
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
 
-    def _load_weights(self, state: dict) -> None:
+    def _load_weights(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.projected.load_state_dict(state["projected"])
         self.decoded.load_state_dict(state["decoded"])

@@ -9,6 +9,7 @@ causal decoder this is exact. PaliGemma's image tokens also look at the question
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +56,7 @@ class Packer:
         self.positions = self._positions(inputs)
         self._cache: dict[str, list[int]] = {}
 
-    def _positions(self, inputs: dict) -> torch.Tensor:
+    def _positions(self, inputs: dict[str, Any]) -> torch.Tensor:
         """Positions of a prompt, (axes, T): three axes for M-RoPE, one otherwise."""
         model = self.architecture.model
         length = inputs["input_ids"].shape[1]
@@ -65,7 +66,8 @@ class Packer:
                 mm_token_type_ids=inputs["mm_token_type_ids"],
                 image_grid_thw=inputs["image_grid_thw"],
             )
-            return positions[:, 0]
+            found: torch.Tensor = positions[:, 0]
+            return found
         return torch.arange(length)[None] + (1 if self.prefix_lm else 0)
 
     def block(self, question: str) -> list[int]:
@@ -84,7 +86,8 @@ class Packer:
     def answer(self, text: str) -> list[int]:
         """Token ids of an answer, without the end-of-sequence token."""
         prefix = self.architecture.answer_prefix
-        return self.tokenizer(prefix + text, add_special_tokens=False)["input_ids"]
+        found: list[int] = self.tokenizer(prefix + text, add_special_tokens=False)["input_ids"]
+        return found
 
     def pack(self, asked: list[list[Question]], *, packed: bool, auxiliary: float) -> Batch:
         """Pack the questions asked about each image.

@@ -126,7 +126,7 @@ def _existence(scene: Scene, rng: np.random.Generator, variant: int) -> Question
     return Question("existence", detail, text, "yes" if evidence else "no", evidence)
 
 
-def _absent(scene: Scene, present: set, detail: str) -> list[tuple[str, str]]:
+def _absent(scene: Scene, present: set[tuple[str, str]], detail: str) -> list[tuple[str, str]]:
     """Absent combinations: any, the popular ones, or those that this scene suggests."""
     absent = [combo for combo in COMBOS if combo not in present]
     if detail == "popular":

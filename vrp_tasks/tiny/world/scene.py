@@ -128,9 +128,13 @@ def _canvas(rng: np.random.Generator) -> np.ndarray:
     return np.clip(level + noise, 0, 255).astype(np.uint8)
 
 
-def _place(rng: np.random.Generator, count: int) -> list | None:
+# colour and shape, size, centre (x, y), silhouette
+_Placed = tuple[tuple[str, str], str, tuple[int, int], np.ndarray]
+
+
+def _place(rng: np.random.Generator, count: int) -> list[_Placed] | None:
     """Choose and put ``count`` objects; None when they hide each other too much."""
-    placed: list[tuple[tuple[str, str], str, tuple[int, int], np.ndarray]] = []
+    placed: list[_Placed] = []
     for _ in range(count):
         combo = _draw_combo(rng, [entry[0] for entry in placed])
         size = ("small", "large")[int(rng.integers(2))]
