@@ -4,7 +4,8 @@
 questions with K = 10, sweeps and grounding of 24), and keeps the figures. ``--check FILE`` makes
 them anew and lists every one that differs, by name; exit code 1 if any does. Written and checked on
 one machine they agree to 1e-9; ``--elsewhere`` allows for another CPU (`compare.ELSEWHERE`). A FILE
-that ends in .gz is compressed: full precision of some 15,000 figures is 350 kB of text.
+that ends in .gz is compressed: ``tests/golden/full.json.gz`` is the one kept, to be checked before
+and after a redesign (some four minutes; the test suite has no time for it).
 
 ``python -m tests.golden --small --write tests/golden/small.json`` makes the reduced one anew, which
 the test suite checks. Do that only where figures are meant to change, and say which in the

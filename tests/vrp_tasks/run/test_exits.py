@@ -72,9 +72,12 @@ def test_the_error_itself_is_shown_where_it_is_asked_for(tmp_path, monkeypatch):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_says_that_the_same_command_goes_on(number, tmp_path, monkeypatch, capsys):
     before = signal.getsignal(signal.SIGTERM)
+    # as Python does at its start, unless a shell started it in the background
+    interrupts = signal.signal(signal.SIGINT, signal.default_int_handler)
     ended_by(monkeypatch, lambda: os.kill(os.getpid(), number))
     with pytest.raises(SystemExit) as stopped:
         run(str(tmp_path))
+    signal.signal(signal.SIGINT, interrupts)
     assert stopped.value.code == 130
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("vrp-tasks: stopped. What was answered so far is in ")
