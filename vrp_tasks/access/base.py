@@ -188,12 +188,7 @@ class Access(ABC):
     def answers(self, requests: list[Any]) -> list[str]:
         """The stock adapter's answers, nothing beside them."""
         found = self.stock([clone_request(request) for request in requests])
-        if len(found) != len(requests):
-            raise CaptureError(
-                f"{type(self.lm).__name__} gave {len(found)} answers to {len(requests)} requests; "
-                "they cannot be paired."
-            )
-        return [text if isinstance(text, str) else text.text for text in found]
+        return texts_of(self.lm, found, requests)
 
     def serving(self) -> AbstractContextManager[Any]:
         """Whatever has to be set while requests are observed; restored on leaving."""
@@ -250,3 +245,13 @@ class Access(ABC):
 def model_name(pretrained: str) -> str:
     """How a model is named in tables: the last part of a path or hub id."""
     return Path(pretrained).name
+
+
+def texts_of(lm: Any, found: Sequence[Any], requests: Sequence[Any]) -> list[str]:
+    """A stock adapter's answers as texts; CaptureError if they are not as many as its requests."""
+    if len(found) != len(requests):
+        raise CaptureError(
+            f"{type(lm).__name__} gave {len(found)} answers to {len(requests)} requests; "
+            "they cannot be paired."
+        )
+    return [text if isinstance(text, str) else text.text for text in found]

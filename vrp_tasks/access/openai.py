@@ -21,7 +21,7 @@ from metrics.record.channels import (
     TokenScores,
 )
 from metrics.record.observation import Absent
-from vrp_tasks.access.base import Access, Asked, Seen, model_name
+from vrp_tasks.access.base import Access, Asked, Seen, model_name, texts_of
 from vrp_tasks.access.identity import last_parts
 from vrp_tasks.access.server.asking import Answered, Asking, CarryingText
 from vrp_tasks.access.server.findings import LENGTH, PROMPT, Examination, Findings, words_of
@@ -179,7 +179,7 @@ class OpenAIAccess(Access):
         self._usage += asking.usage
         self._n_requests += asking.n_requests
         self._n_failed += asking.n_failed
-        texts = [text if isinstance(text, str) else text.text for text in found]
+        texts = texts_of(self.lm, found, clones)
         seen = [self._seen(text) for text in texts]
         self._check_there(seen)
         asked.progress(len(seen))

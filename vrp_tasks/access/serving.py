@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from vrp_tasks.access.base import Asked
+from vrp_tasks.access.base import Asked, texts_of
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.seam.documents import recording_docs
 from vrp_tasks.seam.model_generate import patched_generate
@@ -81,7 +81,7 @@ def serve(
             f"{asked.task}: {len(asked.requests)} requests led to {served} captures of "
             f"{len(seen)} documents; answers and signals cannot be paired."
         )
-    return [text if isinstance(text, str) else text.text for text in texts]
+    return texts_of(lm, texts, asked.requests)
 
 
 def _check_images(asked: Asked, docs: set[str], error: Exception) -> None:
