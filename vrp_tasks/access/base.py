@@ -14,7 +14,7 @@ from PIL import Image
 
 from metrics.record.channels import CHANNELS, Channel
 from metrics.record.observation import Absent
-from vrp_tasks.access.identity import stock_arguments
+from vrp_tasks.access.identity import last_parts, stock_arguments
 from vrp_tasks.errors import CaptureError
 from vrp_tasks.seam.requests import clone_request
 from vrp_tasks.settings.run_settings import RunSettings
@@ -184,6 +184,18 @@ class Access(ABC):
     def answer_tokens(self, asked: Asked) -> dict[str, list[int]]:
         """Document -> tokens of its answer; empty where they are out of reach."""
         return {}
+
+    def described_by_name(self, named: str) -> dict[str, Any]:
+        """What can be said of a model whose weights are out of reach."""
+        return {
+            "name": model_name(named),
+            "family": "unknown",
+            "pretrained": last_parts(named, separator="/"),
+            "weights_sha256": None,
+            "commit": None,
+            "adapter": f"{type(self.lm).__module__}.{type(self.lm).__name__}",
+            "access": self.level,
+        }
 
     def answers(self, requests: list[Any]) -> list[str]:
         """The stock adapter's answers, nothing beside them."""

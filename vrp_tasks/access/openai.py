@@ -21,7 +21,7 @@ from metrics.record.channels import (
     TokenScores,
 )
 from metrics.record.observation import Absent
-from vrp_tasks.access.base import Access, Asked, Seen, model_name, texts_of
+from vrp_tasks.access.base import Access, Asked, Seen, texts_of
 from vrp_tasks.access.identity import last_parts
 from vrp_tasks.access.server.asking import Answered, Asking, CarryingText
 from vrp_tasks.access.server.findings import LENGTH, PROMPT, Examination, Findings, words_of
@@ -112,15 +112,8 @@ class OpenAIAccess(Access):
 
     def describe(self) -> dict[str, Any]:
         """Which model, by its own name and the server's."""
-        named, served = str(self.lm.model_version), self._findings.model
-        return {
-            "name": model_name(named),
-            "family": "unknown",
-            "pretrained": last_parts(named, separator="/"),
-            "weights_sha256": None,
-            "commit": None,
-            "adapter": f"{type(self.lm).__module__}.{type(self.lm).__name__}",
-            "access": self.level,
+        served = self._findings.model
+        return self.described_by_name(str(self.lm.model_version)) | {
             "served_as": None if served is None else last_parts(served, separator="/"),
             "engine": self._served_by,
         }

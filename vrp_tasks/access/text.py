@@ -8,8 +8,7 @@ from loguru import logger
 
 from metrics.record.channels import CHANNELS, Samples
 from metrics.record.observation import Absent
-from vrp_tasks.access.base import Access, Asked, Seen, model_name
-from vrp_tasks.access.identity import last_parts
+from vrp_tasks.access.base import Access, Asked, Seen
 from vrp_tasks.errors import CaptureError
 from vrp_tasks.seam.failed_request import failure_in
 from vrp_tasks.seam.requests import clone_request
@@ -34,16 +33,7 @@ class TextAccess(Access):
 
     def describe(self) -> dict[str, Any]:
         """What the adapter says of itself."""
-        named = _name_of(self.lm)
-        return {
-            "name": model_name(named),
-            "family": "unknown",
-            "pretrained": last_parts(named, separator="/"),
-            "weights_sha256": None,
-            "commit": None,
-            "adapter": f"{type(self.lm).__module__}.{type(self.lm).__name__}",
-            "access": self.level,
-        }
+        return self.described_by_name(_name_of(self.lm))
 
     def observe(self, asked: Asked) -> list[Seen]:
         """Ask once for the answers, then K times for a sample of each."""
