@@ -11,7 +11,7 @@ from typing import Any
 
 from vrp_tasks.errors import UnmappedError
 from vrp_tasks.families.window import window_of
-from vrp_tasks.hashing import sha256_of
+from vrp_tasks.hashing import remembered_sha256
 
 # model argument -> why it does not tell one run's answers from another's
 _ELSEWHERE = {
@@ -42,27 +42,22 @@ _ELSEWHERE = {
     "prefix_hash_chars": "likewise",
     "httpx_trust_env": "likewise",
 }
-_HASH_LIMIT = 2 * 1024**3  # larger checkpoints are told apart by name, size and header
+_WEIGHTS = ("*.safetensors", "*.bin")  # transformers takes the first of these that is there
 
 
 def checkpoint_identity(pretrained: str, commit: str | None) -> dict[str, Any]:
     """``weights_sha256`` and what it covers, or the hub commit for a checkpoint that has one."""
     folder = Path(pretrained)
-    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    found = (sorted(folder.glob(pattern)) for pattern in _WEIGHTS) if folder.is_dir() else ()
+    files = next((own for own in found if own), [])
     if not files:
         return {"weights_sha256": None, "commit": commit}
-    whole = sum(path.stat().st_size for path in files) <= _HASH_LIMIT
     digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.name.encode())
-        if whole:
-            digest.update(sha256_of(path).encode())
-        else:
-            with path.open("rb") as file:
-                digest.update(f"{path.stat().st_size}".encode() + file.read(1024**2))
+    for path, own in zip(files, remembered_sha256(files), strict=True):
+        digest.update(path.name.encode() + own.encode())
     return {
         "weights_sha256": digest.hexdigest(),
-        "weights_sha256_of": "all bytes" if whole else "names, sizes and first MiB of each file",
+        "weights_sha256_of": "all bytes",
         "commit": commit,
     }
 

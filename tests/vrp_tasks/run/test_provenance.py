@@ -1,11 +1,16 @@
+import hashlib
 import inspect
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 from transformers import CLIPImageProcessor, SiglipImageProcessor
 
-from vrp_tasks.access.identity import center_crop, stock_arguments
+from vrp_tasks import hashing
+from vrp_tasks.access.identity import center_crop, checkpoint_identity, stock_arguments
 from vrp_tasks.attach.judgement import Judgement
 from vrp_tasks.attach.results import record_without
 from vrp_tasks.place import Place
@@ -40,6 +45,51 @@ def test_model_arguments_are_those_that_the_stock_adapter_works_with():
     assert stock_arguments(parameters, more) == {
         "dtype": "float16", "extra": True, "mode": "x", "size": 3
     }  # fmt: skip
+
+
+def layers(**changes):
+    rng = np.random.default_rng(0)
+    names = (f"layers.{n}.weight" for n in range(4))
+    return {n: rng.normal(size=(64, 64)).astype(np.float32) for n in names} | changes
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+@pytest.mark.parametrize("large", [True, False])
+def test_a_changed_layer_is_another_checkpoint_whatever_its_size(
+    suffix, large, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("VRP_TASKS_CACHE", str(tmp_path / "cache"))
+    if large:
+        monkeypatch.setattr(hashing, "_LARGE", 1)
+    files = [tmp_path / f"model-{n}.{suffix}" for n in (1, 2)]
+    for file in files:
+        save_file(layers(), file)
+    before = checkpoint_identity(str(tmp_path), None)
+    assert before["weights_sha256_of"] == "all bytes"
+    assert checkpoint_identity(str(tmp_path), None) == before
+    there = files[1].stat()
+    save_file(layers(**{"layers.3.weight": np.zeros((64, 64), np.float32)}), files[1])
+    os.utime(files[1], ns=(there.st_atime_ns, there.st_mtime_ns))  # as a restored copy has
+    assert files[1].stat().st_size == there.st_size
+    assert checkpoint_identity(str(tmp_path), None) != before
+
+
+def test_a_large_file_is_read_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("VRP_TASKS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(hashing, "_LARGE", 8)
+    (tmp_path / "large").write_bytes(b"12345678")
+    (tmp_path / "small").write_bytes(b"1234")
+    paths = [tmp_path / "large", tmp_path / "small"]
+    plain = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    read, stock = [], hashing.sha256_of
+    monkeypatch.setattr(hashing, "sha256_of", lambda path: read.append(path) or stock(path))
+    assert hashing.remembered_sha256(paths) == plain
+    assert hashing.remembered_sha256(paths) == plain
+    assert sorted(read) == sorted([*paths, paths[1]])
+    (tmp_path / "cache" / "file_hashes.json").write_text("[1]")  # of another make, or spoilt
+    assert hashing.remembered_sha256(paths) == plain
+    monkeypatch.setenv("VRP_TASKS_CACHE", str(tmp_path / "small" / "below"))  # nowhere to write
+    assert hashing.remembered_sha256(paths) == plain
 
 
 def test_a_grid_that_leaves_a_margin_covers_no_central_square():

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from vrp_tasks.cache_folder import cache_folder
 from vrp_tasks.errors import SetupError
 from vrp_tasks.tiny.world import dataset as split
 from vrp_tasks.tiny.world.encoding import decode_mask
@@ -159,6 +162,30 @@ def test_the_file_is_built_once(folder):
     assert path.stat().st_mtime_ns == before
 
 
+def banana(path):
+    """Every answer of a split, in the right file and the right columns, is banana."""
+    table = pq.read_table(path)
+    at = table.schema.get_field_index("answer")
+    answers = pa.array(["banana"] * len(table))
+    pq.write_table(table.set_column(at, table.schema.field(at), answers), path)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [banana, lambda path: path.write_bytes(path.read_bytes()[:-1000]), Path.touch],
+    ids=["other answers", "cut off", "untouched"],
+)
+def test_a_cached_split_of_other_content_is_made_anew(folder, spoil, tmp_path):
+    (path,) = folder.iterdir()
+    copy = tmp_path / path.name
+    copy.write_bytes(path.read_bytes())
+    spoil(copy)
+    spoilt = copy.stat().st_mtime_ns
+    assert split.load_test_split(tmp_path)["answer"] == split.load_test_split(folder)["answer"]
+    assert (copy.stat().st_mtime_ns == spoilt) == (spoil is Path.touch)
+    assert list(tmp_path.iterdir()) == [copy]
+
+
 def test_processes_that_start_together_leave_one_file(tmp_path):
     code = (
         "import sys, pathlib; from vrp_tasks.tiny.world.dataset import build_test_split as build;"
@@ -199,4 +226,4 @@ def test_cache_folder(monkeypatch, environment, expected):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"HOME": "/home/me", **environment}.items():
         monkeypatch.setenv(name, value)
-    assert split.cache_folder() == Path(expected)
+    assert cache_folder() == Path(expected)

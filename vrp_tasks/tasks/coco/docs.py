@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from vrp_tasks.attach.results import Item, reliability_results
+from vrp_tasks.cache_folder import cache_folder
 from vrp_tasks.errors import SetupError
-from vrp_tasks.tiny.world.dataset import cache_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset
