@@ -8,10 +8,11 @@ except ModuleNotFoundError as missing:
     if (missing.name or "").partition(".")[0] != "metrics":
         raise
     found = getattr(sys.modules.get("metrics"), "__file__", None)
-    sys.exit(
-        f"leaderboard: `import metrics` finds {found} instead of our package. Rename that file, or "
-        "start from another folder."
+    sys.stderr.write(
+        f"leaderboard: `import metrics` finds {found} instead of our package. Start it as "
+        "vrp-leaderboard, which runs in any folder.\n"
     )
+    sys.exit(2)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,7 +4,11 @@ Importing this package registers our tasks with any `TaskManager` made afterward
 no torch, no transformers, no lmms-eval.
 """
 
-from vrp_tasks.registration import install_hooks
+from vrp_tasks.own_packages import make_importable
+
+make_importable()  # before any module that imports our other packages
+
+from vrp_tasks.registration import install_hooks  # noqa: E402
 
 install_hooks()
 

@@ -15,7 +15,6 @@ every plugin when one entry point fails.
 from __future__ import annotations
 
 import functools
-import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
@@ -43,10 +42,8 @@ def manifests() -> list[Any]:
     try:
         from lmms_eval.models.registry_v2 import ModelManifest
 
-        complaint = shadowed_package()
-        if complaint is None:
-            install_hooks()
-            return [ModelManifest(name, **paths) for name, paths in ADAPTERS.items()]
+        install_hooks()
+        return [ModelManifest(name, **paths) for name, paths in ADAPTERS.items()]
     except ImportError as error:
         complaint = without_extra(error)
     except Exception as error:  # noqa: BLE001 - a failing entry point disables every other plugin
@@ -55,21 +52,6 @@ def manifests() -> list[Any]:
         f"vrp-tasks is installed but could not be loaded, so vrp_* tasks are missing: {complaint}\n"
     )
     return []
-
-
-def shadowed_package() -> str | None:
-    """Say which file hides our ``metrics`` package (the name is a common one); None if none."""
-    spec = importlib.util.find_spec("metrics")
-    ours = Path(__file__).parent.parent / "metrics" / "record"
-    if spec is not None and spec.submodule_search_locations:
-        for folder in spec.submodule_search_locations:
-            if (Path(folder) / "record" / "records.py").exists():
-                return None
-    found = spec.origin if spec is not None else "nothing"
-    return (
-        f"`import metrics` finds {found} instead of {ours.parent}. "
-        "Rename that file, or start lmms-eval from another folder."
-    )
 
 
 def install_hooks() -> None:
@@ -103,8 +85,6 @@ def _without_extra(
     """Say what to install if tasks of ours are asked for; all others run."""
     asked = inspect.signature(stock).bind(*args, **kwargs).arguments
     ours = [t for t in asked.get("tasks") or [] if isinstance(t, str) and t.startswith("vrp_")]
-    if ours and (complaint := shadowed_package()):
-        raise SystemExit(f"vrp-tasks: {complaint}")
     if ours:
         raise SystemExit(f"vrp-tasks: {ours[0]} cannot be run: {without_extra(error)}")
     return stock(*args, **kwargs)

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import leaderboard
 from leaderboard.errors import ToleranceError
 from metrics.card.statistics import STATISTICS
 from metrics.signals import BY_NAME
@@ -60,7 +61,7 @@ def read_tolerances(path: Path | None = None) -> Tolerances:
     ToleranceError
         If the file is not TOML, or holds an unknown key or an illegal value.
     """
-    default = files("leaderboard").joinpath("templates/tolerances.toml")
+    default = files(leaderboard).joinpath("templates/tolerances.toml")
     try:
         text = default.read_text("utf-8") if path is None else path.read_text("utf-8")
         data = tomllib.loads(text)

@@ -13,6 +13,7 @@ import hashlib
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+import leaderboard
 from leaderboard.figures import charts, plots
 from leaderboard.report.browser import album_of
 from leaderboard.report.sections import html_table, section_of
@@ -65,7 +66,7 @@ def to_html(board: Board, *, published: bool = False) -> str:
 def make_environment() -> Environment:
     """The templates: everything is escaped, an unknown name is an error."""
     environment = Environment(
-        loader=PackageLoader("leaderboard"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader(leaderboard.__name__), autoescape=True, undefined=StrictUndefined
     )
     environment.filters["clean"] = clean
     return environment

@@ -22,11 +22,13 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+import leaderboard
+import metrics
 from leaderboard.results.aggregate import TaskResult
 from leaderboard.results.codec import decode, encode
 from leaderboard.results.summary import Summaries
 
-PACKAGES = ("leaderboard", "metrics")
+PACKAGES = {"leaderboard": leaderboard, "metrics": metrics}
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "pyarrow", "pillow")
 SUFFIX = ".json"
 
@@ -93,8 +95,8 @@ def _digest_of(key: str, text: str) -> str:
 def code_version() -> str:
     """Hash of everything beside the run that a figure depends on."""
     digest = hashlib.sha256()
-    for package in PACKAGES:
-        for name, path in sorted(_sources(files(package), package)):
+    for package, module in PACKAGES.items():
+        for name, path in sorted(_sources(files(module), package)):
             content = path.read_bytes()
             digest.update(f"{name} {len(content)}\n".encode())
             digest.update(content)

@@ -81,25 +81,11 @@ def test_the_task_list_of_the_command_line_shows_ours(tmp_path):
         assert name in out.stdout + out.stderr
 
 
-def test_a_module_that_shadows_ours_is_named(tmp_path):
-    (tmp_path / "metrics.py").write_text("")
-    code = f"""
-import sys
-sys.path.insert(0, {str(tmp_path)!r})
-from vrp_tasks.registration import manifests
-print(manifests())
-"""
-    out = python(code, tmp_path)
-    assert out.stdout.strip().endswith("[]")
-    assert f"finds {tmp_path / 'metrics.py'} instead of" in out.stderr
-    assert "vrp-tasks is installed but could not be loaded" in out.stderr
-
-
 def test_any_failure_is_reported_and_leaves_other_plugins_alone(monkeypatch, capsys):
     def fail():
         raise RuntimeError("broken on purpose")
 
-    monkeypatch.setattr(registration, "shadowed_package", fail)
+    monkeypatch.setattr(registration, "install_hooks", fail)
     assert registration.manifests() == []
     assert "RuntimeError: broken on purpose" in capsys.readouterr().err
 

@@ -167,7 +167,7 @@ def packages(tmp_path, monkeypatch):
             (folder / "__init__.py").write_text("")
         (inner / "figures.py").write_text("FACTOR = 1\n")
         (inner / "limits.toml").write_text("least = 30\n")
-    monkeypatch.setattr(cache_module, "files", lambda package: tmp_path / package)
+    monkeypatch.setattr(cache_module, "files", lambda package: tmp_path / package.__name__)
     return tmp_path
 
 
@@ -210,7 +210,7 @@ def test_the_version_sees_the_real_packages():
     found = {
         name
         for package in PACKAGES
-        for name, _ in cache_module._sources(cache_module.files(package), package)
+        for name, _ in cache_module._sources(cache_module.files(PACKAGES[package]), package)
     }
     assert {"metrics/__init__.py", "leaderboard/templates/tolerances.toml"} <= found
     assert not [name for name in found if "__pycache__" in name]
