@@ -61,6 +61,9 @@ CHAPTERS = {
         "scores.risk_coverage",
         "scores.selective",
         "scores.selective_estimates",
+        "abstention.promise",
+        "abstention.at_threshold",
+        "abstention.selective_risk",
     ),
     "Probabilities and fusion": (
         "calibration.reliability",

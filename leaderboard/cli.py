@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,11 +17,13 @@ from safetensors import SafetensorError
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures.robustness import write_figures
 from leaderboard.output import anew, cache_folder
+from leaderboard.policies.commands import add_apply, add_threshold, apply, threshold
+from leaderboard.policies.policy import read_policy
 from leaderboard.release.compare import compare_runs
 from leaderboard.release.outputs import (
     comparison_as_json,
     comparison_as_junit,
-    gates_table,
+    comparison_tables,
     summary,
 )
 from leaderboard.release.tolerances import read_tolerances
@@ -92,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(run=_show)
     _add_compare(commands)
     _add_rescore(commands)
+    add_threshold(commands).set_defaults(run=_of_one_run("choose a threshold", threshold))
+    add_apply(commands).set_defaults(run=_of_one_run("apply the policy", apply))
     return parser
 
 
@@ -107,6 +111,13 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     compare.add_argument("new", type=Path, metavar="NEW", help="run of what would replace it")
     compare.add_argument("--tolerances", type=Path, help="TOML file with the margins")
+    compare.add_argument(
+        "--policy",
+        action="append",
+        type=Path,
+        default=[],
+        help="policy whose promise NEW has to keep (more than once for several)",
+    )
     compare.add_argument(
         "--allow-different", action="store_true", help="compare runs that were made differently"
     )
@@ -178,12 +189,18 @@ def _compare(arguments: argparse.Namespace) -> int:
     try:
         tolerances = read_tolerances(arguments.tolerances)
         old, new = _side(arguments.old, "OLD"), _side(arguments.new, "NEW")
-        comparison = compare_runs(old, new, tolerances, allow_different=arguments.allow_different)
+        comparison = compare_runs(
+            old,
+            new,
+            tolerances,
+            allow_different=arguments.allow_different,
+            policies=[read_policy(path) for path in arguments.policy],
+        )
     except (RecordError, LeaderboardError, OSError) as error:
         return _fail(f"cannot compare: {clean(error)}")
     except UNEXPECTED as error:
         return _fail(f"cannot compare: {clean(unexpected(error))}")
-    tables = [gates_table(comparison, task) for task in comparison.tasks]
+    tables = comparison_tables(comparison)
     if arguments.output:
         arguments.output.mkdir(parents=True, exist_ok=True)
         markdown = "# Release check\n\n" + escape_markdown(summary(comparison)) + "\n\n"
@@ -215,6 +232,26 @@ def _side(path: Path, which: str) -> Run:
         raise RecordError(f"{which} ({path}): {error}") from error
     except UNEXPECTED as error:
         raise RecordError(f"{which} ({path}): {unexpected(error)}") from error
+
+
+def _of_one_run(
+    what: str, act: Callable[[argparse.Namespace, Run], tuple[str, int]]
+) -> Callable[[argparse.Namespace], int]:
+    """A command that reads one run: it prints what ``act`` says, or why it cannot."""
+
+    def command(arguments: argparse.Namespace) -> int:
+        try:
+            text, code = act(arguments, _side(arguments.run_folder, "RUN"))
+        except (RecordError, LeaderboardError) as error:
+            return _fail(f"cannot {what}: {clean(error)}")
+        except OSError as error:
+            return _fail(f"cannot {what}: {clean(error.filename)}: {error.strerror}")
+        except UNEXPECTED as error:
+            return _fail(f"cannot {what}: {clean(unexpected(error))}")
+        _print(text)
+        return code
+
+    return command
 
 
 def _rescore(arguments: argparse.Namespace) -> int:

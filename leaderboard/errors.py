@@ -6,6 +6,7 @@
     LeaderboardError (ValueError)
     ├── IncomparableError           two runs that did not do the same thing
     ├── ToleranceError              a tolerance file that cannot be used
+    ├── PolicyError                 a policy that cannot be used, or cannot be made of a run
     ├── TargetError                 a folder that may not be written to
     └── CodecError                  what the cache cannot store, or holds of another type
 """
@@ -21,6 +22,10 @@ class IncomparableError(LeaderboardError):
 
 class ToleranceError(LeaderboardError):
     """A tolerance file that cannot be used; the message names the key."""
+
+
+class PolicyError(LeaderboardError):
+    """A policy that cannot be used, or made of this run; the message says what is in the way."""
 
 
 class TargetError(LeaderboardError):

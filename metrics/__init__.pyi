@@ -1,3 +1,7 @@
+from .abstention.at_threshold import promise_verdict, risk_at_threshold, risk_by_threshold
+from .abstention.promise import PromisedThreshold, promised_threshold
+from .abstention.scored import RiskAtThreshold
+from .abstention.selective_risk import selective_risk_bounds, selective_risk_p_values
 from .answers.generation import (
     entropy_from_logprobs,
     mean_entropy,
@@ -160,10 +164,12 @@ __all__ = [
     "PaperProtocol",
     "ProbePanel",
     "ProbeScores",
+    "PromisedThreshold",
     "RankInterval",
     "RankingVerdict",
     "RecordError",
     "ReliabilityBins",
+    "RiskAtThreshold",
     "RiskCoverageCurve",
     "RunManifest",
     "SampleRecord",
@@ -260,6 +266,8 @@ __all__ = [
     "precision_at_full_agreement",
     "probe_panel",
     "probe_weights",
+    "promise_verdict",
+    "promised_threshold",
     "proportion_estimate",
     "prr",
     "question_only_scores",
@@ -267,10 +275,14 @@ __all__ = [
     "rank_intervals",
     "ranking_verdict",
     "reliability_bins",
+    "risk_at_threshold",
+    "risk_by_threshold",
     "risk_coverage_curve",
     "robustness_area",
     "robustness_area_difference",
     "selective_estimates",
+    "selective_risk_bounds",
+    "selective_risk_p_values",
     "shuffled_label_aurocs",
     "smallest_detectable_difference",
     "spatial_entropy",

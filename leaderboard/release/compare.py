@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from leaderboard.errors import IncomparableError
+from leaderboard.policies.policy import Policy
 from leaderboard.release.gates import Pairs, changes_of, not_offered_reason
+from leaderboard.release.promises import Promise, promises_of
 from leaderboard.release.tolerances import Tolerances, signal_of
 from leaderboard.release.verdicts import Gate, judge
 from leaderboard.runs.origin import adapter_of, engine_of, prompts_of
@@ -40,7 +42,8 @@ class Comparison:
     """Verdicts on NEW against OLD.
 
     ``differing`` names what was let pass on request; ``prompts`` says of each task whether both
-    runs were asked in the same words, where that is not sure.
+    runs were asked in the same words, where that is not sure. ``promises`` are the policies asked
+    for, held against NEW.
     """
 
     old: str
@@ -48,6 +51,7 @@ class Comparison:
     tasks: tuple[TaskComparison, ...]
     differing: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
+    promises: tuple[Promise, ...] = ()
 
     @property
     def gates(self) -> list[tuple[str, Gate]]:
@@ -56,17 +60,24 @@ class Comparison:
 
     @property
     def has_regressed(self) -> bool:
-        """Whether any gate did."""
-        return any(gate.verdict == "regressed" for _, gate in self.gates)
+        """Whether any gate did, or a promise is broken."""
+        broken = any(promise.new.verdict == "broken" for promise in self.promises)
+        return broken or any(gate.verdict == "regressed" for _, gate in self.gates)
 
     @property
     def is_undecided(self) -> bool:
-        """Whether any gate cannot tell."""
-        return any(gate.verdict == "cannot tell" for _, gate in self.gates)
+        """Whether any gate, or promise, cannot tell."""
+        verdicts = [gate.verdict for _, gate in self.gates]
+        return "cannot tell" in [*verdicts, *(promise.new.verdict for promise in self.promises)]
 
 
 def compare_runs(
-    old: Run, new: Run, tolerances: Tolerances, *, allow_different: bool = False
+    old: Run,
+    new: Run,
+    tolerances: Tolerances,
+    *,
+    allow_different: bool = False,
+    policies: Sequence[Policy] = (),
 ) -> Comparison:
     """Compare two runs on the samples that both answered.
 
@@ -82,6 +93,8 @@ def compare_runs(
     allow_different : bool, default False
         Compare although tasks, prompts, labels, model arguments or sampling differ; what differs
         is listed.
+    policies : sequence of Policy, default ()
+        Thresholds whose promises are held against the new run; they are no part of the adjustment.
 
     Returns
     -------
@@ -91,6 +104,8 @@ def compare_runs(
     ------
     IncomparableError
         If the runs share no sample, or differ and ``allow_different`` is False.
+    PolicyError
+        If a policy does not fit the new run.
     """
     shared = [task for task in old.manifest.tasks if task in new.manifest.tasks]
     if not shared:
@@ -122,7 +137,8 @@ def compare_runs(
         for task, found in changes.items()
     )
     prompts = tuple(filter(None, (_prompts(task, old, new) for task in shared)))
-    return Comparison(_name(old), _name(new), tasks, tuple(differing), prompts)
+    promises = promises_of(policies, old, new, allow_different=allow_different)
+    return Comparison(_name(old), _name(new), tasks, tuple(differing), prompts, promises)
 
 
 def _pair(old: Sequence[SampleRecord], new: Sequence[SampleRecord]) -> Pairs:

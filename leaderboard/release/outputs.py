@@ -6,6 +6,7 @@ import json
 from xml.etree import ElementTree
 
 from leaderboard.release.compare import Comparison, TaskComparison
+from leaderboard.release.promises import promise_as_json, promise_sentence, promises_table
 from leaderboard.release.tolerances import is_lower_better
 from leaderboard.release.verdicts import Gate
 from leaderboard.tables.cells import UNDEFINED, Cell, text_cell
@@ -14,6 +15,7 @@ from leaderboard.tables.text import clean
 from metrics.core.limits import LEAST_GROUPS, LEAST_PER_CLASS
 
 ORDER = ("regressed", "cannot tell", "unchanged within margin", "improved", "not offered")
+FAILED = ("regressed", "broken")
 SKIPPED = ("cannot tell", "not offered")
 READING = (
     "Difference: new less old on the same samples, 95 % interval over images. regressed / "
@@ -25,6 +27,12 @@ READING = (
     "or wrong answers. not offered: access to the model, or a setting of the run, leaves the "
     "signal out."
 )
+
+
+def comparison_tables(comparison: Comparison) -> list[Table]:
+    """The gates of each task, then promises if any policy was asked for."""
+    tables = [gates_table(comparison, task) for task in comparison.tasks]
+    return [*tables, promises_table(comparison.promises)] if comparison.promises else tables
 
 
 def gates_table(comparison: Comparison, task: TaskComparison) -> Table:
@@ -60,7 +68,7 @@ def gates_table(comparison: Comparison, task: TaskComparison) -> Table:
 
 
 def summary(comparison: Comparison) -> str:
-    """One line: how many gates got which verdict, the regressed ones by name."""
+    """One line: how many gates got which verdict, the regressed ones by name; then promises."""
     verdicts = [gate.verdict for _, gate in comparison.gates]
     counts = {v: f"{verdicts.count(v)} {v}" for v in ORDER if v in verdicts}
     named = [
@@ -70,7 +78,8 @@ def summary(comparison: Comparison) -> str:
     ]
     if named:
         counts["regressed"] += f" ({', '.join(named)})"
-    return "; ".join(counts.values())
+    promises = [f"{clean(p.task)}/{p.gate} {promise_sentence(p)}" for p in comparison.promises]
+    return "; ".join([*counts.values(), *promises])
 
 
 def comparison_as_json(comparison: Comparison) -> str:
@@ -82,28 +91,30 @@ def comparison_as_json(comparison: Comparison) -> str:
         "differing": list(comparison.differing),
         "prompts": list(comparison.prompts),
         "gates": [_gate_as_json(task, gate) for task, gate in comparison.gates],
+        "promises": [promise_as_json(promise) for promise in comparison.promises],
     }
     return json.dumps(data, indent=1, allow_nan=False) + "\n"
 
 
 def comparison_as_junit(comparison: Comparison) -> str:
-    """One test case per gate: a regression fails, what has no verdict is skipped."""
-    verdicts = [gate.verdict for _, gate in comparison.gates]
+    """One test case per gate and promise: what regressed or broke fails, no verdict is skipped."""
+    cases: list[tuple[str, str, str, str]] = [
+        (task, gate.change.gate, gate.verdict, _sentence(gate)) for task, gate in comparison.gates
+    ]
+    cases += [(p.task, p.gate, p.new.verdict, promise_sentence(p)) for p in comparison.promises]
+    verdicts = [verdict for *_, verdict, _ in cases]
     suite = ElementTree.Element(
         "testsuite",
         name="vrp-leaderboard compare",
         tests=str(len(verdicts)),
-        failures=str(verdicts.count("regressed")),
+        failures=str(sum(verdict in FAILED for verdict in verdicts)),
         skipped=str(sum(verdict in SKIPPED for verdict in verdicts)),
     )
-    for task, gate in comparison.gates:
-        case = ElementTree.SubElement(
-            suite, "testcase", classname=clean(task), name=gate.change.gate
-        )
-        message = _sentence(gate)
-        if gate.verdict == "regressed":
+    for task, gate, verdict, message in cases:
+        case = ElementTree.SubElement(suite, "testcase", classname=clean(task), name=gate)
+        if verdict in FAILED:
             ElementTree.SubElement(case, "failure", message=message)
-        elif gate.verdict in SKIPPED:
+        elif verdict in SKIPPED:
             ElementTree.SubElement(case, "skipped", message=message)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -59,7 +59,6 @@ SIGNALS = (
         (BlankState,),
         access="control",
         cost="second pass",
-        cost_class=3,
         fitted=True,
     ),
 )

@@ -29,6 +29,7 @@ HIGHER_IS_BETTER = {
     "pairwise_agreement", "top2_margin", "within_kind_auroc",
 }  # fmt: skip
 LOWER_IS_BETTER = {
+    "promised_threshold", "risk_at_threshold",
     "augrc", "aurc", "brier_loss", "calibration_error_estimate", "e_aurc",
     "expected_calibration_error",
     "detectable_proportion_difference", "detectable_ranking_difference",
@@ -38,6 +39,7 @@ LOWER_IS_BETTER = {
     "entropy_from_logprobs", "mean_entropy", "n_distinct", "spatial_entropy",
 }  # fmt: skip
 NO_DIRECTION = {
+    "risk_by_threshold", "selective_risk_bounds", "selective_risk_p_values",
     "calibration_estimates", "miscalibration_test", "selective_estimates",
     "attention_features", "paper_protocol",
     "boundary_filtered_map", "center_prior_map", "context_free_activation", "rank_gaussian_filter",
@@ -53,7 +55,7 @@ NO_DIRECTION = {
     "risk_coverage_curve",
     "cluster_weights", "entropy_evolution", "majority_answer", "mean_estimate", "wilson_interval",
 }  # fmt: skip
-TOOLS = {"check_signal", "normalize_answer", "parse_yes_no"}
+TOOLS = {"check_signal", "normalize_answer", "parse_yes_no", "promise_verdict"}
 SETS = (HIGHER_IS_BETTER, LOWER_IS_BETTER, NO_DIRECTION, TOOLS)
 
 FACE = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -74,12 +74,11 @@ class DecodeState:
         self.entropies: list[torch.Tensor] = []
         self.sequence_length = self.prompt_length
 
-    def spread(self, identities: list[str], *, shared: Collection[int] = ()) -> None:
-        """Repeat for the K samples what has a row per prompt, but ``shared`` cache layers."""
+    def spread(self, identities: list[str]) -> None:
+        """Repeat everything that has one row per prompt for the K samples."""
         self.streams = SampleStreams(identities, k=self.settings.k, seed=self.settings.seed)
         self.kwargs = per_row(self.kwargs, lambda v, axis: v.repeat_interleave(self.rows, dim=axis))
-        shared = shared if self.settings.k else ()
-        spread_cache(self.kwargs["past_key_values"], rows=self.rows, room=self.room, shared=shared)
+        spread_cache(self.kwargs["past_key_values"], rows=self.rows, room=self.room)
 
     def choose(self, outputs: Any, criteria: StoppingCriteriaList) -> bool:
         """Append the next token of every row; False when nothing is left to be fed."""
