@@ -59,6 +59,21 @@ def further_signals() -> str:
     return _table(["signal", "definition", "family"], rows) if rows else ""
 
 
+def detectors() -> str:
+    """Every signal with what it needs, what it costs and where it comes from."""
+    return _table(
+        ["detector", "shown as", "box", "class", "channels", "source"],
+        (
+            [
+                *(f"`{own.name}`", own.label, own.box, str(own.cost_class)),
+                ", ".join(f"`{channel.name}`" for channel in own.needs) or "–",
+                own.source + ("" if own.access == "deployable" else f" ({own.access})"),
+            ]
+            for own in SIGNALS
+        ),
+    )
+
+
 def statistics() -> str:
     """What is computed of every signal."""
     return _table(
@@ -146,6 +161,7 @@ _TaskLoader.add_constructor("!function", lambda _loader, node: node.value)
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "robustness.md": {"interventions": interventions, "sweep-settings": sweep_settings},
     "signals.md": {"further-signals": further_signals, "statistics": statistics},
+    "detectors.md": {"detectors": detectors},
     "tasks.md": {"tasks": tasks},
     "access.md": {"levels": levels, "families": families, "run-settings": run_settings},
 }

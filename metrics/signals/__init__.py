@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metrics.record.observation import Absent, Observation
 from metrics.signals import attention, confidence, consistency, fitted, lens
-from metrics.signals.declaration import ANY, Access, Bounds, Cost, LayerVector, Signal
+from metrics.signals.declaration import ANY, Access, Bounds, Cost, CostClass, LayerVector, Signal
 
 __all__ = [
     "ANY",
@@ -19,6 +19,7 @@ __all__ = [
     "Access",
     "Bounds",
     "Cost",
+    "CostClass",
     "LayerVector",
     "Signal",
     "evaluate",

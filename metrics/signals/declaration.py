@@ -16,11 +16,14 @@ from metrics.record.observation import Absent, Observation
 
 Access = Literal["deployable", "oracle", "control"]
 Cost = Literal["answer", "prefill", "samples", "second pass"]
+CostClass = Literal[0, 1, 2, 3, 4]
+Box = Literal["white", "grey", "black"]
 Bounds = tuple[float, float]
 ANY: Bounds = (-math.inf, math.inf)
 SHARE: Bounds = (0.0, 1.0)
 SURE = 16.0  # log-odds of the last float32 before 1
 NEGATED: Bounds = (-math.inf, 0.0)  # of what cannot be negative
+_BOXES: dict[Depth, Box] = {"inside": "white", "log-probabilities": "grey", "answers": "black"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class Signal:
     cost
         What has to be done beside answering: nothing ("answer": read off the answer's own tokens),
         hooks in the one prefill, K samples, or a second pass over the prompt.
+    cost_class
+        What it adds once answers, samples and what is kept beside them are there: 0 nothing, 1 a
+        few more numbers kept from passes that are made anyway, 2 a short continuation on the cached
+        prompt, 3 extra prefills, 4 another model, on stored text.
     headline
         The one that stands for its family in an overview.
     reported
@@ -72,6 +79,7 @@ class Signal:
     access: Access = "deployable"
     bounds: Bounds = ANY
     cost: Cost = "prefill"
+    cost_class: CostClass = 0
     headline: bool = False
     reported: bool = False
     fitted: bool = False
@@ -83,6 +91,11 @@ class Signal:
     def depth(self) -> Depth:
         """How far into a model one has to see for it: as far as for its deepest channel."""
         return max((channel.depth for channel in self.needs), key=DEPTHS.index, default="answers")
+
+    @property
+    def box(self) -> Box:
+        """The least access it needs: inside the model, its log-probabilities, or text alone."""
+        return _BOXES[self.depth]
 
     def probability(self, values: Array) -> Array:
         """Return the values as the probability that the signal states."""

@@ -59,6 +59,7 @@ SIGNALS = (
         (BlankState,),
         access="control",
         cost="second pass",
+        cost_class=3,
         fitted=True,
     ),
 )
