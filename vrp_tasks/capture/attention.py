@@ -17,6 +17,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
 
+from vrp_tasks.capture.shared_prompt import Branches, attend_together
 from vrp_tasks.errors import CaptureError
 from vrp_tasks.families.anatomy import find_body, is_cross_attention
 from vrp_tasks.seam.attention_implementation import attending_with, attention_configs
@@ -38,7 +39,8 @@ class Attended:
     query : float tensor, shape (B, n_heads, n_queries, head_dim)
         After RoPE.
     key, value : float tensor, shape (B, n_kv_heads, n_keys, head_dim)
-        What the cache holds: all positions so far, or the last ones of a sliding window.
+        What the cache holds: all positions so far, or the last ones of a sliding window. With
+        ``branches`` those of all rows of a prompt, (prompts, n_kv_heads, T + R × n, head_dim).
     mask : bool or float tensor, shape (B or 1, 1 or n_heads, n_queries, >= n_keys), or None
         None means plain causal attention.
     scaling : float
@@ -51,6 +53,8 @@ class Attended:
         What else the module gave its attention function: softcaps, sinks.
     is_eager : bool
         Whether transformers has no SDPA for the decoder, so that its own function ran.
+    branches : Branches or None
+        How rows share the keys and values of their prompt, if they do.
     """
 
     layer: int
@@ -63,6 +67,7 @@ class Attended:
     module: Any = None
     options: Mapping[str, Any] = field(default_factory=dict)
     is_eager: bool = False
+    branches: Branches | None = None
 
     def of(self, index: int) -> Attended:
         """That of one row of the batch, the batch axis kept."""
@@ -73,14 +78,18 @@ class Attended:
         rows = self._rows(slice(None, None, stride))
         mask = rows.mask
         if mask is not None:
-            mask = mask[:, :, -1:, : self.key.shape[2]]
+            mask = mask[:, :, -1:, : rows.key.shape[2]]
         return replace(rows, query=rows.query[:, :, -1:], output=rows.output[:, -1:], mask=mask)
 
     def _rows(self, own: slice) -> Attended:
         mask = self.mask if self.mask is None or len(self.mask) == 1 else self.mask[own]
+        key, value = (
+            states[own] if self.branches is None else self.branches.of_rows(states, own)
+            for states in (self.key, self.value)
+        )
         return replace(
-            self, query=self.query[own], key=self.key[own], value=self.value[own], mask=mask,
-            output=self.output[own],
+            self, query=self.query[own], key=key, value=value, mask=mask, output=self.output[own],
+            branches=None,
         )  # fmt: skip
 
 
@@ -102,6 +111,7 @@ class AttentionEdit(Protocol):
 
 _listeners: list[AttentionListener] = []
 _edits: list[AttentionEdit] = []
+_branches: list[Branches] = []  # the last one counts
 _layer_of: dict[int, int] = {}  # id of a module -> decoder layer that it is part of
 
 
@@ -144,13 +154,27 @@ def _attend(
     if layer is not None and not is_cross_attention(module):
         for edit in _edits:
             attention_mask = edit.edited_mask(layer, query, key, attention_mask)
-    output, _ = base(
-        module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
-    )
+    branches = _branches[-1] if _branches and _branches[-1].has(query, key) else None
+    if branches is None:
+        output, _ = base(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
+        )
+    else:
+
+        def eager(queries: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = base(
+                module, queries, key, value, mask, dropout=dropout, scaling=scaling, **options
+            )[0]
+            return found
+
+        output = attend_together(
+            branches, query, key, value, attention_mask, scale,
+            eager=None if base is sdpa_attention_forward else eager,
+        )  # fmt: skip
     if layer is not None and not is_cross_attention(module) and _listeners:
         attended = Attended(
             layer, query, key, value, attention_mask, scale, output, module, options,
-            is_eager=base is not sdpa_attention_forward,
+            is_eager=base is not sdpa_attention_forward, branches=branches,
         )  # fmt: skip
         for listener in _listeners:
             listener.on_attention(attended)
@@ -181,6 +205,21 @@ def editing(edit: AttentionEdit) -> Iterator[None]:
         yield
     finally:
         _edits.remove(edit)
+
+
+@contextmanager
+def branching(branches: Branches) -> Iterator[None]:
+    """Inside the block, rows may share the keys and values of their prompt."""
+    _branches.append(branches)
+    try:
+        yield
+    finally:
+        _branches.remove(branches)
+
+
+def is_edited() -> bool:
+    """Whether something changes attention masks now; an edit knows rows of their own keys only."""
+    return bool(_edits)
 
 
 def attention_of(model: PreTrainedModel) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
@@ -74,11 +74,12 @@ class DecodeState:
         self.entropies: list[torch.Tensor] = []
         self.sequence_length = self.prompt_length
 
-    def spread(self, identities: list[str]) -> None:
-        """Repeat everything that has one row per prompt for the K samples."""
+    def spread(self, identities: list[str], *, shared: Collection[int] = ()) -> None:
+        """Repeat for the K samples what has a row per prompt, but ``shared`` cache layers."""
         self.streams = SampleStreams(identities, k=self.settings.k, seed=self.settings.seed)
         self.kwargs = per_row(self.kwargs, lambda v, axis: v.repeat_interleave(self.rows, dim=axis))
-        spread_cache(self.kwargs["past_key_values"], rows=self.rows, room=self.room)
+        shared = shared if self.settings.k else ()
+        spread_cache(self.kwargs["past_key_values"], rows=self.rows, room=self.room, shared=shared)
 
     def choose(self, outputs: Any, criteria: StoppingCriteriaList) -> bool:
         """Append the next token of every row; False when nothing is left to be fed."""

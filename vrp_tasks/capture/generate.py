@@ -1,4 +1,4 @@
-"""One prefill, then the greedy answer and K samples in one batched decode on the repeated KV cache.
+"""One prefill, then the greedy answer and K samples in one batched decode on its KV cache.
 
 The loop runs as transformers' ``custom_generate``: `generate` has prepared the inputs, the cache,
 the logits processors and the stopping criteria, so the greedy answer is the one it would give.
@@ -20,8 +20,9 @@ from transformers import (
 )
 
 from vrp_tasks.capture.answers import AnswerRule
-from vrp_tasks.capture.attention import listening
+from vrp_tasks.capture.attention import branching, is_edited, listening
 from vrp_tasks.capture.blank import blank_states
+from vrp_tasks.capture.cache import Straight
 from vrp_tasks.capture.collect import collect
 from vrp_tasks.capture.decode_state import DecodeState
 from vrp_tasks.capture.generation_settings import served_options
@@ -35,6 +36,7 @@ from vrp_tasks.capture.observer import (
 from vrp_tasks.capture.recorder import Recorder
 from vrp_tasks.capture.result import Captured
 from vrp_tasks.capture.settings import CaptureSettings
+from vrp_tasks.capture.shared_prompt import Branches
 from vrp_tasks.capture.visual_tokens import VisualTokens
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
@@ -52,6 +54,7 @@ def probed_generate(
     subjects: Subjects | None = None,
     rule: AnswerRule | None = None,
     observers: Sequence[ObserverFactory] = STANDARD,
+    share_prompt: bool = True,
     **generate_options: object,
 ) -> tuple[torch.Tensor, list[Captured]]:
     """Generate greedily as `model.generate` would, and capture signals beside it.
@@ -74,6 +77,9 @@ def probed_generate(
         What the answer and the samples are cut by; without one every generated token counts.
     observers : sequence of callable
         What is measured beside attention rows and states.
+    share_prompt : bool, default True
+        Samples share one copy of their prompt's keys and values in layers that allow it; else each
+        has its own, which takes K + 1 times the memory.
     **generate_options
         Options of `generate`; greedy decoding only.
 
@@ -95,7 +101,7 @@ def probed_generate(
     caught: list[Captured] = []
     capture = _Capture(
         family, inputs, identities, settings, subjects or Subjects.unknown(len(identities)),
-        rule, observers, caught,
+        rule, observers, share_prompt, caught,
     )  # fmt: skip
     decode = functools.partial(_decode, capture=capture)
     sequences = model.generate(**inputs, **generate_options, custom_generate=decode)
@@ -123,6 +129,7 @@ class _Capture:
     subjects: Subjects
     rule: AnswerRule | None
     observers: Sequence[ObserverFactory]
+    share_prompt: bool
     out: list[Captured]
 
 
@@ -156,8 +163,9 @@ def _decode(
         model, family, capture.inputs, input_ids, recorder, settings, capture.subjects
     )
     observers = ObserverGroup(context, capture.observers)
+    straight = Straight()
     with recorder.attached(), observers.attached():
-        with listening(observers):
+        with listening(observers), listening(straight):
             prepared = model.prepare_inputs_for_generation(
                 input_ids, is_first_iteration=True, **model_kwargs
             )
@@ -168,16 +176,20 @@ def _decode(
             model, input_ids, model_kwargs, generation_config, settings, logits_processor,
             capture.rule,
         )  # fmt: skip
-        state.spread(capture.identities)
+        shared: list[int] = []
+        if capture.share_prompt and not is_edited():
+            shared = straight.layers(model_kwargs["past_key_values"])
+        state.spread(capture.identities, shared=shared)
         recorder.stride = state.rows
         unfinished = state.choose(outputs, stopping_criteria)
-        while unfinished:
-            recorder.active = state.feeds_answer()
-            outputs = state.forward(outputs)
-            unfinished = state.choose(outputs, stopping_criteria)
-            if recorder.active:
-                recorder.take_step()
-                recorder.fold(*state.answers_end())
+        with branching(Branches(state.rows, prompt_length)):
+            while unfinished:
+                recorder.active = state.feeds_answer()
+                outputs = state.forward(outputs)
+                unfinished = state.choose(outputs, stopping_criteria)
+                if recorder.active:
+                    recorder.take_step()
+                    recorder.fold(*state.answers_end())
     items = collect(model, family, capture.inputs, input_ids, recorder, state)
     for index, item in enumerate(items):
         observers.collect(index, item, state)
