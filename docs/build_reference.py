@@ -79,6 +79,7 @@ CHAPTERS = {
         "comparison.paired_proportions",
         "comparison.margins",
         "comparison.detectable",
+        "comparison.sample_size",
         "calibration.differences",
     ),
     "Robustness": ("robustness.dose_response", "robustness.curves", "states.unit_ranking"),

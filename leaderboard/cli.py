@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from leaderboard.errors import LeaderboardError
 from leaderboard.figures.robustness import write_figures
 from leaderboard.output import anew, cache_folder
+from leaderboard.planning.command import add_plan, plan
 from leaderboard.policies.commands import add_apply, add_threshold, apply, threshold
 from leaderboard.policies.policy import read_policy
 from leaderboard.release.compare import compare_runs
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_rescore(commands)
     add_threshold(commands).set_defaults(run=_of_one_run("choose a threshold", threshold))
     add_apply(commands).set_defaults(run=_of_one_run("apply the policy", apply))
+    add_plan(commands).set_defaults(run=_of_one_run("plan", plan))
     return parser
 
 

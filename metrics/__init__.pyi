@@ -59,6 +59,7 @@ from .comparison.paired_proportions import (
     detectable_proportion_difference,
     paired_proportion_difference,
 )
+from .comparison.sample_size import images_for_difference
 from .core.proportions import effective_sample_size, proportion_estimate, wilson_interval
 from .errors import RecordError, UndefinedMetricError
 from .fitting.controls import category_only_scores, question_only_scores
@@ -232,6 +233,7 @@ __all__ = [
     "fused_scores",
     "holm",
     "image_folds",
+    "images_for_difference",
     "l1_probe",
     "last_layers_probe",
     "leakage_report",

@@ -29,7 +29,7 @@ HIGHER_IS_BETTER = {
     "pairwise_agreement", "top2_margin", "within_kind_auroc",
 }  # fmt: skip
 LOWER_IS_BETTER = {
-    "promised_threshold", "risk_at_threshold",
+    "images_for_difference", "promised_threshold", "risk_at_threshold",
     "augrc", "aurc", "brier_loss", "calibration_error_estimate", "e_aurc",
     "expected_calibration_error",
     "detectable_proportion_difference", "detectable_ranking_difference",

@@ -1,0 +1,1 @@
+"""How many questions a comparison needs, from the clustering of a run that is there."""
