@@ -73,7 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _fail(f"cannot write {error.filename}: {error.strerror}")
+        output = getattr(arguments, "output", None)
+        where = error.filename or output or "to the terminal"
+        return _fail(f"cannot write {where}: {error.strerror or error}. Choose another -o.")
 
 
 def _parser() -> argparse.ArgumentParser:

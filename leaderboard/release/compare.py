@@ -109,7 +109,8 @@ def compare_runs(
     """
     shared = [task for task in old.manifest.tasks if task in new.manifest.tasks]
     if not shared:
-        raise IncomparableError("the runs have no task in common.")
+        have = ", NEW ".join(", ".join(sorted(run.manifest.tasks)) for run in (old, new))
+        raise IncomparableError(f"the runs have no task in common: OLD has {have}.")
     pairs = {task: _pair(old.of_task(task), new.of_task(task)) for task in shared}
     differing = [*_tasks_differ(old, new), *_settings_differ(old, new)]
     for task in shared:

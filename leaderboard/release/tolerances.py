@@ -65,11 +65,15 @@ def read_tolerances(path: Path | None = None) -> Tolerances:
     try:
         text = default.read_text("utf-8") if path is None else path.read_text("utf-8")
         data = tomllib.loads(text)
+    except OSError as error:
+        raise ToleranceError(f"--tolerances {path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ToleranceError(f"{path} is not TOML: {error}.") from error
+        raise ToleranceError(f"--tolerances {path} is not TOML: {error}.") from error
     unknown = sorted(set(data) - {"alpha", "margins"})
     if unknown:
-        raise ToleranceError(f"unknown key {unknown[0]} in the tolerances.")
+        raise ToleranceError(
+            f"unknown key {unknown[0]} in the tolerances; legal are alpha and margins."
+        )
     margins = _margins(data.get("margins", {}))
     alpha = data.get("alpha", 0.05)
     if not isinstance(alpha, float) or not 0 < alpha < 1:

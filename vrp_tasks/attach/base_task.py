@@ -72,7 +72,7 @@ def _yaml_of(manager: Any, task: str, base: str) -> str:
             return found
         known = [name for name in manager.all_subtasks if "vrp" not in manager.task_index[name]]
         near = difflib.get_close_matches(base, known, n=3)
-        hint = f" Close: {', '.join(near)}." if near else ""
+        hint = f" Close: {', '.join(near)}." if near else " lmms-eval --tasks list names all."
         raise SetupError(f"task {task}: lmms-eval has no task {base!r}.{hint}")
     if entry["type"] == "group" or entry["type"] == "tag":
         parts = entry["task"]

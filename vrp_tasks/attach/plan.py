@@ -91,6 +91,11 @@ def _plan(
         known = identities(task)
         chosen = choose_rows(*known, wanted[0], seed=wanted[1])
         rows, subset = chosen, {"n": len(chosen), "seed": wanted[1], "of": total}
+    if not rows:
+        raise SetupError(
+            f"task {name}: --limit and --offset leave none of its {total} documents. Give a "
+            "smaller --offset."
+        )
     kept = None
     if options.hidden_max is not None and options.hidden_max < len(rows):
         groups, kinds = known or identities(task)
@@ -121,6 +126,16 @@ def check_unlimited(name: str, limit: float | None, offset: int) -> None:
             f"task {name}: --limit and --offset take the first rows, subset a fair part; "
             "give one of the two."
         )
+
+
+def check_limits(limit: float | None, offset: int) -> None:
+    """Raise SetupError where ``--limit`` or ``--offset`` can take no document of any task."""
+    if limit == 0:
+        raise SetupError("--limit 0 leaves no sample. Leave it out for all, or give a number.")
+    if limit not in _UNLIMITED and limit is not None and limit < 0:
+        raise SetupError(f"--limit {limit:g}: give a number of samples, or -1 for all.")
+    if offset < 0:
+        raise SetupError(f"--offset {offset}: give a number of samples to skip, from 0.")
 
 
 def _limited(total: int, limit: float | None, offset: int) -> range:

@@ -19,6 +19,7 @@ from vrp_tasks.attach.plan import plan_tasks
 from vrp_tasks.attach.preflight import check_asked, tasks_asked_for
 from vrp_tasks.attach.running import running
 from vrp_tasks.run.answering import Answering
+from vrp_tasks.run.arguments import check_form
 from vrp_tasks.run.exits import errors_in_one_line, kept_is_said, terminated_as_interrupted
 from vrp_tasks.run.preflight import (
     DEFAULT_OUTPUT,
@@ -65,6 +66,7 @@ def _run_ours(
     ours: dict[str, dict[str, Any]], asked: dict[str, Any], stock: Callable[..., Any]
 ) -> Any:
     check_asked(ours, asked)
+    check_form(asked)
     settings = settings_of(parsed(asked.get("model_args")))
     if isinstance(asked.get("model"), str):
         asked["model_args"] = without(asked.get("model_args"), NAMES)

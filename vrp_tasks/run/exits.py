@@ -13,6 +13,8 @@ from types import FrameType
 from vrp_tasks.errors import SetupError
 from vrp_tasks.run.session import Session
 
+_FULL = "No space left on device"  # by Python's files, Arrow and safetensors alike
+
 
 @contextmanager
 def errors_in_one_line(cli: Namespace | None) -> Iterator[None]:
@@ -50,6 +52,11 @@ def errors_in_one_line(cli: Namespace | None) -> Iterator[None]:
 
 def _as_line(error: Exception) -> str:
     said = str(error).strip().splitlines()
+    if _FULL in str(error):
+        return (
+            f"the run failed, {_FULL.lower()} ({said[0]}). Make room, or give an --output_path "
+            "with more."
+        )
     what = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
     return f"the run failed, {what.rstrip('.')}. --verbosity DEBUG shows where."
 

@@ -17,12 +17,14 @@ from vrp_tasks.access import Access, level_called
 from vrp_tasks.access.openai import SERVERS, OpenAIAccess, missing_key
 from vrp_tasks.access.transformers import default_checkpoint
 from vrp_tasks.attach.groups import content_hashes
-from vrp_tasks.attach.plan import check_unlimited
+from vrp_tasks.attach.plan import check_limits, check_unlimited
 from vrp_tasks.attach.settings import given_keys
 from vrp_tasks.capture.generation_settings import check_generation_config
 from vrp_tasks.companion import companions_among
 from vrp_tasks.errors import SetupError, without_extra
 from vrp_tasks.families.adapters import ADAPTERS, ANY, REFUSED, STOCK, adapters_of
+from vrp_tasks.run.arguments import check_arguments, check_options, did_you_mean
+from vrp_tasks.run.checkpoint_files import check_files
 from vrp_tasks.run.folder import check_writable
 from vrp_tasks.settings.probe_file import LoadedProbe, check_probe
 from vrp_tasks.settings.run_settings import RunSettings
@@ -59,8 +61,11 @@ def check_before_loading(
     level = level_called(settings.access)
     if settings.options.subset is not None:
         check_unlimited(next(iter(ours)), asked.get("limit"), asked.get("offset", 0))
+    check_limits(asked.get("limit"), asked.get("offset", 0))
     model = str(asked["model"])
     adapter = adapter_class(model)
+    check_arguments(model, adapter, arguments, asked)
+    check_options(adapter, asked)
     if model in REFUSED and (level is None or level.needs_family):
         raise SetupError(
             f"--model {model} cannot be looked into: {REFUSED[model]}. Use --model {ANY}, or "
@@ -72,6 +77,8 @@ def check_before_loading(
         config = check_checkpoint(str(pretrained), model=model, trusted=trusted)
         if settings.probe is not None:
             check_probe(settings.probe, config)
+        if Path(str(pretrained)).is_dir() and not trusted:
+            check_files(Path(str(pretrained)))
     else:
         _check_outside(model, settings, level, arguments)
     output = output_path(asked)
@@ -87,7 +94,7 @@ def adapter_class(model: str) -> type:
     SetupError
         If lmms-eval has no such model.
     """
-    from lmms_eval.models import get_model
+    from lmms_eval.models import MODEL_REGISTRY_V2, get_model
 
     try:
         found: type = get_model(model)
@@ -95,7 +102,13 @@ def adapter_class(model: str) -> type:
         reason = without_extra(error) if model in ADAPTERS else error
         raise SetupError(f"--model {model} cannot be loaded: {reason}") from error
     except (ValueError, KeyError) as error:
-        raise SetupError(f"--model {model} cannot be loaded: {error}") from error
+        known = MODEL_REGISTRY_V2.list_model_names()
+        if model in known:
+            raise SetupError(f"--model {model} cannot be loaded: {error}") from error
+        raise SetupError(
+            f"--model {model} cannot be loaded: lmms-eval has no model of that name."
+            f"{did_you_mean(model, known)} Those that can be looked into: {', '.join(ADAPTERS)}."
+        ) from error
     return found
 
 

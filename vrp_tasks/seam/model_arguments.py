@@ -22,12 +22,16 @@ def parsed(given: Given) -> dict[str, Any]:
     return simple_parse_args_string(given) if isinstance(given, str) else dict(given or {})
 
 
+def parts(given: Given) -> list[str]:
+    """Arguments one by one as they were written, ``name=value`` each; none of a mapping."""
+    return _smart_comma_split(given.strip()) if isinstance(given, str) and given.strip() else []
+
+
 def without(given: Given, names: Collection[str]) -> Given:
     """Model arguments less some, in the form in which they were given."""
     if not isinstance(given, str):
         return {name: value for name, value in (given or {}).items() if name not in names}
-    parts = _smart_comma_split(given.strip()) if given.strip() else []
-    return ",".join(part for part in parts if part.split("=", 1)[0] not in names)
+    return ",".join(part for part in parts(given) if part.split("=", 1)[0] not in names)
 
 
 def with_device(asked: dict[str, Any]) -> None:

@@ -94,14 +94,21 @@ def _capture_from(own: dict[str, Any]) -> tuple[CaptureSettings, str]:
     values: dict[str, Any] = {}
     for argument, name in CAPTURE.items():
         default = getattr(CaptureSettings, name)
-        kind = _flag if isinstance(default, bool) else type(default)
+        kind = {bool: _flag, int: _whole}.get(type(default), float)
         raw = own.pop(argument, default)
         try:
             values[name] = kind(raw)
         except (TypeError, ValueError):
-            legal = "true or false" if kind is _flag else "a number"
+            legal = _LEGAL[kind]
             raise SetupError(f"model argument {argument} must be {legal}, got {raw!r}.") from None
     return CaptureSettings(**values), hidden_dtype
+
+
+def _whole(value: Any) -> int:
+    """A whole number as lmms-eval's argument parser may leave it: 2.0 is one, 2.5 is none."""
+    if float(value) != int(float(value)):
+        raise ValueError(value)
+    return int(float(value))
 
 
 def _flag(value: Any) -> bool:
@@ -110,3 +117,6 @@ def _flag(value: Any) -> bool:
     if str(value).lower() not in known:
         raise ValueError(value)
     return known[str(value).lower()]
+
+
+_LEGAL: dict[Any, str] = {_flag: "true or false", _whole: "a whole number", float: "a number"}

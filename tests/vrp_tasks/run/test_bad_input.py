@@ -49,7 +49,10 @@ def cli(tmp_path, *, model="qwen2_vl", arguments=None, output=None):
         ),
         ({"arguments": "pretrained=x,subsett=5"}, "unknown model argument 'subsett'"),
         ({"arguments": "pretrained=x,k=1"}, "k must be at least 2 .*got 1"),
-        ({"arguments": "pretrained=x,k=many"}, "model argument k must be a number, got 'many'"),
+        (
+            {"arguments": "pretrained=x,k=many"},
+            "k must be a whole number, got 'many'",
+        ),
         ({"arguments": "pretrained=x,hidden_dtype=int8"}, "float16, float32 or none, got 'int8'"),
         ({"arguments": "pretrained=x,blank_image=2"}, "blank_image must be true or false, got 2"),
         ({"arguments": "pretrained=x,probe=./nowhere"}, "probe=nowhere: no saved probe"),
