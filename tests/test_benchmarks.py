@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 
 import pytest
+import torch
 
 import benchmarks
 
@@ -17,3 +18,20 @@ MODULES = sorted(
 @pytest.mark.parametrize("name", MODULES)
 def test_a_benchmark_imports(name):
     importlib.import_module(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),  # parameters, by the safetensors headers of the checkpoints
+    [
+        ("llava-1.5-7b", 7.06e9),
+        ("paligemma-3b", 2.923e9),
+        ("qwen2-vl-7b", 8.29e9),
+        ("qwen3-vl-8b", 8.77e9),
+        ("internvl3-8b", 7.94e9),
+    ],
+)
+def test_models_of_full_size_have_the_published_number_of_parameters(name, published):
+    full_size = importlib.import_module("benchmarks.full_size")
+    model = full_size.empty(name, dtype=torch.bfloat16, device="meta")
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert count == pytest.approx(published, rel=1e-3)
