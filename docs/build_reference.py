@@ -38,6 +38,8 @@ CHAPTERS = {
         "answers.self_consistency",
         "card.consistency_by_k",
         "answers.normal_form",
+        "answers.stated_confidence",
+        "answers.core_information",
     ),
     "Hidden states": (
         "states.probes",

@@ -45,3 +45,7 @@ def without_extra(error: ImportError) -> str:
     absent = isinstance(error, ModuleNotFoundError) and error.name
     what = f"{error.name} is not installed" if absent else " ".join(str(error).split())
     return f"{what.removesuffix('.')}. Install what runs models: pip install 'vrp-tasks[probe]'."
+
+
+class NeverError(CaptureError):
+    """Something that no prompt of a model can have: not offered, rather than missing."""

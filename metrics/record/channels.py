@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Depth = Literal["answers", "log-probabilities", "inside"]
+# how an image is changed before the question is asked again; of a wrong one the answer may not stay
+PERTURBATIONS = ("blur", "crop", "flip", "noise", "wrong_image")
 DEPTHS: tuple[Depth, ...] = ("answers", "log-probabilities", "inside")
 
 
@@ -181,6 +183,80 @@ class Samples(Channel):
 
 
 @dataclass(frozen=True)
+class TruthAsked(Channel):
+    """The model asked whether its answer is true.
+
+    ``masses``, shape (2,): probability that it goes on with a word for true, and with one for
+    false, under the raw distribution.
+    """
+
+    name = "truth_asked"
+    depth = "log-probabilities"
+    masses: Array
+
+
+@dataclass(frozen=True)
+class TruthAskedWithSamples(Channel):
+    """The same with the sampled answers shown, as `TruthAsked`."""
+
+    name = "truth_asked_with_samples"
+    depth = "log-probabilities"
+    masses: Array
+
+
+@dataclass(frozen=True)
+class ConfidenceInTurn(Channel):
+    """The confidence that the model states right behind its answer: ``share``, shape (1,)."""
+
+    name = "confidence_in_turn"
+    depth = "answers"
+    share: Array
+
+
+@dataclass(frozen=True)
+class ConfidenceAfterwards(Channel):
+    """The confidence that the model states when it is asked in a further turn, likewise."""
+
+    name = "confidence_afterwards"
+    depth = "answers"
+    share: Array
+
+
+@dataclass(frozen=True)
+class ConfidenceOfProposal(Channel):
+    """The confidence that the model states in its answer as if somebody else had proposed it."""
+
+    name = "confidence_of_proposal"
+    depth = "answers"
+    share: Array
+
+
+@dataclass(frozen=True)
+class CoreHidden(Channel):
+    """The same answer, forced, with the core of the image hidden from all attention.
+
+    ``entropies`` (nats), shape (n_answer_tokens,), as `TokenEntropies`.
+    """
+
+    name = "core_hidden"
+    entropies: Array
+
+
+@dataclass(frozen=True)
+class Perturbed(Channel):
+    """The question asked again about the image changed in different ways.
+
+    ``agrees``, shape (n_kinds,), in the order of `PERTURBATIONS`: 1 where the answer is the same
+    under the benchmark's answer normalisation, 0 where it is not, NaN where the change is not legal
+    for the question or was not tried.
+    """
+
+    name = "perturbed"
+    depth = "answers"
+    agrees: Array
+
+
+@dataclass(frozen=True)
 class ProbeOpinion(Channel):
     """What a probe fitted on another run says: ``probability`` of being correct, shape (1,)."""
 
@@ -238,6 +314,13 @@ CHANNELS: tuple[type[Channel], ...] = (
     LensShares,
     TruthLens,
     Samples,
+    TruthAsked,
+    TruthAskedWithSamples,
+    ConfidenceInTurn,
+    ConfidenceAfterwards,
+    ConfidenceOfProposal,
+    CoreHidden,
+    Perturbed,
     ProbeOpinion,
     *STATES,
 )

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from metrics.record.observation import Absent, Observation
-from metrics.signals import attention, confidence, consistency, fitted, lens
+from metrics.signals import (
+    attention,
+    changed_image,
+    confidence,
+    consistency,
+    fitted,
+    lens,
+    self_evaluation,
+)
 from metrics.signals.declaration import ANY, Access, Bounds, Cost, CostClass, LayerVector, Signal
 
 __all__ = [
@@ -26,7 +34,7 @@ __all__ = [
     "layer_vectors",
 ]
 
-_FILES = (attention, confidence, consistency, fitted, lens)
+_FILES = (attention, confidence, consistency, self_evaluation, changed_image, fitted, lens)
 SIGNALS: tuple[Signal, ...] = tuple(signal for file in _FILES for signal in file.SIGNALS)
 LAYERS: tuple[LayerVector, ...] = (*attention.LAYERS, *lens.LAYERS)
 BY_NAME = {signal.name: signal for signal in SIGNALS}

@@ -15,7 +15,7 @@ from metrics.record.channels import DEPTHS, Array, Channel, Depth
 from metrics.record.observation import Absent, Observation
 
 Access = Literal["deployable", "oracle", "control"]
-Cost = Literal["answer", "prefill", "samples", "second pass"]
+Cost = Literal["answer", "prefill", "samples", "second pass", "continuation", "further prefills"]
 CostClass = Literal[0, 1, 2, 3, 4]
 Box = Literal["white", "grey", "black"]
 Bounds = tuple[float, float]
@@ -49,7 +49,8 @@ class Signal:
         Range that no value can leave, as oriented: what does is not that signal.
     cost
         What has to be done beside answering: nothing ("answer": read off the answer's own tokens),
-        hooks in the one prefill, K samples, or a second pass over the prompt.
+        hooks in the one prefill, K samples, a second pass over the prompt, a short continuation on
+        its cache, or further prefills (of the prompt with another image).
     cost_class
         What it adds once answers, samples and what is kept beside them are there: 0 nothing, 1 a
         few more numbers kept from passes that are made anyway, 2 a short continuation on the cached

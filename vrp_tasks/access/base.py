@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -43,6 +43,8 @@ class Seen:
         Which prompt it was, ``<of what>:<SHA-256>``, where that is known.
     failure : str or None
         Why there is no answer at all; ``answer`` is empty then, and nothing to be scored.
+    perturbed : mapping of str to str
+        How the image was changed -> the answer to the same question then.
     """
 
     answer: str
@@ -53,6 +55,7 @@ class Seen:
     tokens: Sequence[int] | None = None
     prompt: str | None = None
     failure: str | None = None
+    perturbed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_captured(self) -> bool:
@@ -86,6 +89,8 @@ class Asked:
         Request -> acceptable answers, for oracle measurements only.
     visuals : callable
         Request -> what its document shows.
+    others : callable
+        Request -> what other documents of its task show, one after another.
     observers : sequence
         Further measurements, of companions.
     progress : callable
@@ -99,6 +104,7 @@ class Asked:
     requests: list[Any]
     targets: Callable[[Any], list[str]]
     visuals: Callable[[Any], Any]
+    others: Callable[[Any], Iterable[Any]] = lambda request: ()
     observers: Sequence[Any] = ()
     progress: Callable[[int], Any] = lambda n: None
     captured_before: Callable[[], bool] = lambda: False
@@ -133,6 +139,7 @@ class Access(ABC):
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
         self.lm, self.settings, self.stock, self.arguments = lm, settings, stock, arguments
+        self.extra_seconds: dict[str, float] = {}  # of each detector with passes of its own
 
     @classmethod
     @abstractmethod
@@ -180,6 +187,14 @@ class Access(ABC):
             Mean log-probability of the clean answer's tokens; None where it cannot be told.
         """
         return [(text, None) for text in self.answers(asked.requests)]
+
+    def answers_alone(self, asked: Asked) -> list[str]:
+        """Answers of changed requests, and nothing beside them."""
+        return self.answers(asked.requests)
+
+    def took(self, name: str, seconds: float) -> None:
+        """Count what a detector with passes of its own has taken."""
+        self.extra_seconds[name] = self.extra_seconds.get(name, 0.0) + seconds
 
     def answer_tokens(self, asked: Asked) -> dict[str, list[int]]:
         """Document -> tokens of its answer; empty where they are out of reach."""

@@ -16,6 +16,7 @@ from PIL import Image
 from metrics.record.channels import (
     CHANNELS,
     FirstTwo,
+    Perturbed,
     Samples,
     TokenEntropies,
     TokenScores,
@@ -40,7 +41,7 @@ _ENTROPY = (
     "an entropy needs the whole vocabulary's probabilities, and a server tells the likeliest "
     "tokens' alone"
 )
-_GIVEN = (TokenScores, FirstTwo, Samples)
+_GIVEN = (TokenScores, FirstTwo, Samples, Perturbed)
 _NAMED = 8  # models of a server, in a message
 _GENERATION = {"max_new_tokens": LENGTH, "temperature": 0, "do_sample": False}
 

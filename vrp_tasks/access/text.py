@@ -6,7 +6,7 @@ from typing import Any
 
 from loguru import logger
 
-from metrics.record.channels import CHANNELS, Samples
+from metrics.record.channels import CHANNELS, Perturbed, Samples
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access, Asked, Seen
 from vrp_tasks.errors import CaptureError
@@ -14,6 +14,7 @@ from vrp_tasks.seam.failed_request import failure_in
 from vrp_tasks.seam.requests import clone_request
 
 _NOT_OFFERED = "access to text alone does not offer it"
+_GIVEN = (Samples, Perturbed)
 _NAMES = ("model_version", "model_name", "pretrained", "model")  # where adapters keep their model
 
 
@@ -38,7 +39,7 @@ class TextAccess(Access):
     def observe(self, asked: Asked) -> list[Seen]:
         """Ask once for the answers, then K times for a sample of each."""
         answers = self.answers(asked.requests)
-        absent = {c.name: Absent(_NOT_OFFERED, "not offered") for c in CHANNELS if c is not Samples}
+        absent = {c.name: Absent(_NOT_OFFERED, "not offered") for c in CHANNELS if c not in _GIVEN}
         drawn = self._samples(asked.requests)
         if self._refusal is not None:
             absent[Samples.name] = Absent(self._refusal, "not offered")

@@ -26,6 +26,8 @@ from vrp_tasks.capture import Captured, probed_generate
 from vrp_tasks.capture.answers import AnswerRule
 from vrp_tasks.capture.attention import attention_of, capturing_attention
 from vrp_tasks.capture.channels import channels_of, states_of
+from vrp_tasks.capture.dialogue import render_of
+from vrp_tasks.capture.extras import further_of
 from vrp_tasks.capture.forced import generate_and_score
 from vrp_tasks.capture.generate import STANDARD
 from vrp_tasks.capture.generation_settings import (
@@ -189,6 +191,13 @@ class TransformersAccess(Access):
         except CaptureError as error:
             reason = f"this document could not be captured: {error}"
 
+        (text,) = self.answers_alone(asked)
+        asked.progress(1)
+        return Seen.uncaptured(text, reason)
+
+    def answers_alone(self, asked: Asked) -> list[str]:
+        """Greedy answers as in stock."""
+
         def handler(
             inputs: dict[str, Any], options: dict[str, Any], _docs: list[str]
         ) -> torch.Tensor:
@@ -196,9 +205,7 @@ class TransformersAccess(Access):
             sequences: torch.Tensor = self.model.generate(inputs["input_ids"], **rest, **options)
             return sequences
 
-        (text,) = self.serve(asked, handler)
-        asked.progress(1)
-        return Seen.uncaptured(text, reason)
+        return self.serve(asked, handler)
 
     def answer_rule(self, request: Any) -> AnswerRule:
         """What the stock adapter makes an answer by; the same for all requests of a task."""
@@ -244,6 +251,7 @@ class TransformersAccess(Access):
                     questions=[questions[doc] for doc in docs],
                     targets=[targets[doc] for doc in docs],
                     tokenizer=self.tokenizer,
+                    render=render_of(self._processor(), self.tokenizer),
                 ),
                 rule=rule,
                 observers=[*STANDARD, *asked.observers],
@@ -277,6 +285,11 @@ class TransformersAccess(Access):
 
     def _seen(self, text: str, item: Captured, rule: AnswerRule) -> Seen:
         channels, absent = channels_of(item)
+        further, no_further = further_of(item, self.settings.capture)
+        channels |= further
+        absent |= no_further
+        for name, seconds in item.seconds.items():
+            self.took(name, seconds)
         states, no_states = states_of(item, dtype=self.settings.hidden_dtype)
         channels |= states
         absent |= no_states

@@ -75,6 +75,11 @@ def spread_cache(cache: Cache, *, rows: int, room: int, shared: Collection[int] 
             _repeat(layer, rows)
 
 
+def keeps_every_position(cache: Cache) -> bool:
+    """Whether no layer forgets positions, as one with a sliding window does."""
+    return all(type(layer) is DynamicLayer for layer in cache.layers)
+
+
 def _repeat(layer: Any, rows: int) -> None:
     """By `reorder_cache`, which every kind of layer has."""
     held = [*_tensors(vars(layer).values())]

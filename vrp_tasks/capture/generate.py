@@ -7,6 +7,7 @@ the logits processors and the stopping criteria, so the greedy answer is the one
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,10 @@ from vrp_tasks.capture.attention import branching, is_edited, listening
 from vrp_tasks.capture.blank import blank_states
 from vrp_tasks.capture.cache import Straight
 from vrp_tasks.capture.collect import collect
+from vrp_tasks.capture.continuation import Prefilled
+from vrp_tasks.capture.core_hidden import hide_core
 from vrp_tasks.capture.decode_state import DecodeState
+from vrp_tasks.capture.extras import CONTINUED, continue_all
 from vrp_tasks.capture.generation_settings import served_options
 from vrp_tasks.capture.lens import LogitLens
 from vrp_tasks.capture.observer import (
@@ -107,11 +111,15 @@ def probed_generate(
     sequences = model.generate(**inputs, **generate_options, custom_generate=decode)
     why_not = family.lacks.get("hidden_blank")
     if settings.blank_image and why_not is None and "pixel_values" in inputs:
+        began = time.perf_counter()
         blank = blank_states(model, family, inputs, **generate_options).cpu().numpy()
         shown = family.image_tokens(model.config, inputs["input_ids"]).any(dim=1).tolist()
         for index, item in enumerate(caught):
             if shown[index]:
                 item.hidden["blank"] = blank[:, index]
+            item.seconds["blank"] = (time.perf_counter() - began) / len(caught)
+    if "vauq" in settings.extra:
+        hide_core(model, family, inputs, caught, **generate_options)
     for item in caught if settings.blank_image else ():
         if "blank" not in item.hidden:
             item.missing["hidden_blank"] = why_not or "the prompt has no image to blank"
@@ -172,6 +180,9 @@ def _decode(
             outputs = model(**prepared, return_dict=True)
         recorder.take_prompt()
         observers.after_prefill(outputs)
+        prompts = None
+        if CONTINUED & set(settings.extra):
+            prompts = Prefilled.of(model, family, input_ids, model_kwargs, generation_config)
         state = DecodeState(
             model, input_ids, model_kwargs, generation_config, settings, logits_processor,
             capture.rule,
@@ -193,5 +204,7 @@ def _decode(
     items = collect(model, family, capture.inputs, input_ids, recorder, state)
     for index, item in enumerate(items):
         observers.collect(index, item, state)
+    if prompts is not None:
+        continue_all(prompts, items, capture.subjects, capture.rule, settings)
     capture.out.extend(items)
     return state.greedy_sequences()

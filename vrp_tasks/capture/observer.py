@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from vrp_tasks.capture.attention import Attended
 from vrp_tasks.capture.decode_state import DecodeState
+from vrp_tasks.capture.dialogue import Render
 from vrp_tasks.capture.recorder import Recorder
 from vrp_tasks.capture.result import Captured
 from vrp_tasks.capture.settings import CaptureSettings
@@ -34,11 +35,14 @@ class Subjects:
         Acceptable answers; empty where the split has none.
     tokenizer
         Of the processor, or None.
+    render : callable or None
+        The chat template; None for a checkpoint without.
     """
 
     questions: Sequence[str | None]
     targets: Sequence[Sequence[str]]
     tokenizer: Any = None
+    render: Render | None = None
 
     @classmethod
     def unknown(cls, n: int) -> Subjects:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from metrics.record.channels import Channel
+
 
 @dataclass
 class Captured:
@@ -35,8 +37,14 @@ class Captured:
         ``last_prompt``, ``last_answer``, ``mean_answer``, and ``blank`` (last prompt token, image
         blanked) where asked for; embeddings first, before the final norm.
     missing : dict of str to str
-        Why something above is None or absent; keys ``attention``, ``hidden_answer`` and those of
-        observers.
+        Why something above is None or absent; keys ``attention``, ``hidden_answer``, those of
+        observers, and names of channels.
+    never : dict of str to str
+        Channels that no prompt of this model can have, and why.
+    further : dict of str to Channel
+        What passes of their own have brought (`vrp_tasks.capture.extras`), by channel name.
+    seconds : dict of str to float
+        What each of these passes took.
     extra : dict of str to object
         What observers measured, by their own key; ``arrays`` (name -> array) is kept in the shards.
     """
@@ -51,4 +59,7 @@ class Captured:
     grid: tuple[int, int] | None
     hidden: dict[str, np.ndarray]
     missing: dict[str, str] = field(default_factory=dict)
+    never: dict[str, str] = field(default_factory=dict)
+    further: dict[str, Channel] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)

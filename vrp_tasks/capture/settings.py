@@ -9,6 +9,15 @@ from vrp_tasks.errors import SetupError
 
 MAX_SAMPLES = 10_000  # of one question
 
+# detectors that take passes of their own -> what is done for them, per answer
+EXTRAS = {
+    "blank": "a second prefill, the image blanked (as blank_image=true)",
+    "ptrue": "two continuations of one token: is the answer true, alone and among the samples?",
+    "verbalized": "three continuations of a few tokens: how sure is the model, as it says itself?",
+    "vauq": "a second prefill, the image's attended core hidden, and the answer fed behind it",
+    "perturb": "an answer anew for each change of the image: blur, crop, flip, noise, a wrong one",
+}
+
 
 @dataclass(frozen=True)
 class CaptureSettings:
@@ -32,6 +41,8 @@ class CaptureSettings:
     blank_image : bool
         A second prefill, with the image at the processor's mean colour, for the control of that
         name.
+    extra : tuple of str
+        Detectors that take passes of their own, any of `EXTRAS`.
     """
 
     k: int = 10
@@ -40,6 +51,7 @@ class CaptureSettings:
     seed: int = 0
     top_heads: int = 10
     blank_image: bool = False
+    extra: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse settings under which the signals would mean something else."""
@@ -49,6 +61,12 @@ class CaptureSettings:
             raise SetupError(f"k must be at most {MAX_SAMPLES}, got {self.k:g}.")
         if self.top_heads < 1:
             raise SetupError(f"top_heads must be at least 1, got {self.top_heads}.")
+        unknown = [name for name in self.extra if name not in EXTRAS]
+        if unknown:
+            raise SetupError(
+                f"extra={unknown[0]}: there is no such detector. There are: {', '.join(EXTRAS)}, "
+                "several joined by +."
+            )
         if not 0 < self.temperature < math.inf:
             raise SetupError(f"temperature must be > 0 and finite, got {self.temperature}.")
         if not 0 < self.top_p <= 1:

@@ -33,6 +33,8 @@ class Family(ABC):
         Whether an attention row of every decoder layer is due.
     takes_interventions : bool
         Whether its layers and cache are those that interventions know.
+    reads_backwards : bool
+        Whether what image tokens hold depends on the question behind them.
     lacks : dict of str to str
         What cannot be had of its checkpoints, and why; keys as in `Captured.missing`.
     """
@@ -44,6 +46,7 @@ class Family(ABC):
     published_layer: ClassVar[tuple[int, int] | None] = None
     all_layers_attend: ClassVar[bool] = True
     takes_interventions: ClassVar[bool] = True
+    reads_backwards: ClassVar[bool] = False
     lacks: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod

@@ -12,6 +12,7 @@ class PaliGemma(Family):
     model_type = "paligemma"
     text_types = ("gemma",)
     published_layer = (15, 18)
+    reads_backwards = True
     boundary_tokens = ("<bos>", "<eos>", "\n")
 
     def final_norm_gain(self, model: PreTrainedModel) -> torch.Tensor:

@@ -6,7 +6,6 @@ preparation, so resizing or compression cannot carry anything of the region over
 
 from __future__ import annotations
 
-import copy
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ from PIL import Image
 from vrp_tasks.errors import UnmappedError
 from vrp_tasks.families.window import Window
 from vrp_tasks.grounding.regions import Region
+from vrp_tasks.seam.requests import with_images
 
 _DRAWS = 500  # places tried before an image is said to have no room elsewhere
 
@@ -109,24 +109,7 @@ def occluded_request(request: Any, pixels: Pixels) -> Any:
     pixels : callable
         What to blank.
     """
-
-    def wrapped(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        return lambda doc: _replaced(make(doc), lambda image: blanked(image, pixels(doc, image)))
-
-    clone = copy.copy(request)
-    clone.arguments = tuple(wrapped(part) if callable(part) else part for part in request.args)
-    return clone
-
-
-def _replaced(value: Any, change: Callable[[Image.Image], Image.Image]) -> Any:
-    """``value`` with every image in its lists and mappings changed."""
-    if isinstance(value, Image.Image):
-        return change(value)
-    if isinstance(value, (list, tuple)):
-        return type(value)(_replaced(part, change) for part in value)
-    if isinstance(value, dict):
-        return {key: _replaced(part, change) for key, part in value.items()}
-    return value
+    return with_images(request, lambda doc, image: blanked(image, pixels(doc, image)))
 
 
 def _visible(region: Region, window: Window) -> tuple[slice, slice]:

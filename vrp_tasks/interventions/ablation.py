@@ -15,9 +15,10 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from vrp_tasks.capture.hiding import rows_for
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
-from vrp_tasks.interventions.checks import check_layer, rows_for
+from vrp_tasks.interventions.checks import check_layer
 
 Site = Literal["residual", "mlp"]
 Half = Literal["mlp", "attention"]

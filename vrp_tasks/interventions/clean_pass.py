@@ -21,11 +21,10 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from vrp_tasks.capture.cache import RoomyLayer
+from vrp_tasks.capture.cache import RoomyLayer, keeps_every_position
 from vrp_tasks.capture.decode_state import per_row
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
-from vrp_tasks.interventions.checks import keeps_every_position
 
 _ROOM = 16  # answer tokens that a cache has room for before it first grows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from loguru import logger
@@ -10,9 +10,11 @@ from tqdm import tqdm
 
 from metrics.record.records import SampleRecord
 from vrp_tasks.access.base import Access, Asked
+from vrp_tasks.access.perturbation import asked_again
 from vrp_tasks.companion import companions_for
 from vrp_tasks.run.session import Session
 
+_FAR = 0.382  # of all documents
 _SLICE = 64  # requests between two writes to the run folder
 
 
@@ -79,6 +81,8 @@ class Answering:
                     own = [requests[i] for i in chosen]
                     with session.timed():
                         seen = access.observe(asked(own, observers=observers, progress=bar.update))
+                        if "perturb" in access.settings.capture.extra:
+                            seen = asked_again(access, asked(own), seen)
                     records = session.observe(own, [self._doc(request) for request in own], seen)
                     told = [t for t in zip(own, seen, records, strict=True) if t[1].is_captured]
                     for companion in companions if told else ():
@@ -97,6 +101,7 @@ class Answering:
                 requests=requests,
                 targets=self._targets,
                 visuals=self._visuals,
+                others=self._others,
                 captured_before=self.session.has_captured,
                 **options,
             )
@@ -108,6 +113,14 @@ class Answering:
 
     def _visuals(self, request: Any) -> Any:
         return self.session.tasks[request.task_name].doc_to_visual(self._doc(request))
+
+    def _others(self, request: Any) -> Iterator[Any]:
+        """What other documents show, the nearest far from this one: neighbours share images."""
+        docs = self.access.lm.task_dict[request.args[4]][request.args[5]]
+        show, n = self.session.tasks[request.task_name].doc_to_visual, len(docs)
+        step = max(1, round(n * _FAR))
+        for turn in range(1, n):
+            yield show(docs[(int(request.doc_id) + turn * step) % n])
 
     def _targets(self, request: Any) -> list[str]:
         """The reference answers of a document, for oracle measurements only."""

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from metrics.record.channels import ProbeOpinion, Samples, StateChannel
+import numpy as np
+
+from metrics.record.channels import (
+    PERTURBATIONS,
+    Perturbed,
+    ProbeOpinion,
+    Samples,
+    StateChannel,
+)
 from metrics.record.observation import Absent, Observation
 from vrp_tasks.access.base import Seen
 from vrp_tasks.attach.judgement import Judgement
+from vrp_tasks.capture.extras import not_asked
 from vrp_tasks.run.storage_plan import StoragePlan
 from vrp_tasks.settings.probe_file import SEEN
 
@@ -56,6 +65,12 @@ def observation_of(
     elif Samples.name not in absent:
         absent[Samples.name] = Absent("no answers were asked for (k=0)", "not offered")
     states = {n: c for n, c in channels.items() if isinstance(c, StateChannel)}
+    again, why_not = _perturbed(seen, normal, lambda text: judged.normalize(as_scored(text)))
+    if again is not None:
+        channels[Perturbed.name] = again
+        absent.pop(Perturbed.name, None)  # of a document that was not captured
+    elif why_not is not None:
+        absent[Perturbed.name] = why_not
     kept, reasons = storage.trimmed(task, doc_id, states)
     if judged.reason is not None:
         absent["score"] = Absent(judged.reason)
@@ -77,3 +92,17 @@ def observation_of(
         absent=absent | reasons,
         image=image,
     )
+
+
+def _perturbed(
+    seen: Seen, normal: str, normalized: Callable[[str], str]
+) -> tuple[Perturbed | None, Absent | None]:
+    """Under which changes of the image the answer stayed; or why that is not known."""
+    if not seen.perturbed:
+        return None, None if Perturbed.name in seen.absent else not_asked("perturb")
+    if not normal:
+        return None, Absent("the answer is empty")
+    agrees = np.full(len(PERTURBATIONS), np.nan, np.float32)
+    for name, text in seen.perturbed.items():
+        agrees[PERTURBATIONS.index(name)] = normalized(text) == normal
+    return Perturbed(agrees), None

@@ -286,8 +286,14 @@ class Session:
                 "n_samples": self.n_generated,
                 "peak_memory_bytes": peak_memory(),
                 **self.access.cost(),
+                **self._extra_seconds(),
             },
         }
+
+    def _extra_seconds(self) -> dict[str, Any]:
+        """What detectors with passes of their own took, if any was asked for."""
+        found = {name: round(own, 3) for name, own in self.access.extra_seconds.items()}
+        return {"extra_seconds": found} if found else {}
 
     def _geometry_said(self) -> str:
         if not self.access.sees_maps:

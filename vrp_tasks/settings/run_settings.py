@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -21,6 +22,7 @@ CAPTURE = {
     "sample_seed": "seed",
     "top_heads": "top_heads",
     "blank_image": "blank_image",
+    "extra": "extra",
 }
 NAMES = (
     *CAPTURE,
@@ -59,6 +61,7 @@ class RunSettings:
         loaded = self.probe
         return {
             **asdict(self.capture),
+            "extra": list(self.capture.extra),
             "hidden_dtype": self.hidden_dtype,
             **asdict(self.options),
             "probe": None if loaded is None else f"{loaded.task} on {loaded.model}",
@@ -94,13 +97,14 @@ def _capture_from(own: dict[str, Any]) -> tuple[CaptureSettings, str]:
     values: dict[str, Any] = {}
     for argument, name in CAPTURE.items():
         default = getattr(CaptureSettings, name)
-        kind = {bool: _flag, int: _whole}.get(type(default), float)
+        kind = {bool: _flag, int: _whole, tuple: _names}.get(type(default), float)
         raw = own.pop(argument, default)
         try:
             values[name] = kind(raw)
         except (TypeError, ValueError):
             legal = _LEGAL[kind]
             raise SetupError(f"model argument {argument} must be {legal}, got {raw!r}.") from None
+    values["blank_image"] |= "blank" in values["extra"]
     return CaptureSettings(**values), hidden_dtype
 
 
@@ -119,4 +123,16 @@ def _flag(value: Any) -> bool:
     return known[str(value).lower()]
 
 
-_LEGAL: dict[Any, str] = {_flag: "true or false", _whole: "a whole number", float: "a number"}
+def _names(value: Any) -> tuple[str, ...]:
+    """Names joined by +, or in brackets; lmms-eval's argument parser cuts at a bare comma."""
+    given = value if isinstance(value, (list, tuple)) else re.split(r"[+,\s]+", str(value))
+    names = (str(name).strip("[]()'\" ").lower() for name in given)
+    return tuple(dict.fromkeys(name for name in names if name not in ("", "none", "false")))
+
+
+_LEGAL: dict[Any, str] = {
+    _flag: "true or false",
+    _whole: "a whole number",
+    _names: "names joined by +",
+    float: "a number",
+}

@@ -3,18 +3,26 @@
 import numpy as np
 
 from metrics.record.channels import (
+    PERTURBATIONS,
     STATES,
+    ConfidenceAfterwards,
+    ConfidenceInTurn,
+    ConfidenceOfProposal,
+    CoreHidden,
     FirstTwo,
     ImageMaps,
     ImageMass,
     ImageTokens,
     LensReading,
     LensShares,
+    Perturbed,
     ProbeOpinion,
     Samples,
     TokenEntropies,
     TokenScores,
     TopHeadsMap,
+    TruthAsked,
+    TruthAskedWithSamples,
     TruthLens,
 )
 from metrics.record.observation import Observation
@@ -42,6 +50,11 @@ def channels(seed):
         LensShares(real(N_LAYERS), real(N_LAYERS)),
         TruthLens(real(N_LAYERS + 1)),
         Samples.of([s.title() for s in samples], samples, "yes"),
+        *(asked(real(2) / 2) for asked in (TruthAsked, TruthAskedWithSamples)),
+        *(stated(real(1)) for stated in (ConfidenceInTurn, ConfidenceAfterwards)),
+        ConfidenceOfProposal(real(1)),
+        CoreHidden(real(3)),
+        Perturbed((real(len(PERTURBATIONS)) > 0.5).astype(np.float32)),
         ProbeOpinion(real(1)),
         *(state(real(N_LAYERS + 1, WIDTH)) for state in STATES),
     ]

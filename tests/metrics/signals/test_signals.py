@@ -5,6 +5,12 @@ from metrics.card.of_records import STATED
 from metrics.signals import BY_NAME
 from metrics.signals.declaration import SURE
 
+# what the model says of its answer when it is asked
+ASKED = (
+    *("p_true", "p_true_share", "p_true_with_samples"),
+    *("stated_confidence_in_turn", "stated_confidence", "self_probing"),
+)
+
 
 def test_which_signals_state_a_probability():
     assert {name: s.states for name, s in BY_NAME.items() if s.states} == {
@@ -13,8 +19,9 @@ def test_which_signals_state_a_probability():
         "first_token_probability": "probability",
         "loaded_probe": "probability",
         "answer_agreement": "share",
+        **dict.fromkeys(ASKED, "probability"),
     }
-    assert set(STATED) == {"first_token_probability", "answer_agreement", "loaded_probe"}
+    assert set(STATED) == {"first_token_probability", "answer_agreement", "loaded_probe", *ASKED}
 
 
 def test_a_probability_and_its_logarithm_say_the_same():

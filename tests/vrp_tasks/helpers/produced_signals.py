@@ -8,6 +8,7 @@ from metrics.record.channels import ProbeOpinion, Samples
 from metrics.record.observation import Observation
 from metrics.signals.recording import record_of as of_observation
 from metrics.states.fitted_probe import FittedProbe
+from tests.vrp_tasks.helpers.observed import not_asked_for
 from tests.vrp_tasks.helpers.plain_signals import Probe
 from vrp_tasks.capture import Captured
 from vrp_tasks.capture.channels import channels_of
@@ -18,6 +19,7 @@ def produced(
 ) -> tuple[dict[str, float | None], dict[str, str]]:
     """All captured signals, and the reasons of those that are missing."""
     channels, absent = channels_of(captured)
+    absent |= not_asked_for(captured)
     states = captured.hidden["last_prompt"][None]
     loaded = fitted(probe, n_layers_stored=states.shape[1]).probability(states)
     normal = normalize(answer)

@@ -55,6 +55,7 @@ def cli(tmp_path, *, model="qwen2_vl", arguments=None, output=None):
         ),
         ({"arguments": "pretrained=x,hidden_dtype=int8"}, "float16, float32 or none, got 'int8'"),
         ({"arguments": "pretrained=x,blank_image=2"}, "blank_image must be true or false, got 2"),
+        ({"arguments": "pretrained=x,extra=ptrue+vaq"}, "extra=vaq: there is no such detector. Th"),
         ({"arguments": "pretrained=x,probe=./nowhere"}, "probe=nowhere: no saved probe"),
         ({"output": "/dev/null/out"}, "cannot write to the output folder /dev/null/out"),
     ],
