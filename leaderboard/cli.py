@@ -32,13 +32,15 @@ from leaderboard.report.contents import all_tables, card_tables, terminal_tables
 from leaderboard.report.export import to_csv, to_json
 from leaderboard.report.html import to_html
 from leaderboard.report.parts import SUMMARIES
+from leaderboard.report.verdict import verdict_lines
 from leaderboard.rescoring.folder import rescore_folder
 from leaderboard.rescoring.rescore import Progress
 from leaderboard.results.aggregate import Board
 from leaderboard.results.cache import Cache
 from leaderboard.results.workers import evaluate_paths
 from leaderboard.runs.read import UNEXPECTED, Run, find_run_folders, read_run, unexpected
-from leaderboard.tables.formats import to_latex, to_markdown, to_terminal
+from leaderboard.tables.formats import terminal_width, to_latex, to_markdown, to_terminal
+from leaderboard.tables.table import Table
 from leaderboard.tables.text import clean, escape_markdown
 from metrics.errors import RecordError
 
@@ -174,10 +176,12 @@ def _build(arguments: argparse.Namespace) -> int:
         anew(output / name).write_text(text, encoding="utf-8", newline="\n")
     write_figures(board, output)
     shown = terminal_tables(board, published=arguments.published)
-    _print("\n\n\n".join(to_terminal(table) for table in shown))
+    _print_tables(shown)
     for problem in problems:
         _print(f"not in the tables: {problem}")
-    _print(f"\n{output / 'report.html'}")
+    _print("\n" + "\n".join(verdict_lines(board)))
+    _print(f"\nAll tables: {output / 'leaderboard.md'}; one run's: vrp-leaderboard show RUN")
+    _print(str(output / "report.html"))
     return 0
 
 
@@ -185,7 +189,7 @@ def _show(arguments: argparse.Namespace) -> int:
     board = evaluate_paths(arguments.paths, summaries=SUMMARIES)
     if not board.runs:
         return _nothing_read(board, arguments.paths)
-    _print("\n\n\n".join(to_terminal(table) for table in card_tables(board)))
+    _print_tables(card_tables(board))
     return 0
 
 
@@ -216,7 +220,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         }
         for name, text in contents.items():
             anew(arguments.output / name).write_text(text, encoding="utf-8", newline="\n")
-    _print("\n\n\n".join(to_terminal(table) for table in tables))
+    _print_tables(tables)
     _print(f"\n{summary(comparison)}")
     if comparison.has_regressed:
         return REGRESSED
@@ -300,6 +304,11 @@ def _nothing_read(board: Board, paths: Sequence[Path]) -> int:
 def _fail(message: str) -> int:
     sys.stderr.write(f"vrp-leaderboard: {message}\n")
     return NOTHING_READ
+
+
+def _print_tables(tables: Sequence[Table]) -> None:
+    width = terminal_width()
+    _print("\n\n\n".join(to_terminal(table, width) for table in tables))
 
 
 def _print(text: str) -> None:

@@ -9,7 +9,7 @@ from leaderboard.planning.plan import Needed, Wanted, plan_of
 from leaderboard.policies.choose import the_task
 from leaderboard.runs.read import Run
 from leaderboard.tables.cells import Cell, number_cell, text_cell, undefined_cell
-from leaderboard.tables.formats import to_terminal
+from leaderboard.tables.formats import terminal_width, to_terminal
 from leaderboard.tables.table import Block, Table, task_title
 from leaderboard.tables.text import clean
 
@@ -61,7 +61,7 @@ def plan(arguments: argparse.Namespace, run: Run) -> tuple[str, int]:
     alpha = (1 - arguments.confidence) / arguments.comparisons
     wanted = Wanted(arguments.difference, max(arguments.power, 2 * alpha), alpha)
     needed = plan_of(run, task, arguments.signal, wanted)
-    return to_terminal(plan_table(task, run.model, needed, wanted)), 0
+    return to_terminal(plan_table(task, run.model, needed, wanted), terminal_width()), 0
 
 
 def plan_table(task: str, model: str, needed: list[Needed], wanted: Wanted) -> Table:

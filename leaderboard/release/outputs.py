@@ -68,18 +68,18 @@ def gates_table(comparison: Comparison, task: TaskComparison) -> Table:
 
 
 def summary(comparison: Comparison) -> str:
-    """One line: how many gates got which verdict, the regressed ones by name; then promises."""
+    """One line: what regressed, by name; how many gates got which verdict; then promises."""
     verdicts = [gate.verdict for _, gate in comparison.gates]
-    counts = {v: f"{verdicts.count(v)} {v}" for v in ORDER if v in verdicts}
+    counts = ", ".join(f"{verdicts.count(v)} {v}" for v in ORDER if v in verdicts)
     named = [
         clean(f"{task}/{gate.change.gate}")
         for task, gate in comparison.gates
         if gate.verdict == "regressed"
     ]
-    if named:
-        counts["regressed"] += f" ({', '.join(named)})"
+    lead = f"Regressed: {', '.join(named)}" if named else "No regression"
+    gates = f"{lead} (gates: {counts})" if verdicts else lead
     promises = [f"{clean(p.task)}/{p.gate} {promise_sentence(p)}" for p in comparison.promises]
-    return "; ".join([*counts.values(), *promises])
+    return "; ".join([gates, *promises])
 
 
 def comparison_as_json(comparison: Comparison) -> str:

@@ -36,7 +36,7 @@ def all_tables(board: Board, *, published: bool = False) -> list[Table]:
 
 
 def terminal_tables(board: Board, *, published: bool = False) -> list[Table]:
-    """What a terminal shows: each run's full card while the runs are few, else all tables.
+    """What a build prints: the overview, and how models rank where they are compared.
 
     Parameters
     ----------
@@ -51,11 +51,10 @@ def terminal_tables(board: Board, *, published: bool = False) -> list[Table]:
         With few runs the overview stands on its side, its runs beside each other.
     """
     tables = all_tables(board, published=published)
-    if len(tables[0].blocks[0].rows) > FEW:
-        return tables
+    few = len(tables[0].blocks[0].rows) <= FEW
     compared = [table for table in tables if table.key.startswith(MODEL_RANKS)]
     tail = [published_table()] if published else []
-    return [transposed(tables[0]), *card_tables(board), *compared, *tail]
+    return [transposed(tables[0]) if few else tables[0], *compared, *tail]
 
 
 def card_tables(board: Board) -> list[Table]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from collections.abc import Callable
 
-from tabulate import SEPARATING_LINE, tabulate
+from tabulate import MIN_PADDING, SEPARATING_LINE, tabulate
 
 from leaderboard.tables.cells import Cell
 from leaderboard.tables.table import Block, Table
@@ -13,6 +14,7 @@ from leaderboard.tables.text import escape_latex, escape_markdown
 
 TERMINAL_CELL = 30
 NOTE_WIDTH = 100
+BETWEEN = 2  # spaces between columns
 
 
 class Footnotes:
@@ -45,13 +47,21 @@ def mark_cells(block: Block, notes: Footnotes) -> list[list[list[str]]]:
     return rows
 
 
-def to_terminal(table: Table) -> str:
+def terminal_width() -> int:
+    """Columns of the terminal; 100 where the output goes elsewhere and ``COLUMNS`` is not set."""
+    return shutil.get_terminal_size((NOTE_WIDTH, 24)).columns
+
+
+def to_terminal(table: Table, width: int | None = None) -> str:
     """Table for a terminal: cells of several lines, blocks set apart by their title.
 
     Parameters
     ----------
     table : Table
         Any table of `leaderboard.tables.table`.
+    width : int, optional
+        Columns of the terminal: a wider table is written in parts below each other, each with the
+        first column. By default a table is as wide as it is.
 
     Returns
     -------
@@ -59,17 +69,26 @@ def to_terminal(table: Table) -> str:
         Without a trailing line end.
     """
     notes = Footnotes()
+    widest = TERMINAL_CELL if width is None else max(8, min(TERMINAL_CELL, width // 2 - BETWEEN))
     rows: list[list[str] | str] = []
     for block in table.blocks:
         rows += [SEPARATING_LINE] if rows else []
         if block.title:
-            rows.append([block.title.upper(), *[""] * (len(table.columns) - 1)])
+            rows.append([_wrap(block.title.upper(), widest), *[""] * (len(table.columns) - 1)])
         for row in mark_cells(block, notes):
-            rows.append(["\n".join(map(_wrap, lines)) for lines in row])
-    columns = [_wrap(column) for column in table.columns]
-    body = tabulate(rows, headers=columns, tablefmt="simple", disable_numparse=True)
-    foot = [_fill(line) for line in (*table.notes, *notes.lines())]
-    return "\n".join([table.title, "", body, "", *foot])
+            rows.append(["\n".join(_wrap(line, widest) for line in lines) for lines in row])
+    columns = [_wrap(column, widest) for column in table.columns]
+    parts = [
+        tabulate(
+            [row if isinstance(row, str) else [row[i] for i in part] for row in rows],
+            headers=[columns[i] for i in part],
+            tablefmt="simple",
+            disable_numparse=True,
+        )
+        for part in _parts_of(columns, rows, width)
+    ]
+    foot = [_fill(line, width) for line in (*table.notes, *notes.lines())]
+    return "\n".join([_fill(table.title, width), "", "\n\n".join(parts), "", *foot])
 
 
 def to_markdown(table: Table) -> str:
@@ -158,9 +177,28 @@ def _latex_cell(lines: list[str]) -> str:
     return rf"\makecell[l]{{{text}}}" if len(lines) > 1 else text
 
 
-def _wrap(line: str) -> str:
-    return "\n".join(textwrap.wrap(line, TERMINAL_CELL)) or ""
+def _parts_of(
+    columns: list[str], rows: list[list[str] | str], width: int | None
+) -> list[list[int]]:
+    """Numbers of the columns that stand beside each other; the first is in every part."""
+    every = list(range(len(columns)))
+    if width is None:
+        return [every]
+    heads = [f"{line}{' ' * MIN_PADDING}" for line in columns]  # as tabulate writes them
+    lists = [heads, *(row for row in rows if not isinstance(row, str))]
+    widths = [max(len(line) for row in lists for line in row[i].split("\n")) for i in every]
+    parts = [[0]]
+    for i in every[1:]:
+        beside = parts[-1]
+        if len(beside) > 1 and sum(widths[j] + BETWEEN for j in beside) + widths[i] > width:
+            parts.append(beside := [0])
+        beside.append(i)
+    return parts
 
 
-def _fill(line: str) -> str:
-    return textwrap.fill(line, NOTE_WIDTH, subsequent_indent="    ")
+def _wrap(line: str, width: int) -> str:
+    return "\n".join(textwrap.wrap(line, width)) or ""
+
+
+def _fill(line: str, width: int | None) -> str:
+    return textwrap.fill(line, min(NOTE_WIDTH, width or NOTE_WIDTH), subsequent_indent="    ")

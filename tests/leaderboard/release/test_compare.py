@@ -594,7 +594,9 @@ def test_exit_codes_and_outputs(tmp_path, capsys):
     assert main(["compare", str(old), str(old), *options]) == 0
     out = tmp_path / "report"
     assert main(["compare", str(old), str(new), *options, "-o", str(out)]) == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "1 regressed (shapes/accuracy)"
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "Regressed: shapes/accuracy (gates: 1 regressed)"
+    )
     assert json.loads((out / "compare.json").read_text())["has_regressed"] is True
     suite = ElementTree.fromstring((out / "compare.xml").read_text())
     assert (suite.get("tests"), suite.get("failures")) == ("1", "1")

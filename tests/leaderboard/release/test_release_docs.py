@@ -54,3 +54,13 @@ def test_what_is_refused_is_listed():
     words = {"k": "number of samples", "temperature": "temperature", "top_p": "top-p"}
     words |= {"top_k": "top-k", "seed": "seed"}
     assert all(words[name] in TEXT for name in SAMPLING)
+
+
+def test_the_workflow_installs_this_package_and_stops_where_no_run_was_completed():
+    (job,) = yaml.safe_load(block("workflow", "yaml"))["jobs"].values()
+    steps = [step.get("run", "") for step in job["steps"]]
+    (install,) = [step for step in steps if "pip install" in step]
+    assert "vrp-tasks[probe]" in install
+    assert "'.[" not in install  # the checkout is the user's
+    made = next(i for i, step in enumerate(steps) if "lmms-eval" in step)
+    assert steps[made + 1] == "find candidate -name manifest.json | grep ."
