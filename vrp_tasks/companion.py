@@ -69,7 +69,11 @@ class Companion:
     def after_slice(
         self, requests: list[Any], seen: list[Seen], records: list[SampleRecord]
     ) -> None:
-        """Some samples have just been seen and written; one entry of each list per sample."""
+        """Some samples have just been seen; one entry of each list per sample.
+
+        Their records are written once this returns: what is written here is there for each record
+        that is, whenever a run is stopped.
+        """
 
     def after_task(self, requests: list[Any], records: list[SampleRecord]) -> None:
         """All samples of this rank are there, those of an interrupted run included."""

@@ -66,6 +66,10 @@ class RunManifest:
         its ``requests`` and tokens.
     files
         File name -> ``sha256`` and ``bytes``.
+    identity
+        What another run must share to take answers over: ``run``, a hash of model, settings,
+        versions, source and whatever else is common to its tasks, and ``tasks``, name -> hash.
+        Empty in runs before it was kept; a task is not there if its records cannot be taken over.
     rescored
         Empty, or what computed the signals anew after the run, from its channels: ``created``,
         ``versions``, ``command``; ``run``: name of the folder and ``manifest_sha256``;
@@ -86,6 +90,7 @@ class RunManifest:
     sweeps: dict[str, dict[str, Any]] = field(default_factory=dict)
     cost: dict[str, Any] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    identity: dict[str, Any] = field(default_factory=dict)
     rescored: dict[str, Any] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 

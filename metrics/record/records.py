@@ -9,6 +9,8 @@ A *run folder* holds what one model did on one or more tasks::
     images.parquet             small copies of the images, for people (see `TABLES`)
     interventions.parquet      one row per sample and intervention; robustness tasks only
     grounding.parquet          one row per sample and map; grounding tasks only
+    requests.parquet           one row per sample: hashes of what was asked, by which another run
+                               takes the answer over
 
 A missing value is ``None`` with a reason in ``missing``; NaN and infinity are never stored. This
 module is plain data without I/O: `vrp_tasks` writes, `leaderboard` reads.
@@ -36,6 +38,7 @@ from metrics.record.tables import (
     INTERVENTIONS_FILE,
     OCCLUSION,
     REGION_MAP,
+    REQUESTS_FILE,
     TABLES,
     Column,
 )
@@ -52,6 +55,7 @@ __all__ = [
     "OCCLUSION",
     "RECORDS_FILE",
     "REGION_MAP",
+    "REQUESTS_FILE",
     "SCHEMA_VERSION",
     "SIGNAL_PREFIX",
     "TABLES",

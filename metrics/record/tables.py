@@ -8,6 +8,7 @@ from typing import Literal
 IMAGES_FILE = "images.parquet"
 INTERVENTIONS_FILE = "interventions.parquet"
 GROUNDING_FILE = "grounding.parquet"
+REQUESTS_FILE = "requests.parquet"
 
 # `map` in grounding.parquet -> what it is
 GROUNDING_MAPS = {
@@ -49,6 +50,16 @@ TABLES: dict[str, dict[str, Column]] = {
         "jpeg": Column("bytes", "the image in small, JPEG"),
         "width": Column("integer", "of the small copy, pixels"),
         "height": Column("integer", "of the small copy, pixels"),
+    },
+    REQUESTS_FILE: {
+        **{name: column for name, column in _IDENTITY.items() if name != "group"},
+        "image": Column("text", "hash of the pixels shown", True),
+        "prompt": Column("text", "hash of the text or messages that lmms-eval built", True),
+        "target": Column("text", "hash of the reference answers", True),
+        "generation": Column("text", "hash of the generation settings", True),
+        "states": Column("text", "whether hidden states are kept (hidden_max)", True),
+        "response": Column("text", "the adapter's own answer; null where the record has it", True),
+        "sent": Column("text", "which prompt the access sent, `of what:SHA-256`", True),
     },
     INTERVENTIONS_FILE: {
         **_IDENTITY,

@@ -12,7 +12,13 @@ from PIL import Image
 
 from metrics.answers.normal_form import normalize_answer
 from metrics.record.channels import ImageMaps
-from metrics.record.records import GROUNDING_FILE, INTERVENTIONS_FILE, OCCLUSION, SampleRecord
+from metrics.record.records import (
+    GROUNDING_FILE,
+    INTERVENTIONS_FILE,
+    OCCLUSION,
+    REGION_MAP,
+    SampleRecord,
+)
 from vrp_tasks.access.base import Seen
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.companion import Companion
@@ -27,7 +33,7 @@ from vrp_tasks.grounding.settings import GroundingSettings, question_in, regions
 from vrp_tasks.place import place_of
 
 CHOICES = ("region", "elsewhere")
-_LOST = "the run was stopped between the capture of the sample and the scoring of its maps"
+_LOST = "nothing was captured of the sample"
 _SLICE = 64  # samples between two writes to the run folder
 
 
@@ -42,7 +48,8 @@ class Grounding(Companion):
         self.prompts = task.lmms_eval_specific_kwargs or {}
         self.processor = self.access.image_processor()
         self.tokens: dict[str, list[int]] = {}  # clean answers of this process
-        self.n_examples = 0
+        found = self.session.folder.rows(GROUNDING_FILE)
+        self.n_examples = sum(r["task"] == self.task and r["map"] == REGION_MAP for r in found)
 
     @classmethod
     def check(cls, access: Any, task: str, keys: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -22,7 +24,13 @@ from vrp_tasks.errors import SetupError
 from vrp_tasks.families import FAMILIES
 from vrp_tasks.interventions.branches import Answer, branched_generate
 from vrp_tasks.interventions.clean_pass import CleanPass
-from vrp_tasks.interventions.kinds import INTERVENTIONS, Batch, Prompt, groups_of
+from vrp_tasks.interventions.kinds import (
+    INTERVENTIONS,
+    Batch,
+    Prompt,
+    groups_of,
+    rests_on_ranking,
+)
 from vrp_tasks.interventions.ranking import Ranking, rank_units, seeded
 from vrp_tasks.interventions.rows import SweepRows
 from vrp_tasks.interventions.settings import SweepSettings
@@ -37,6 +45,7 @@ from vrp_tasks.interventions.unit_states import (
 from vrp_tasks.interventions.variants import Variant
 
 _SLICE = 16  # samples between two writes to the run folder
+_RANKING, _FOUND = "ranking", "sweep"  # notes of the run folder
 
 
 class Robustness(Companion):
@@ -56,8 +65,7 @@ class Robustness(Companion):
         asked = [own for name, own in INTERVENTIONS.items() if name in self.settings.interventions]
         sites = dict.fromkeys(own.site for own in asked if own.site is not None)
         self.places: list[Place] = [(layer, site) for site in sites for layer in layers]
-        folder = self.session.folder
-        self.store = UnitStateStore(folder.parts, self.task, folder.rank)
+        self.store = UnitStateStore(self.session.folder, self.task)
 
     @classmethod
     def check(cls, access: Any, task: str, keys: Mapping[str, Any]) -> None:
@@ -84,27 +92,103 @@ class Robustness(Companion):
     def after_task(self, requests: list[Any], records: list[SampleRecord]) -> None:
         """Rank, then sweep what is not in the run folder yet."""
         began = time.perf_counter()
+        self._barrier()
+        entries = self._entries(records)
+        samples = [entry.record for entry in entries]
+        chosen = self._chosen(samples)
+        ranked_on = self._ranked_on(entries)
+        self._count_rows(ranked_on, chosen)
+        measured = [(r, s) for r, s in self._own(requests, samples) if s.doc_id in chosen]
+        found = self._found_before(ranked_on)
+        if found is None or self.access.world_size > 1 or self._lacks_rows(measured):
+            self.session.folder.note(_RANKING, {"task": self.task, "ranked_on": ranked_on})
+            found = self._measure(requests, samples, measured) | {
+                "n_samples": len(chosen),
+                "ranked_on": ranked_on,
+                "seconds": round(time.perf_counter() - began, 3),
+            }
+            self.session.folder.note(_FOUND, {"task": self.task, "found": found})
+        self.session.sweeps.setdefault(self.task, {}).update(found)
+
+    def _measure(
+        self,
+        requests: list[Any],
+        samples: list[SampleRecord],
+        measured: list[tuple[Any, SampleRecord]],
+    ) -> dict[str, Any]:
+        """Rank and sweep; what the manifest says of it."""
         self._complete_states(requests)
         self._barrier()
-        samples = self._samples(records)
         ranking = rank_units(self.task, samples, self.settings, self.places, self.store.read)
         for what, reason in ranking.refused.items():
             logger.warning(f"{self.task}: no ablation of {what}: {reason}.")
-        chosen = self._chosen(samples)
-        measured = [(r, s) for r, s in self._own(requests, samples) if s.doc_id in chosen]
         unmapped, mismatched = self._sweep(measured, ranking)
         if unmapped:
             ranking.refused["masks of some samples"] = f"{unmapped} samples have no attention map"
-        self.session.sweeps.setdefault(self.task, {}).update(
-            settings=asdict(self.settings),
-            words={n: INTERVENTIONS[n].words.to_json() for n in self.settings.interventions},
-            layers=list(self.settings.unit_layers(self.model, self.family)),
-            n_samples=len(chosen),
-            refused=ranking.refused,
-            top_units=ranking.top_units(),
-            n_decoded_differently=mismatched,
-            seconds=round(time.perf_counter() - began, 3),
-        )
+        return {
+            "settings": asdict(self.settings),
+            "words": {n: INTERVENTIONS[n].words.to_json() for n in self.settings.interventions},
+            "layers": list(self.settings.unit_layers(self.model, self.family)),
+            "refused": ranking.refused,
+            "top_units": ranking.top_units(),
+            "n_decoded_differently": mismatched,
+        }
+
+    def _ranked_on(self, entries: list[Any]) -> str:
+        """Hash of the answers that units are ranked on: of others the ranking is another."""
+        told = [
+            (record.doc_id, record.group, record.correct, exchange.asked and asdict(exchange.asked))
+            for record, exchange in entries
+        ]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+    def _found_before(self, ranked_on: str) -> dict[str, Any] | None:
+        """What a sweep on the same answers found before a stop, or in another run."""
+        for _, note in reversed(self.session.folder.notes(_FOUND)):
+            if note["task"] == self.task and note["found"].get("ranked_on") == ranked_on:
+                return dict(note["found"])
+        return None
+
+    def _count_rows(self, ranked_on: str, chosen: set[str]) -> None:
+        """Count rows of the chosen samples only, and of no other ranking; say so if there are."""
+        rankings = {
+            opening: note["ranked_on"]
+            for opening, note in self.session.folder.notes(_RANKING)
+            if note["task"] == self.task
+        }
+        before = len(self._rows())
+        asked = set(self.settings.interventions)
+
+        def rule(opening: int, row: Mapping[str, Any]) -> bool:
+            if row["task"] != self.task or row["intervention"] not in asked:
+                return True
+            own = rankings.get(opening, ranked_on) == ranked_on
+            return row["doc_id"] in chosen and (own or not rests_on_ranking(row))
+
+        self.session.folder.rule(INTERVENTIONS_FILE, rule)
+        if gone := before - len(self._rows()):
+            logger.warning(
+                f"{self.task}: {gone} rows of the sweep are of other samples, or of a ranking on "
+                "other samples, than are asked for now; what is asked for is measured anew."
+            )
+
+    def _rows(self) -> list[dict[str, Any]]:
+        rows = self.session.folder.rows(INTERVENTIONS_FILE)
+        return [row for row in rows if row["task"] == self.task]
+
+    def _done(self) -> dict[str, set[Variant]]:
+        """Document -> the variants that are there."""
+        done: dict[str, set[Variant]] = {}
+        for row in self._rows():
+            own = Variant(**{name: row[name] for name in Variant.__dataclass_fields__})
+            done.setdefault(row["doc_id"], set()).add(own)
+        return done
+
+    def _lacks_rows(self, pairs: list[tuple[Any, SampleRecord]]) -> bool:
+        """Whether any document lacks a variant that was measured of another, or all of them."""
+        done = self._done()
+        whole = set().union(*done.values())
+        return any(done.get(sample.doc_id, set()) != whole for _, sample in pairs)
 
     def _complete_states(self, requests: list[Any]) -> None:
         """Unit states of samples that were captured just before a run was stopped."""
@@ -136,11 +220,13 @@ class Robustness(Companion):
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.barrier()
 
-    def _samples(self, records: list[SampleRecord]) -> list[SampleRecord]:
+    def _entries(self, records: list[SampleRecord]) -> list[Any]:
         """The clean pass of every rank, in the order of the documents."""
         if self.access.world_size > 1:
-            records = [r for r in self.session.folder.records() if r.task == self.task]
-        return sorted(records, key=lambda record: int(record.doc_id))
+            entries = self.session.answered(self.task)
+        else:
+            entries = self.session.known.entries(records)
+        return sorted(entries, key=lambda entry: int(entry.record.doc_id))
 
     def _chosen(self, samples: list[SampleRecord]) -> set[str]:
         """Documents to measure: all, or whole images until there are enough."""
@@ -164,12 +250,7 @@ class Robustness(Companion):
 
     def _sweep(self, pairs: list[tuple[Any, SampleRecord]], ranking: Ranking) -> tuple[int, int]:
         """Write rows of every sample; how many had no map, and were decoded differently."""
-        done: dict[str, set[Variant]] = {}
-        for row in self.session.folder.rows(INTERVENTIONS_FILE):
-            if row["task"] == self.task:
-                own = done.setdefault(row["doc_id"], set())
-                own.add(Variant(**{name: row[name] for name in Variant.__dataclass_fields__}))
-        writer = SweepRows(self.access, self.session, {s.doc_id: s for _, s in pairs}, done)
+        writer = SweepRows(self.access, self.session, {s.doc_id: s for _, s in pairs}, self._done())
         bar = tqdm(
             total=len(pairs), desc=f"{self.task} + interventions", disable=not self.session.is_main
         )

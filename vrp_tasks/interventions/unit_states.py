@@ -102,17 +102,24 @@ class UnitStateObserver(Observer):
 
 
 class UnitStateStore:
-    """Unit states of one task in the run folder, of all ranks."""
+    """Unit states of one task in the run folder, of all ranks.
 
-    def __init__(self, parts: Path, task: str, rank: int) -> None:
-        self._parts, self._stem, self._rank = parts, f"units.{task}", rank
+    Parameters
+    ----------
+    folder : Parts
+        Of the run (`vrp_tasks.run.parts`).
+    task : str
+        Its name.
+    """
+
+    def __init__(self, folder: Any, task: str) -> None:
+        self._folder, self._task, self._stem = folder, task, f"units.{task}"
 
     def add(self, docs: list[str], states: list[dict[str, np.ndarray]]) -> None:
         """Write the states of some samples; they are there once this returns."""
         if not docs:
             return
-        number = len(list(self._parts.glob(f"{self._stem}.{self._rank}-*.safetensors")))
-        path = self._parts / f"{self._stem}.{self._rank}-{number}.safetensors"
+        path = self._folder.new_file(self._stem, ".safetensors")
         columns = {name: np.stack([own[name] for own in states]) for name in states[0]}
         partial = path.with_name(path.name + ".partial")
         save_file(columns, partial, metadata={"docs": json.dumps(docs)})
@@ -120,18 +127,29 @@ class UnitStateStore:
 
     def docs(self) -> set[str]:
         """Samples that are there."""
-        return {doc for path in self._paths() for doc in _docs_of(path)}
+        return {doc for path, docs in self._files() for doc in docs if doc is not None}
 
     def read(self, name: str, docs: list[str]) -> np.ndarray:
         """One array of the given samples, float32 (n, n_units)."""
         rows: dict[str, np.ndarray] = {}
-        for path in self._paths():
+        for path, own in self._files():
             with safe_open(path, framework="numpy") as file:
-                rows |= dict(zip(_docs_of(path), file.get_tensor(name), strict=True))
+                there = zip(own, file.get_tensor(name), strict=True)
+                rows |= {doc: row for doc, row in there if doc is not None}
         return np.stack([rows[doc] for doc in docs])
 
-    def _paths(self) -> list[Path]:
-        return sorted(self._parts.glob(f"{self._stem}.*.safetensors"))
+    def _files(self) -> list[tuple[Path, list[str | None]]]:
+        """Files, each with its samples; None for one that was asked again since."""
+        return [
+            (
+                path,
+                [
+                    doc if self._folder.is_of_record(opening, self._task, doc) else None
+                    for doc in _docs_of(path)
+                ],
+            )
+            for opening, path in self._folder.files(f"{self._stem}.*.safetensors")
+        ]
 
 
 def _docs_of(path: Path) -> list[str]:

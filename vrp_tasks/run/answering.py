@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+                        if "perturb" in access.settings.capture.extra:
+                            seen = asked_again(access, asked(own), seen)
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from loguru import logger
 from tqdm import tqdm
 
 from metrics.record.records import SampleRecord
+<<<<<<< HEAD
 from vrp_tasks.access.base import Access, Asked
 from vrp_tasks.access.perturbation import asked_again
 from vrp_tasks.companion import companions_for
+=======
+from vrp_tasks.access.base import Access, Asked, Seen
+from vrp_tasks.companion import Companion, companions_for
+>>>>>>> 28ee8bb (wip: parts by opening, identity of samples and of runs)
 from vrp_tasks.run.session import Session
 
 _FAR = 0.382  # of all documents
@@ -58,11 +65,9 @@ class Answering:
     def _observed(self, task: str, requests: list[Any]) -> list[str]:
         """Answers of one task's requests, observed and written to the run folder as they come."""
         session, access = self.session, self.access
-        known = {i: session.known(request) for i, request in enumerate(requests)}
-        results: dict[int, SampleRecord] = {i: r for i, r in known.items() if r is not None}
-        texts = {i: session.response(record) for i, record in results.items()}
-        if results:
-            logger.info(f"{task}: resuming, {len(results)} of {len(requests)} samples are there.")
+        known = session.known.of_requests(task, requests)
+        results: dict[int, SampleRecord] = {i: entry.record for i, entry in known.items()}
+        texts = {i: entry.response for i, entry in known.items()}
         order = access.order(requests, [i for i in range(len(requests)) if i not in results])
         step = max(1, _SLICE // access.batch_size) * access.batch_size
         asked = self._asked(task)
@@ -81,12 +86,18 @@ class Answering:
                     own = [requests[i] for i in chosen]
                     with session.timed():
                         seen = access.observe(asked(own, observers=observers, progress=bar.update))
+<<<<<<< HEAD
                         if "perturb" in access.settings.capture.extra:
                             seen = asked_again(access, asked(own), seen)
                     records = session.observe(own, [self._doc(request) for request in own], seen)
                     told = [t for t in zip(own, seen, records, strict=True) if t[1].is_captured]
                     for companion in companions if told else ():
                         companion.after_slice(*map(list, zip(*told, strict=True)))
+=======
+                    beside = partial(_after_slice, companions, own, seen)
+                    docs = [self._doc(request) for request in own]
+                    records = session.observe(own, docs, seen, beside=beside)
+>>>>>>> 28ee8bb (wip: parts by opening, identity of samples and of runs)
                     results |= dict(zip(chosen, records, strict=True))
                     texts |= {i: one.answer for i, one in zip(chosen, seen, strict=True)}
             for companion in companions:
@@ -127,3 +138,15 @@ class Answering:
         target = self.session.tasks[request.task_name].doc_to_target(self._doc(request))
         answers = target if isinstance(target, (list, tuple)) else [target]
         return [str(answer) for answer in answers if isinstance(answer, (str, int, float))]
+
+
+def _after_slice(
+    companions: Sequence[Companion],
+    requests: Sequence[Any],
+    seen: Sequence[Seen],
+    records: Sequence[SampleRecord],
+) -> None:
+    """Show companions a slice, as far as it was captured."""
+    told = [t for t in zip(requests, seen, records, strict=True) if t[1].is_captured]
+    for companion in companions if told else ():
+        companion.after_slice(*map(list, zip(*told, strict=True)))

@@ -1,7 +1,7 @@
-"""Writes a run folder (`metrics.record.records`) as the run goes, and takes up an unfinished one.
+"""A run folder (`metrics.record.records`): started or taken up again, and completed.
 
-Each rank writes parts: an array shard and, after it, the JSON lines that refer to it, both put in
-place by a rename. `finish` turns the parts into ``records.parquet`` and writes the manifest last.
+Each rank writes parts (`vrp_tasks.run.parts`); `finish` turns them into ``records.parquet`` and the
+tables beside it, and writes the manifest last.
 """
 
 from __future__ import annotations
@@ -9,61 +9,51 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.feather as feather
 import pyarrow.parquet as pq
 from filelock import FileLock
 from loguru import logger
-from safetensors import safe_open
-from safetensors.numpy import save_file
 
-from metrics.record.channels import Channel
 from metrics.record.columns import rows_of
 from metrics.record.records import (
     IMAGES_FILE,
     MANIFEST_FILE,
     RECORDS_FILE,
+    REQUESTS_FILE,
     TABLES,
     RunManifest,
     SampleRecord,
 )
-from metrics.record.shards import pack
-from metrics.record.store import ChannelStore
 from vrp_tasks.errors import SetupError
 from vrp_tasks.hashing import sha256_of
 from vrp_tasks.run.fingerprint import differences
+from vrp_tasks.run.parts import PARTS, Entry, Parts, openings, schema_of, write_text
 
-_PARTS = "parts"
 _RUN = "run.json"
 _SUFFIX = "_vrp"
-# where a sample's channels are -> its record
-MakeRecord = Callable[[str | None, int | None], SampleRecord]
+_STAMP = "%Y%m%d_%H%M%S"
 
 
 class _RunLock(FileLock):
     """lmms-eval makes FileLock itself reentrant within a process; a run has one writer."""
 
 
-class RunFolder:
+class RunFolder(Parts):
     """One run's folder, opened for writing by one rank."""
 
-    def __init__(self, path: Path, *, rank: int) -> None:
-        self.path, self.rank = path, rank
+    def __init__(self, path: Path, *, rank: int, opening: int | None = None) -> None:
+        super().__init__(path, rank=rank, opening=opening)
         self._hold: Any = None
-        self.parts = path / _PARTS
-        self._n_parts = len(list(self.parts.glob(f"{rank}-*.jsonl")))
-        self._unasked = threading.Lock()
-        self.store = ChannelStore(lambda shard: safe_open(self.path / shard, framework="numpy"))
 
     @classmethod
     def create(
-        cls, base: Path, *, stamp: str, fingerprint: dict[str, Any], rank: int = 0
+        cls, base: Path, *, now: datetime, fingerprint: dict[str, Any], rank: int = 0
     ) -> RunFolder:
         """Start a run below ``base``, or go on with an unfinished one of the same fingerprint.
 
@@ -75,12 +65,16 @@ class RunFolder:
         left: tuple[Path, list[str]] | None = None
         for path in sorted(base.glob(f"*{_SUFFIX}"), reverse=True):
             began_as = _unfinished(path)
-            if began_as is None or (lock := _lock(path)) is None:
+            if began_as is None:
                 continue
-            if began_as == fingerprint:
-                folder = cls(path, rank=rank)
-                folder._hold = lock
-                return folder
+            if (lock := _lock(path)) is None:
+                if began_as == fingerprint:
+                    logger.warning(
+                        f"Another process writes to {path}; this run gets a folder of its own."
+                    )
+                continue
+            if began_as == fingerprint and _unfinished(path) is not None:
+                return cls._opened(path, lock, rank)
             _unlock(lock)
             left = left or (path, differences(began_as, fingerprint))
         if left is not None:
@@ -88,144 +82,81 @@ class RunFolder:
                 f"A new run is started: the unfinished one in {left[0]} was made with other "
                 f"{'; '.join(left[1])}."
             )
-        path = base / f"{stamp}{_SUFFIX}"
-        for number in range(2, 1000):
-            if not path.exists():
-                break
-            path = base / f"{stamp}-{number}{_SUFFIX}"
-        (path / _PARTS).mkdir(parents=True)
-        folder = cls(path, rank=rank)
-        folder._hold = _lock(path)
-        _write(folder.parts / _RUN, json.dumps(fingerprint, indent=1, sort_keys=True))
+        path = _new_folder(base, now)
+        folder = cls._opened(path, _lock(path), rank)
+        write_text(path / PARTS / _RUN, json.dumps(fingerprint, indent=1, sort_keys=True))
         return folder
 
-    def add(
-        self, make: Sequence[MakeRecord], channels: Sequence[Mapping[str, Channel]]
-    ) -> list[SampleRecord]:
-        """Write one part: the channels of some samples, then the records that refer to them.
-
-        Parameters
-        ----------
-        make : sequence of callable
-            Each makes a sample's record of the place of its channels.
-        channels : sequence of mapping
-            Each sample's channels to keep.
-
-        Returns
-        -------
-        list of SampleRecord
-        """
-        number, self._n_parts = self._n_parts, self._n_parts + 1
-        shard = f"arrays-{self.rank}-{number}.safetensors"
-        columns = pack(channels)
-        if columns:
-            partial = self.path / f"{shard}.partial"
-            save_file(columns, partial)
-            partial.chmod(0o644)
-            partial.replace(self.path / shard)
-        stored = [any(channel.kept for channel in own.values()) for own in channels]
-        records = [
-            place(shard, row) if there else place(None, None)
-            for row, (place, there) in enumerate(zip(make, stored, strict=True))
-        ]
-        lines = [json.dumps(asdict(record), allow_nan=False) for record in records]
-        _write(self.parts / f"{self.rank}-{number}.jsonl", "\n".join(lines) + "\n")
-        return records
-
-    def note(self, kind: str, entries: Any) -> None:
-        """Keep plain data beside the parts until the run is complete, past a stop."""
-        number = len(list(self.parts.glob(f"{kind}.{self.rank}-*.json")))
-        _write(self.parts / f"{kind}.{self.rank}-{number}.json", json.dumps(entries))
-
-    def notes(self, kind: str) -> list[Any]:
-        """What `note` was given of a kind so far, of every rank."""
-        parts = sorted(self.parts.glob(f"{kind}.*.json"))
-        return [json.loads(part.read_text("utf-8")) for part in parts]
-
-    def add_unasked(self, record: SampleRecord) -> None:
-        """Write the record of an answer that the model was not asked for; from any thread."""
-        with (
-            self._unasked,
-            (self.parts / f"unasked-{self.rank}.jsonl").open("a", encoding="utf-8") as file,
-        ):
-            file.write(json.dumps(asdict(record), allow_nan=False) + "\n")
-
-    def add_rows(self, file: str, rows: list[dict[str, Any]]) -> None:
-        """Write rows of one of `metrics.record.records.TABLES`; they are there once this returns.
-
-        Parameters
-        ----------
-        file : str
-            Name of the table.
-        rows : list of dict
-            One per row; every column of the table is a key. Bytes are allowed.
-        """
-        if not rows:
-            return
-        number = len(list(self.parts.glob(f"{file}.{self.rank}-*.arrow")))
-        path = self.parts / f"{file}.{self.rank}-{number}.arrow"
-        partial = path.with_name(path.name + ".partial")
-        feather.write_feather(pa.Table.from_pylist(rows, schema=_schema_of(file)), partial)
-        partial.replace(path)
-
-    def rows(self, file: str) -> list[dict[str, Any]]:
-        """Rows of a table so far, of every rank."""
-        return [row for part in self._row_parts(file) for row in part.to_pylist()]
-
-    def _row_parts(self, file: str) -> list[pa.Table]:
-        return [
-            feather.read_table(part, memory_map=False)
-            for part in sorted(self.parts.glob(f"{file}.*.arrow"))
-        ]
-
-    def _write_tables(self) -> None:
-        for file in TABLES:
-            parts = self._row_parts(file)
-            if parts:
-                whole = pa.concat_tables(parts)
-                if file == IMAGES_FILE:  # several ranks may have met the same image
-                    whole = whole.group_by("sha256", use_threads=False).aggregate(
-                        [(name, "first") for name in whole.schema.names if name != "sha256"]
-                    )
-                    whole = whole.rename_columns(
-                        [n.removesuffix("_first") for n in whole.schema.names]
-                    )
-                partial = self.path / f"{file}.partial"
-                pq.write_table(whole, partial, compression="zstd")
-                partial.replace(self.path / file)
-
-    def records(self) -> list[SampleRecord]:
-        """Records of all parts so far, of every rank."""
-        found = []
-        for part in sorted(self.parts.glob("*.jsonl")):
-            lines = part.read_text("utf-8").splitlines()
-            for line in lines:
-                try:
-                    found.append(SampleRecord(**json.loads(line)))
-                except json.JSONDecodeError:  # the run was stopped while it was written
-                    logger.warning(f"{part}: a line that was not written whole is passed over.")
-        return found
+    @classmethod
+    def _opened(cls, path: Path, lock: Any, rank: int) -> RunFolder:
+        """A folder of which this process has the lock, with an opening of its own."""
+        opening = 1 + max(openings(path), default=0)
+        (path / PARTS / str(opening)).mkdir(parents=True)
+        folder = cls(path, rank=rank, opening=opening)
+        folder._hold = lock
+        return folder
 
     def finish(self, records: Sequence[SampleRecord], manifest: dict[str, Any]) -> Path:
         """Write records and manifest; the folder is complete when this returns its path."""
-        table = pa.Table.from_pylist(rows_of(records))
-        partial = self.path / f"{RECORDS_FILE}.partial"
-        pq.write_table(table, partial, compression="zstd")
-        partial.replace(self.path / RECORDS_FILE)
-        self._write_tables()
+        _write_table(self.path / RECORDS_FILE, pa.Table.from_pylist(rows_of(records)))
+        self._write_tables(records)
         used = {record.shard for record in records}
         for shard in self.path.glob("arrays-*.safetensors"):
-            if shard.name not in used:  # captured before a resume under a narrower limit
+            if shard.name not in used:  # of documents that are asked no more, or were asked again
                 shard.unlink()
         files = {
             path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
             for path in sorted(self.path.iterdir())
             if path.suffix in (".parquet", ".safetensors") or path.name.startswith("probe-")
         }
-        _write(self.path / MANIFEST_FILE, RunManifest(**manifest, files=files).to_text())
-        shutil.rmtree(self.parts)
+        write_text(self.path / MANIFEST_FILE, RunManifest(**manifest, files=files).to_text())
+        shutil.rmtree(self.path / PARTS)
         self.release()
         return self.path
+
+    def _write_tables(self, records: Sequence[SampleRecord]) -> None:
+        """The tables beside the records: their rows alone, whatever else was written."""
+        places = {(record.task, record.split, record.doc_id) for record in records}
+        images = {record.image for record in records}
+        entries = [
+            entry
+            for entry in self.entries()
+            if (entry.record.task, entry.record.split, entry.record.doc_id) in places
+        ]
+        self._write_requests(entries)
+        for file in TABLES.keys() - {REQUESTS_FILE}:
+            if file == IMAGES_FILE:
+                self.rule(file, lambda _opening, row: row["sha256"] in images)
+            else:
+                self.rule(
+                    file,
+                    lambda _opening, row: (row["task"], row["split"], row["doc_id"]) in places,
+                )
+            whole = pa.concat_tables([schema_of(file).empty_table(), *self.tables(file)])
+            if file == IMAGES_FILE:  # several ranks or openings may have met the same image
+                whole = _first_of_each(whole, "sha256")
+            if len(whole):
+                _write_table(self.path / file, whole)
+
+    def _write_requests(self, entries: Sequence[Entry]) -> None:
+        rows = [
+            {
+                **{name: getattr(record, name) for name in ("task", "split", "doc_id")},
+                **dict.fromkeys(TABLES[REQUESTS_FILE].keys() - {"task", "split", "doc_id"}),
+                **({} if exchange.asked is None else asdict(exchange.asked)),
+                "response": exchange.response,
+                "sent": exchange.sent,
+            }
+            for record, exchange in entries
+        ]
+        if rows:
+            table = pa.Table.from_pylist(rows, schema=schema_of(REQUESTS_FILE))
+            _write_table(self.path / REQUESTS_FILE, table)
+
+    def discard(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.release()
 
     def release(self) -> None:
         """Let another process go on with this folder."""
@@ -247,28 +178,54 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
-_ARROW_TYPES = {
-    "text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "bytes": pa.binary()
-}  # fmt: skip
+def _new_folder(base: Path, now: datetime) -> Path:
+    """A new folder below ``base``, whose name sorts after all that are there.
+
+    Whoever makes the directory has it, also against a process that starts in the same second; a
+    clock that was set back gives no earlier name.
+    """
+    there = (_stamp_of(path) for path in base.glob(f"*{_SUFFIX}"))
+    latest = max((stamp for stamp in there if stamp is not None), default=None)
+    stamp = now.replace(microsecond=0, tzinfo=None)
+    if latest is not None:
+        stamp = max(stamp, latest + timedelta(seconds=1))
+    while True:
+        path = base / f"{stamp:{_STAMP}}{_SUFFIX}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            stamp += timedelta(seconds=1)
+        else:
+            return path
 
 
-def _schema_of(file: str) -> pa.Schema:
-    return pa.schema(
-        [
-            pa.field(name, _ARROW_TYPES[column.kind], column.nullable)
-            for name, column in TABLES[file].items()
-        ]
-    )
+def _stamp_of(path: Path) -> datetime | None:
+    try:
+        return datetime.strptime(path.name.removesuffix(_SUFFIX), _STAMP)
+    except ValueError:
+        return None
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    partial = path.with_name(path.name + ".partial")
+    pq.write_table(table, partial, compression="zstd")
+    partial.replace(path)
+
+
+def _first_of_each(table: pa.Table, key: str) -> pa.Table:
+    others = [(name, "first") for name in table.schema.names if name != key]
+    found = table.group_by(key, use_threads=False).aggregate(others)
+    return found.rename_columns([name.removesuffix("_first") for name in found.schema.names])
 
 
 def _unfinished(path: Path) -> dict[str, Any] | None:
     """The fingerprint of an unfinished run; None for any other folder."""
-    run = path / _PARTS / _RUN
+    run = path / PARTS / _RUN
     if (path / MANIFEST_FILE).exists() or not run.exists():
         return None
     try:
         began_as: dict[str, Any] = json.loads(run.read_text("utf-8"))
-    except json.JSONDecodeError:
+    except (OSError, ValueError):
         return None
     return began_as
 
@@ -283,11 +240,6 @@ def _lock(path: Path) -> Any:
 
 
 def _unlock(lock: Any) -> None:
-    lock.release()
+    """Remove the file, then let go: who waits for it sees that it is gone, and takes a new one."""
     Path(lock.lock_file).unlink(missing_ok=True)
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    lock.release()

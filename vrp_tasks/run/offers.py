@@ -29,7 +29,7 @@ class NotOffered:
 
     def recall(self) -> None:
         """Take over what every rank has noted so far."""
-        for part in self._folder.notes(_KIND):
+        for _, part in self._folder.notes(_KIND):
             self.reasons |= part
 
     def of_task(self, task: str) -> dict[str, str]:

@@ -28,8 +28,9 @@ def open_folder(output: Path, pretrained: str, *, fingerprint: dict[str, Any]) -
     rank = int(os.environ.get("RANK", 0))
     if rank:
         return RunFolder(Path(_broadcast(None)), rank=rank)
-    stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
-    folder = RunFolder.create(output / last_parts(pretrained), stamp=stamp, fingerprint=fingerprint)
+    folder = RunFolder.create(
+        output / last_parts(pretrained), now=datetime.now(UTC), fingerprint=fingerprint
+    )
     _broadcast(str(folder.path))
     return folder
 

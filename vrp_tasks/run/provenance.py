@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import resource
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -38,14 +38,14 @@ def without_secrets(command: Sequence[str]) -> list[str]:
 
 
 def prompts_of(
-    notes: Iterable[Iterable[tuple[Sequence[str], str]]], records: Sequence[SampleRecord]
+    sent: Mapping[Place, str | None], records: Sequence[SampleRecord]
 ) -> dict[str, dict[str, str]]:
     """Which prompts the records of each task were made with, as far as the access tells.
 
     Parameters
     ----------
-    notes : iterable of lists of (place, ``<of what>:<SHA-256>``)
-        As they were kept while the run went on.
+    sent : mapping of Place to str or None
+        ``<of what>:<SHA-256>`` of the prompt of a document, where it is known.
     records : sequence of SampleRecord
         Of the whole run.
 
@@ -55,7 +55,7 @@ def prompts_of(
         Task -> ``of`` (what was hashed) and ``sha256`` of the documents' hashes in their order:
         runs in which both are equal were given the same prompts.
     """
-    known = {Place(*place): prompt for part in notes for place, prompt in part}
+    known = {place: prompt for place, prompt in sent.items() if prompt is not None}
     found: dict[str, dict[str, str]] = {}
     places = {Place(record.task, record.split, record.doc_id) for record in records}
     for task in dict.fromkeys(record.task for record in records):

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -34,10 +34,12 @@ from vrp_tasks.attach.results import results_of
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.place import Place, at_place, place_of
 from vrp_tasks.run.earlier import EarlierRuns
-from vrp_tasks.run.fingerprint import task_fingerprint
-from vrp_tasks.run.observing import ANSWER, observation_of
+from vrp_tasks.run.fingerprint import digests, run_fingerprint
+from vrp_tasks.run.known import KnownAnswers
+from vrp_tasks.run.observing import observation_of
 from vrp_tasks.run.offers import NotOffered
 from vrp_tasks.run.opening import open_folder
+from vrp_tasks.run.parts import Entry, Exchange
 from vrp_tasks.run.provenance import (
     package_versions,
     peak_memory,
@@ -91,12 +93,8 @@ class Session:
         if self.geometry is not None:
             logger.warning(f"Attention signals will be INVALID: {self.geometry}.")
         self.is_main = int(os.environ.get("RANK", 0)) == 0
-        fingerprint = {
-            "model": self.model,
-            "settings": self.settings,
-            "tasks": {name: task_fingerprint(task) for name, task in tasks.items()},
-            "versions": package_versions(),
-        }
+        fingerprint = run_fingerprint(access, tasks, reasoning_tags=reasoning_tags)
+        self._identity = digests(fingerprint)
         self.folder = open_folder(Path(output), self.model["pretrained"], fingerprint=fingerprint)
         self._not_offered = NotOffered(self.folder)
         self._scored = ScoredTasks(
@@ -107,16 +105,13 @@ class Session:
             not_offered=self._not_offered,
             geometry=self.geometry,
         )
-        self._responses = {
-            Place(*place): text for part in self.folder.notes("responses") for place, text in part
-        }
-        self._known = {_place(record): record for record in self.folder.records()}
         self._earlier = EarlierRuns(self.folder.path, self.model, self.settings)
         try:
             self.storage = storage_plan(access, tasks, plans, self.folder.path)
         except SetupError:
             self.close()
             raise
+        self.known = KnownAnswers(access.lm, tasks, self.storage.keeps, self.folder.entries())
 
     @property
     def keeps(self) -> bool:
@@ -131,6 +126,15 @@ class Session:
     def owns(self, task: str) -> bool:
         """Whether a request of this task is to be observed."""
         return task in self._tasks
+
+    def answered(self, task: str) -> list[Entry]:
+        """The documents of a task that are asked now, as every rank answered them."""
+        docs = self._plans[task].docs
+        return [
+            entry
+            for entry in self.folder.entries()
+            if entry.record.task == task and entry.record.doc_id in docs
+        ]
 
     # -- labels ---------------------------------------------------------------------------------
 
@@ -149,7 +153,7 @@ class Session:
 
     def results_known(self, place: Place, answer: str) -> dict[str, Any] | None:
         """What was found for an answer when it was observed; None if it was not."""
-        record, judged = self._known.get(place), self._judged.get(place)
+        record, judged = self.known.fitting(place, answer), self._judged.get(place)
         if record is None or judged is None or judged.answer != answer:
             return None
         return results_of(judged, record)
@@ -160,16 +164,19 @@ class Session:
         It may be of this run before it was stopped, or of an earlier run, if lmms-eval's response
         cache gave the answer.
         """
-        record = self._known.get(judged.place)
-        if record is None or record.answer != judged.answer:
+        record = self.known.fitting(judged.place, judged.answer)
+        if record is None:
             record = self._earlier.record_of(judged)
             task = judged.place.task
             left_out = of_task(self._earlier.not_offered, task)
             self._not_offered.add_known(
                 task, {name: why for name, why in left_out.items() if name not in record.signals}
             )
-            self._known[judged.place] = record
-            self.folder.add_unasked(record)
+            request = self.known.request(judged.place)
+            asked = None if request is None else self.known.identity(request)
+            entry = Entry(record, Exchange(asked))
+            self.known.add([entry])
+            self.folder.add_unasked(entry)
         self._judged[judged.place] = judged
         return results_of(judged, record)
 
@@ -177,24 +184,20 @@ class Session:
 
     def has_captured(self) -> bool:
         """Whether anything was seen beside any answer so far."""
-        return any("capture" not in record.missing for record in self._known.values())
-
-    def known(self, request: Any) -> SampleRecord | None:
-        """The record of a request that this run has answered before it was stopped."""
-        record = self._known.get(place_of(request))
-        if record is None or ANSWER in record.missing or record.prompt != request.args[0]:
-            return None
-        return record
-
-    def response(self, record: SampleRecord) -> str:
-        """The answer of a record as the adapter gave it, for lmms-eval to treat as it does any."""
-        found: str = self._responses.get(_place(record), record.answer)
-        return found
+        return any("capture" not in record.missing for record in self.known.records())
 
     def observe(
-        self, requests: Sequence[Any], docs: Sequence[Any], seen: Sequence[Seen]
+        self,
+        requests: Sequence[Any],
+        docs: Sequence[Any],
+        seen: Sequence[Seen],
+        *,
+        beside: Callable[[list[SampleRecord]], None] = lambda records: None,
     ) -> list[SampleRecord]:
-        """Label what was seen of some requests of one task, and write it to the run folder."""
+        """Label what was seen of some requests of one task, and write it to the run folder.
+
+        ``beside`` writes what must be there for each record that is.
+        """
         task = requests[0].args[4]
         images = self._keep_images(task, docs)
         make, channels = [], []
@@ -214,12 +217,12 @@ class Session:
             make.append(partial(_record_at, observation))
             channels.append(observation.channels)
         self._not_offered.note()
-        responses = [(place_of(r), own.answer) for r, own in zip(requests, seen, strict=True)]
-        self.folder.note("responses", responses)
-        prompts = [(place_of(r), s.prompt) for r, s in zip(requests, seen, strict=True) if s.prompt]
-        self.folder.note("prompts", prompts)
-        records = self.folder.add(make, channels)
-        self._known |= {_place(record): record for record in records}
+        exchanges = [
+            Exchange(self.known.identity(request), response=own.answer, sent=own.prompt)
+            for request, own in zip(requests, seen, strict=True)
+        ]
+        records = self.folder.add(make, channels, exchanges, beside=beside)
+        self.known.add(map(Entry, records, exchanges))
         self.n_generated += len(records)
         return records
 
@@ -271,7 +274,8 @@ class Session:
             logger.info(f"Next: vrp-leaderboard build {path.parent.parent}")
 
     def _manifest(self) -> dict[str, Any]:
-        prompts = prompts_of(self.folder.notes("prompts"), self._scored.records)
+        sent = {_place(own.record): own.exchange.sent for own in self.folder.entries()}
+        prompts = prompts_of(sent, self._scored.records)
         found = {"geometry_self_test": self._geometry_said(), "checks": self.access.checks()}
         return {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -281,6 +285,7 @@ class Session:
             "versions": package_versions(),
             "command": without_secrets(sys.argv),
             "sweeps": self.sweeps,
+            "identity": self._identity,
             "cost": {
                 "seconds": round(self.seconds, 3),
                 "n_samples": self.n_generated,

@@ -6,6 +6,7 @@ those of other images only.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -39,6 +40,15 @@ class LoadedProbe:
     def has_seen(self, images: Iterable[str]) -> bool:
         """Whether it was fitted on one of these images, told by their `content_hashes`."""
         return not self.images.isdisjoint(images)
+
+    def digest(self) -> str:
+        """Hash of all of it."""
+        arrays, numbers = self.probe.to_arrays()
+        about = [self.position, self.task, self.model, sorted(self.images), sorted(numbers.items())]
+        digest = hashlib.sha256(json.dumps(about).encode())
+        for name in sorted(arrays):
+            digest.update(name.encode() + arrays[name].tobytes())
+        return digest.hexdigest()
 
     def probability(self, hidden: dict[str, np.ndarray]) -> np.ndarray:
         """P(correct) of one answer, (1,), of its states by position, each (n_layers + 1, d)."""

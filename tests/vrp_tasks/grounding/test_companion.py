@@ -118,7 +118,7 @@ class Folder:
         self.written += rows
 
 
-def test_samples_whose_maps_were_lost_by_a_stop_say_so():
+def test_samples_without_maps_say_so():
     vrp = {"grounding": {"occlusion": False}}
     task = SimpleNamespace(
         config=SimpleNamespace(metadata={"vrp": vrp}),
@@ -130,6 +130,6 @@ def test_samples_whose_maps_were_lost_by_a_stop_say_so():
     lost = made_up(0, None, None, group="image")
     Grounding(access, session, "t", vrp["grounding"], None).after_task([request], [lost])
     assert [row["map"] for row in session.folder.written] == list(GROUNDING_MAPS)
-    assert all("was stopped between" in row["reason"] for row in session.folder.written)
+    assert all("nothing was captured" in row["reason"] for row in session.folder.written)
     assert {row["group"] for row in session.folder.written} == {"image"}
     assert session.sweeps == {}

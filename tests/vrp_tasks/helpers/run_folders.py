@@ -1,5 +1,6 @@
 """A run folder of made-up answers, for tests."""
 
+from datetime import UTC, datetime
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ from metrics.record.channels import ImageMaps, PromptState
 from metrics.record.records import SampleRecord
 from vrp_tasks.run.folder import RunFolder
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FINGERPRINT = {"model": "m", "settings": {"k": 10}}
 MANIFEST = {
     "created": "2026-01-01T00:00:00+00:00",
@@ -53,7 +55,7 @@ def record(doc, shard, row, **changes):
 
 
 def create(base, rank=0):
-    return RunFolder.create(base, stamp="20260101_000000", fingerprint=FINGERPRINT, rank=rank)
+    return RunFolder.create(base, now=NOW, fingerprint=FINGERPRINT, rank=rank)
 
 
 def at(doc):

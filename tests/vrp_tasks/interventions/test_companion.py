@@ -222,7 +222,7 @@ def test_a_stopped_sweep_keeps_what_is_done_and_goes_on(tmp_path, monkeypatch):
     (tmp_path / "parts").mkdir()
     with pytest.raises(KeyboardInterrupt):
         sweep(adapter(), QUICK, tmp_path / "parts", limit=32)
-    (parts,) = (tmp_path / "parts" / "out").glob("*/*_vrp/parts")
+    (parts,) = (tmp_path / "parts" / "out").glob("*/*_vrp/parts/1")
     assert len(list(parts.glob(f"{INTERVENTIONS_FILE}.*"))) == 1  # the first 16 of 32 samples
     for states in parts.glob("units.*"):  # and as if stopped between capture and unit states
         states.unlink()

@@ -125,15 +125,15 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(answering, "_SLICE", 5)
     add, calls = RunFolder.add, []
 
-    def stop_in_the_third_part(self, make, channels):
+    def stop_in_the_third_part(self, make, channels, *rest, **more):
         calls.append(len(make))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return add(self, make, channels)
+        return add(self, make, channels, *rest, **more)
 
-    def counted(self, make, channels):
+    def counted(self, make, channels, *rest, **more):
         calls.append(len(make))
-        return add(self, make, channels)
+        return add(self, make, channels, *rest, **more)
 
     monkeypatch.setattr(RunFolder, "add", stop_in_the_third_part)
     with pytest.raises(KeyboardInterrupt):
@@ -168,15 +168,15 @@ def test_a_stopped_run_does_not_go_on_under_other_model_arguments(
     monkeypatch.setattr(answering, "_SLICE", 2)
     add, calls = RunFolder.add, []
 
-    def stop_in_the_second_part(self, make, channels):
+    def stop_in_the_second_part(self, make, channels, *rest, **more):
         calls.append(len(make))
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return add(self, make, channels)
+        return add(self, make, channels, *rest, **more)
 
-    def counted(self, make, channels):
+    def counted(self, make, channels, *rest, **more):
         calls.append(len(make))
-        return add(self, make, channels)
+        return add(self, make, channels, *rest, **more)
 
     monkeypatch.setattr(RunFolder, "add", stop_in_the_second_part)
     with pytest.raises(KeyboardInterrupt):
@@ -252,11 +252,11 @@ def test_filters_act_once_on_the_answer_and_on_its_samples(tmp_path, monkeypatch
     monkeypatch.setattr(answering, "_SLICE", 2)
     add, calls = RunFolder.add, []
 
-    def stop_in_the_third_part(self, make, channels):
+    def stop_in_the_third_part(self, make, channels, *rest, **more):
         calls.append(len(make))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return add(self, make, channels)
+        return add(self, make, channels, *rest, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(RunFolder, "add", stop_in_the_third_part)

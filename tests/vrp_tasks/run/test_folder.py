@@ -11,11 +11,18 @@ import pytest
 from loguru import logger
 
 from metrics.record.channels import BlankState, ImageMaps, PromptState
-from metrics.record.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
-from tests.vrp_tasks.helpers.run_folders import MANIFEST, at, channels, create, record
+from metrics.record.records import (
+    MANIFEST_FILE,
+    RECORDS_FILE,
+    REQUESTS_FILE,
+    RunManifest,
+    SampleRecord,
+)
+from tests.vrp_tasks.helpers.run_folders import MANIFEST, NOW, at, channels, create, record
 from vrp_tasks.errors import SetupError
 from vrp_tasks.hashing import sha256_of
 from vrp_tasks.run.folder import RunFolder, check_writable
+from vrp_tasks.run.parts import Entry, Exchange
 
 
 def test_what_is_written_is_what_is_read(tmp_path):
@@ -31,7 +38,7 @@ def test_what_is_written_is_what_is_read(tmp_path):
     rows = pq.read_table(path / RECORDS_FILE).to_pylist()
     assert [SampleRecord.from_row(row) for row in rows] == records
     manifest = RunManifest.from_json(json.loads((path / MANIFEST_FILE).read_text()))
-    assert set(manifest.files) == {RECORDS_FILE, "arrays-0-0.safetensors"}
+    assert set(manifest.files) == {RECORDS_FILE, REQUESTS_FILE, "arrays-0-0.safetensors"}
     for name, entry in manifest.files.items():
         assert entry["sha256"] == sha256_of(path / name)
     assert sorted(p.name for p in path.iterdir()) == sorted([*manifest.files, MANIFEST_FILE])
@@ -72,7 +79,12 @@ def test_a_part_without_any_channel_writes_no_shard(tmp_path):
 def test_answers_nobody_was_asked_for_are_written_from_any_thread(tmp_path):
     folder = create(tmp_path)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda doc: folder.add_unasked(record(doc, None, None)), range(40)))
+        list(
+            pool.map(
+                lambda doc: folder.add_unasked(Entry(record(doc, None, None), Exchange())),
+                range(40),
+            )
+        )
     assert sorted(int(r.doc_id) for r in folder.records()) == list(range(40))
 
 
@@ -95,7 +107,7 @@ def test_a_finished_run_another_fingerprint_or_a_run_still_going_is_left_alone(t
     beside = create(tmp_path)
     assert beside.path != going.path
     going.release()
-    other = RunFolder.create(tmp_path, stamp="s", fingerprint={"model": "another"})
+    other = RunFolder.create(tmp_path, now=NOW, fingerprint={"model": "another"})
     assert other.path not in (going.path, beside.path)
     beside.finish([record(0, None, None)], MANIFEST)
     later = create(tmp_path)
@@ -120,10 +132,10 @@ def test_what_keeps_a_run_from_going_on_is_named(tmp_path, other, said):
     first = create(tmp_path)
     lines = []
     handler = logger.add(lambda message: lines.append(str(message)), level="INFO")
-    going = RunFolder.create(tmp_path, stamp="s", fingerprint=other)
+    going = RunFolder.create(tmp_path, now=NOW, fingerprint=other)
     assert lines == []  # the first one is still being written
     first.release()
-    beside = RunFolder.create(tmp_path, stamp="t", fingerprint={**other, "more": 1})
+    beside = RunFolder.create(tmp_path, now=NOW, fingerprint={**other, "more": 1})
     logger.remove(handler)
     assert beside.path not in (first.path, going.path)
     (line,) = lines
@@ -135,14 +147,14 @@ def test_what_keeps_a_run_from_going_on_is_named(tmp_path, other, said):
 def test_part_written_only_by_half_is_not_there(tmp_path):
     folder = create(tmp_path)
     folder.add([at(0)], [channels(0)])
-    (folder.parts / "0-1.jsonl.partial").write_text('{"doc_id": ')
+    (folder.here / "0-1.jsonl.partial").write_text('{"doc_id": ')
     assert len(folder.records()) == 1
 
 
 def test_a_line_cut_off_by_a_stop_is_passed_over(tmp_path):
     folder = create(tmp_path)
-    folder.add_unasked(record(0, None, None))
-    with (folder.parts / "unasked-0.jsonl").open("a") as file:
+    folder.add_unasked(Entry(record(0, None, None), Exchange()))
+    with (folder.here / "unasked-0.jsonl").open("a") as file:
         file.write('{"task": "t", "doc_')
     assert [r.doc_id for r in folder.records()] == ["0"]
 
@@ -152,7 +164,11 @@ def test_notes_of_every_rank_outlive_a_stop(tmp_path):
     folder.note("kind", {"a": 1})
     folder.note("kind", {"b": 2})
     RunFolder(folder.path, rank=1).note("kind", {"c": 3})
-    assert RunFolder(folder.path, rank=0).notes("kind") == [{"a": 1}, {"b": 2}, {"c": 3}]
+    assert RunFolder(folder.path, rank=0).notes("kind") == [
+        (1, {"a": 1}),
+        (1, {"b": 2}),
+        (1, {"c": 3}),
+    ]
     assert folder.notes("other") == []
 
 

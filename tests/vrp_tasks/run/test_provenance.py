@@ -119,11 +119,12 @@ def record_at(task, doc):
 
 def test_prompts_are_told_apart_by_their_hashes():
     records = [record_at("t", "0"), record_at("t", "1")]
-    first = [[["t", "test", "0"], "messages:aa"], [["t", "test", "1"], "messages:bb"]]
-    found = prompts_of([first], records)["t"]
+    here = [Place("t", "test", doc) for doc in "01"]
+    first = dict(zip(here, ("messages:aa", "messages:bb"), strict=True))
+    found = prompts_of(first, records)["t"]
     assert (found["of"], len(found["sha256"])) == ("messages", 64)
-    elsewhere = [[["t", "test", "7"], "messages:cc"], [["u", "test", "0"], "tokens:dd"]]
-    assert prompts_of([elsewhere, first[::-1]], records) == {"t": found}  # the run's own, in order
-    other = [[["t", "test", "1"], "messages:zz"]]  # asked again after a stop
-    assert prompts_of([first, other], records)["t"]["sha256"] != found["sha256"]
-    assert prompts_of([], records) == {}
+    elsewhere = {Place("t", "test", "7"): "messages:cc", Place("u", "test", "0"): "tokens:dd"}
+    assert prompts_of(elsewhere | first, records) == {"t": found}  # the run's own
+    other = first | {here[1]: "messages:zz"}
+    assert prompts_of(other, records)["t"]["sha256"] != found["sha256"]
+    assert prompts_of(dict.fromkeys(here), records) == {}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from vrp_tasks.interventions.kinds.ablate_mlp import AblateMlp
 from vrp_tasks.interventions.kinds.ablate_residual import AblateResidual
 from vrp_tasks.interventions.kinds.base import Batch, Group, Intervention, Prompt
@@ -10,8 +13,17 @@ from vrp_tasks.interventions.kinds.bypass_mlp import BypassMlp
 from vrp_tasks.interventions.kinds.mask_attention import MaskAttention
 from vrp_tasks.interventions.kinds.mask_pixels import MaskPixels
 from vrp_tasks.interventions.plan import SweepPlan
+from vrp_tasks.interventions.variants import RANKED
 
-__all__ = ["INTERVENTIONS", "Batch", "Group", "Intervention", "Prompt", "groups_of"]
+__all__ = [
+    "INTERVENTIONS",
+    "Batch",
+    "Group",
+    "Intervention",
+    "Prompt",
+    "groups_of",
+    "rests_on_ranking",
+]
 
 # in the order of a sweep
 INTERVENTIONS: dict[str, Intervention] = {
@@ -43,3 +55,13 @@ def groups_of(plan: SweepPlan, unit_layers: tuple[int, ...]) -> list[Group]:
         for layer in own.layers(plan, unit_layers):
             groups.append(Group(own, layer, tuple(own.variants(plan, layer))))
     return [group for group in groups if group.variants]
+
+
+def rests_on_ranking(row: Mapping[str, Any]) -> bool:
+    """Whether a row of the sweep's table would be another if units were ranked on other samples."""
+    own = INTERVENTIONS.get(row["intervention"])
+    return (
+        own is not None
+        and own.site is not None
+        and (row["choice"] == RANKED or row["fill"] == "mean")
+    )

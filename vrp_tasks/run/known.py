@@ -1,0 +1,143 @@
+"""Answers that a run has: of before a stop, of another run, of this process. They fit, or go."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from loguru import logger
+
+from metrics.record.records import SampleRecord
+from vrp_tasks.place import Place, place_of
+from vrp_tasks.run.observing import ANSWER
+from vrp_tasks.run.parts import Entry
+from vrp_tasks.run.request_identity import RequestIdentity, identity_of
+
+# part of an identity -> what people call it
+_WORDS = {
+    "image": "image",
+    "prompt": "prompt",
+    "target": "reference answer",
+    "generation": "generation settings",
+    "states": "place among those whose hidden states are kept (hidden_max)",
+}
+
+
+class KnownAnswers:
+    """The answered documents of one evaluation, on one rank.
+
+    Parameters
+    ----------
+    lm : lmms-eval model
+        Has the documents.
+    tasks : mapping of str to lmms-eval task
+        Ours.
+    keeps_states : callable
+        Task and document -> whether its hidden states are to be stored.
+    entries : iterable of Entry
+        What there is at the start, of any document.
+    """
+
+    def __init__(
+        self,
+        lm: Any,
+        tasks: Mapping[str, Any],
+        keeps_states: Callable[[str, str], bool],
+        entries: Iterable[Entry],
+    ) -> None:
+        self._lm, self._tasks, self._keeps = lm, tasks, keeps_states
+        self._entries = {_place(entry.record): entry for entry in entries}
+        self._fits: dict[Place, bool] = {}
+        self._requests: dict[str, dict[str, Any]] = {}  # task -> document -> its request
+        self._finding = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def records(self) -> Iterable[SampleRecord]:
+        """Every record, fitting or not."""
+        return (entry.record for entry in self._entries.values())
+
+    def entries(self, records: Iterable[SampleRecord]) -> list[Entry]:
+        """The answers of some records."""
+        return [self._entries[_place(record)] for record in records]
+
+    def identity(self, request: Any) -> RequestIdentity:
+        """What a request asks."""
+        task, split, doc_id = place_of(request)
+        read = partial(self._doc, task, split, doc_id)
+        return identity_of(
+            request,
+            read,
+            lambda: self._tasks[task].doc_to_target(read()),
+            keeps_states=self._keeps(task, doc_id),
+        )
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Documents that have just been answered."""
+        for entry in entries:
+            place = _place(entry.record)
+            self._entries[place], self._fits[place] = entry, True
+
+    def of_requests(self, task: str, requests: Sequence[Any]) -> dict[int, Entry]:
+        """Index of a request -> its answer, where what was asked then is what is asked now.
+
+        Says in one line how many are there, and how many others are asked again, and why.
+        """
+        found: dict[int, Entry] = {}
+        reasons: Counter[str] = Counter()
+        n_again = 0
+        for index, request in enumerate(requests):
+            place = place_of(request)
+            entry = self._entries.get(place)
+            if entry is None or ANSWER in entry.record.missing:
+                continue
+            changed = self._changed(entry, request)
+            self._fits[place] = not changed
+            if not changed:
+                found[index] = entry
+            n_again += bool(changed)
+            reasons.update(changed)
+        if found:
+            logger.info(f"{task}: resuming, {len(found)} of {len(requests)} samples are there.")
+        if n_again:
+            why = ", ".join(f"{_WORDS[name]} ({number})" for name, number in reasons.items())
+            logger.warning(
+                f"{task}: {n_again} samples that are there are asked again, since another "
+                f"{why} is asked about now."
+            )
+        return found
+
+    def fitting(self, place: Place, answer: str) -> SampleRecord | None:
+        """The record of an answer, where it is one and to what is asked now; from any thread."""
+        entry = self._entries.get(place)
+        if entry is None or entry.record.answer != answer:
+            return None
+        if place not in self._fits:  # lmms-eval's response cache gave the answer
+            request = self.request(place)
+            self._fits[place] = request is not None and not self._changed(entry, request)
+        return entry.record if self._fits[place] else None
+
+    def request(self, place: Place) -> Any:
+        """The request of a document, as lmms-eval has built it; None if it has not."""
+        with self._finding:
+            if place.task not in self._requests:
+                self._requests[place.task] = {
+                    str(own.doc_id): own for own in self._tasks[place.task].instances
+                }
+        return self._requests[place.task].get(place.doc_id)
+
+    def _changed(self, entry: Entry, request: Any) -> list[str]:
+        """Names of what is another now; an answer of which it is not known is asked again."""
+        asked = entry.exchange.asked
+        return ["prompt"] if asked is None else asked.changed(self.identity(request))
+
+    def _doc(self, task: str, split: str, doc_id: str) -> Any:
+        return self._lm.task_dict[task][split][int(doc_id)]
+
+
+def _place(record: SampleRecord) -> Place:
+    return Place(record.task, record.split, record.doc_id)
