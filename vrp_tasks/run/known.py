@@ -106,8 +106,7 @@ class KnownAnswers:
         if n_again:
             why = ", ".join(f"{_WORDS[name]} ({number})" for name, number in reasons.items())
             logger.warning(
-                f"{task}: {n_again} samples that are there are asked again, since another "
-                f"{why} is asked about now."
+                f"{task}: {n_again} samples that are there are asked again: now with another {why}."
             )
         return found
 

@@ -233,6 +233,41 @@ def test_a_stopped_sweep_keeps_what_is_done_and_goes_on(tmp_path, monkeypatch):
     assert sorted(rows, key=key) == sorted(whole, key=key)
 
 
+def stopped_in_the_second_slice(folder, monkeypatch, **more):
+    """A sweep that is stopped after the rows of sixteen samples."""
+    stock, calls = Robustness._handle, []
+
+    def stopping(self, inputs, options, docs, **options_more):
+        calls.append(docs)
+        if len(calls) == 20:
+            raise KeyboardInterrupt
+        return stock(self, inputs, options, docs, **options_more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Robustness, "_handle", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(adapter(), QUICK, folder, **more)
+
+
+@pytest.mark.parametrize("limit", [12, 32])
+def test_another_limit_leaves_rows_of_its_own_samples_and_ranking_only(
+    limit, tmp_path, monkeypatch
+):
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    whole = sweep(adapter(), QUICK, tmp_path / "whole", limit=limit)
+    stopped_in_the_second_slice(tmp_path / "parts", monkeypatch, limit=24)
+    found = sweep(adapter(), QUICK, tmp_path / "parts", limit=limit)
+    key = lambda r: (int(r["doc_id"]), str(variant_of(r)))  # noqa: E731
+    rows = sorted(rows_of(found), key=key)
+    assert rows == sorted(rows_of(whole), key=key)
+    assert {row["doc_id"] for row in rows} == {str(doc) for doc in range(limit)}
+    fresh, again = (read_run(folder).manifest.sweeps["vrp_swept"] for folder in (whole, found))
+    for part in ("top_units", "refused", "n_samples", "ranked_on"):
+        assert again[part] == fresh[part]
+    assert again["top_units"] or limit == 12  # no error to rank on
+
+
 def test_a_stopped_sweep_does_not_go_on_under_other_settings(tmp_path, monkeypatch):
     def stop(*_args, **_more):
         raise KeyboardInterrupt
