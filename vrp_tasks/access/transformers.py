@@ -80,7 +80,6 @@ class TransformersAccess(Access):
         self.adapter = stock_adapter_of(lm)
         self.tokenizer: Any = self._processor().tokenizer
         self.task_dict: Any = lm.task_dict
-        self.world_size: int = lm.world_size
         self._checks = tried(self.model, self.family, self._processor())
         self._probe = settings.probe
         if self._probe is not None:
@@ -90,6 +89,11 @@ class TransformersAccess(Access):
                 f"{unused} of the checkpoint's generation config is not used for probed answers: "
                 "it makes decoding faster and leaves answers as they are."
             )
+
+    @property
+    def world_size(self) -> int:
+        """Processes of the evaluation; lmms-eval tells some adapters only when it starts."""
+        return int(self.lm.world_size)
 
     def describe(self) -> dict[str, Any]:
         """What is loaded."""
