@@ -82,6 +82,7 @@ CHAPTERS = {
         "comparison.margins",
         "comparison.detectable",
         "comparison.sample_size",
+        "comparison.random_effects",
         "calibration.differences",
     ),
     "Robustness": ("robustness.dose_response", "robustness.curves", "states.unit_ranking"),

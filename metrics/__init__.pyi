@@ -59,6 +59,7 @@ from .comparison.paired_proportions import (
     detectable_proportion_difference,
     paired_proportion_difference,
 )
+from .comparison.random_effects import RandomEffects, random_effects_mean
 from .comparison.sample_size import images_for_difference
 from .core.proportions import effective_sample_size, proportion_estimate, wilson_interval
 from .errors import RecordError, UndefinedMetricError
@@ -166,6 +167,7 @@ __all__ = [
     "ProbePanel",
     "ProbeScores",
     "PromisedThreshold",
+    "RandomEffects",
     "RankInterval",
     "RankingVerdict",
     "RecordError",
@@ -273,6 +275,7 @@ __all__ = [
     "proportion_estimate",
     "prr",
     "question_only_scores",
+    "random_effects_mean",
     "rank_gaussian_filter",
     "rank_intervals",
     "ranking_verdict",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from leaderboard.report.parts import PARTS
 from leaderboard.results.aggregate import Board
+from leaderboard.tables.arena import pooled_tables
 from leaderboard.tables.model_ranks import MODEL_RANKS
 from leaderboard.tables.overview import overview_table
 from leaderboard.tables.published import published_table
@@ -16,20 +17,20 @@ FEW = 4
 
 
 def all_tables(board: Board, *, published: bool = False) -> list[Table]:
-    """Overview, per benchmark its signals and every part, and the published figures if asked for.
+    """Overview, detectors over all benchmarks, then each benchmark: its signals and every part.
 
     Parameters
     ----------
     board : Board
         All results.
     published : bool, default False
-        Add `published_table`.
+        Add the published figures: beside the detectors, and `published_table`.
 
     Returns
     -------
     list of Table
     """
-    tables = [overview_table(board)]
+    tables = [overview_table(board), *pooled_tables(board, published=published)]
     for task in board.tasks:
         tables += [signals_table(board, task), *_parts(board, task)]
     return [*tables, published_table()] if published else tables
@@ -54,7 +55,8 @@ def terminal_tables(board: Board, *, published: bool = False) -> list[Table]:
     few = len(tables[0].blocks[0].rows) <= FEW
     compared = [table for table in tables if table.key.startswith(MODEL_RANKS)]
     tail = [published_table()] if published else []
-    return [transposed(tables[0]) if few else tables[0], *compared, *tail]
+    pooled = pooled_tables(board, published=published)
+    return [transposed(tables[0]) if few else tables[0], *pooled, *compared, *tail]
 
 
 def card_tables(board: Board) -> list[Table]:

@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from leaderboard.report.export_arena import arena_as_json, arena_rows
 from leaderboard.results.aggregate import Board, RunResult, TaskResult
 from leaderboard.results.published import FIGURES, MODELS, POOLED, SOURCE
 from leaderboard.results.screen import worth_of
@@ -46,7 +47,9 @@ def to_csv(board: Board) -> str:
         ``p_adjusted`` is Benjamini-Hochberg over the run, and empty for a copy, which is no test of
         its own.
         ``<AUROC>_less_<baseline>`` is the paired difference to a control or to token confidence,
-        Holm over the signals. ``beats_controls`` has the verdict as its reason.
+        Holm over the signals. ``beats_controls`` has the verdict as its reason, and so has
+        ``against_free``, Holm over the detectors and models of a benchmark. Rows without a run are
+        over all benchmarks and models.
     """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
@@ -54,6 +57,7 @@ def to_csv(board: Board) -> str:
     for run in board.runs:
         for result in run.tasks:
             writer.writerows(_rows(run, result))
+    writer.writerows(arena_rows(board))
     return text.getvalue()
 
 
@@ -75,6 +79,7 @@ def to_json(board: Board, *, published: bool = False) -> str:
     data: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "runs": [_run_as_json(run) for run in board.runs],
+        "arena": arena_as_json(board),
         "problems": [
             {"path": str(p.path), "status": p.status, "reason": p.reason} for p in board.problems
         ],

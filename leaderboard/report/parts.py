@@ -14,6 +14,7 @@ from leaderboard.figures.galleries import Gallery, grounding_galleries
 from leaderboard.figures.robustness import figures as robustness_figures
 from leaderboard.results.aggregate import Board
 from leaderboard.results.summary import Summary
+from leaderboard.tables.arena import arena_tables
 from leaderboard.tables.card import (
     calibration_tables,
     consistency_tables,
@@ -65,6 +66,7 @@ class Part:
 
 
 PARTS: tuple[Part, ...] = (
+    Part("Arena: every detector against the free one", arena_tables),
     Part("What beats its controls", worth_tables),
     Part("Ranks", rank_tables),
     Part("Controls and leakage", controls_tables),

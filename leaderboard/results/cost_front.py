@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from leaderboard.results.aggregate import RunResult, TaskResult
 from metrics.card.card import SignalResult
 from metrics.scores.bootstrap import Estimate
+from metrics.signals import BY_NAME
 
 SUPERVISED = ("probe", "stress test", "fusion")
 
@@ -17,9 +18,9 @@ class CostPoint:
     """A signal, what it costs and what it tells.
 
     ``passes`` counts answers decoded, all on the prefill of the first: 1 for what comes with the
-    answer itself, 1 + K for what needs K samples beside it. ``needs_labels`` marks what is fitted
-    on labelled answers first. ``on_front`` is False where a signal that costs no more of either
-    tells as much or more.
+    answer itself, 1 + K for what needs K samples beside it; ``cost_class`` is what it adds to that
+    (`metrics.signals.Signal.cost_class`). ``needs_labels`` marks what is fitted on labelled answers
+    first. ``on_front`` is False where a signal that costs no more of any tells as much or more.
     """
 
     name: str
@@ -27,12 +28,18 @@ class CostPoint:
     passes: int
     needs_labels: bool
     figure: Estimate
+    cost_class: int = 0
     on_front: bool = True
 
+    @property
+    def cost(self) -> tuple[int, int, bool]:
+        """What it costs, in all three ways."""
+        return self.passes, self.cost_class, self.needs_labels
+
     def is_dominated_by(self, other: CostPoint) -> bool:
-        """Whether the other costs no more, tells no less, and is better in one of the three."""
-        mine = (self.passes, self.needs_labels, -(self.figure.value or 0))
-        theirs = (other.passes, other.needs_labels, -(other.figure.value or 0))
+        """Whether the other costs no more, tells no less, and is better in one of these."""
+        mine = (*self.cost, -(self.figure.value or 0))
+        theirs = (*other.cost, -(other.figure.value or 0))
         return mine != theirs and all(b <= a for a, b in zip(mine, theirs, strict=True))
 
 
@@ -56,25 +63,48 @@ def cost_points(run: RunResult, result: TaskResult) -> tuple[CostPoint, ...]:
         replace(point, on_front=not any(point.is_dominated_by(other) for other in points))
         for point in points
     ]
-    return tuple(
-        sorted(marked, key=lambda p: (p.passes, p.needs_labels, -(p.figure.value or 0), p.name))
-    )
+    return tuple(sorted(marked, key=lambda p: (*p.cost, -(p.figure.value or 0), p.name)))
+
+
+def class_of(name: str, result: TaskResult) -> int:
+    """Class of cost of a signal, of a fusion the largest of its members'."""
+    if name in BY_NAME:
+        return BY_NAME[name].cost_class
+    members = next((fusion.members for fusion in result.card.fusion if fusion.name == name), ())
+    return max((BY_NAME[m].cost_class for m in members if m in BY_NAME), default=0)
+
+
+def passes_of(signal: SignalResult, run: RunResult, result: TaskResult) -> int:
+    """Answers decoded for it: 1 + K where it, or a member of a fusion, needs K samples."""
+    members = next((f.members for f in result.card.fusion if f.name == signal.name), (signal.name,))
+    families = {own.name: own.family for own in result.card.signals}
+    k = int(run.manifest.settings.get("k") or 0)
+    return 1 + k * any(_samples(name, families) for name in members)
+
+
+def _samples(name: str, families: Mapping[str, str]) -> bool:
+    if name in BY_NAME:
+        return BY_NAME[name].cost == "samples"
+    return families.get(name) == "consistency"
 
 
 def _points(run: RunResult, result: TaskResult) -> Iterator[CostPoint]:
-    k = int(run.manifest.settings.get("k") or 0)
-    families = {signal.name: signal.family for signal in result.card.signals}
     for signal in result.card.signals:
-        yield from _point(signal, result, signal.family, 1 + k * (signal.family == "consistency"))
+        yield from _point(signal, run, result, signal.family)
     for fusion in result.card.fusion:
-        sampled = any(families.get(name) == "consistency" for name in fusion.members)
-        named = replace(fusion.result, name=fusion.name)
-        yield from _point(named, result, "fusion", 1 + k * sampled)
+        yield from _point(replace(fusion.result, name=fusion.name), run, result, "fusion")
 
 
 def _point(
-    signal: SignalResult, result: TaskResult, family: str, passes: int
+    signal: SignalResult, run: RunResult, result: TaskResult, family: str
 ) -> Iterator[CostPoint]:
     figure = result.card.common.of(signal.name, mixed=result.is_mixed)
     if figure is not None and figure.value is not None:
-        yield CostPoint(signal.name, signal.label, passes, family in SUPERVISED, figure)
+        yield CostPoint(
+            signal.name,
+            signal.label,
+            passes_of(signal, run, result),
+            family in SUPERVISED,
+            figure,
+            class_of(signal.name, result),
+        )

@@ -62,3 +62,13 @@ POOLED = (
     "supervised attention probe 0.725, of a linear probe on the last hidden state 0.620, of "
     "self-consistency 0.784."
 )
+# AUROC of detectors as VLCB prints them, pooled over five models; by our name of the nearest
+DETECTORS = {
+    "bicr": "0.787 (BICR)",
+    "probe": "0.767 (P(IK))",
+    "internal_inspector": "0.749 (InternalInspector)",
+    "saplma": "0.731 (SAPLMA)",
+    "verbalized": "0.654 (self-probing)",
+    "ccps": "0.634 (CCPS)",
+    "p_true": "0.555 (P(True))",
+}

@@ -20,8 +20,9 @@ SERVED = (
 )
 FRONT = (
     "The best signal of each cost, the cheapest first. Passes: answers decoded, all on the prefill "
-    "of the first. On the front: nothing that costs no more tells as much, by {figure} on the "
-    "samples that all signals have. Below 30 of either class there is no front."
+    "of the first. Class: what a detector adds to that, from 0, nothing, to 4, another model. On "
+    "the front: nothing that costs no more tells as much, by {figure} on the samples that all "
+    "signals have. Below 30 of either class there is no front."
 )
 NOT_MEASURED = "the run recorded no cost"
 
@@ -40,7 +41,7 @@ def cost_tables(board: Board, task: str) -> list[Table]:
     measured = Table(f"cost-{task}", task_title("Cost", task), columns, (Block("", rows),), notes)
     points = tuple(row for run, result in pairs for row in _front_rows(run, result))
     figure = "AUROC in kind" if mixed else "AUROC"
-    heads = ("model", "passes", "labels", "best signal", figure, "on the front")
+    heads = ("model", "passes", "class", "labels", "best signal", figure, "on the front")
     note = FRONT.format(figure=figure)
     front = Table(
         f"front-{task}", task_title("AUROC per cost", task), heads, (Block("", points),), (note,)
@@ -94,13 +95,14 @@ def _has_blank(run: RunResult) -> bool:
 
 def _front_rows(run: RunResult, result: TaskResult) -> list[tuple[Cell, ...]]:
     """The best signal of each cost: points come sorted, so it is the first of its cost."""
-    best: dict[tuple[int, bool], CostPoint] = {}
+    best: dict[tuple[int, int, bool], CostPoint] = {}
     for point in cost_points(run, result):
-        best.setdefault((point.passes, point.needs_labels), point)
+        best.setdefault(point.cost, point)
     return [
         (
             text_cell(run.label),
             number_cell(point.passes, "{:.0f}"),
+            number_cell(point.cost_class, "{:.0f}"),
             Cell(("needed",) if point.needs_labels else ("none",), float(point.needs_labels)),
             text_cell(point.label),
             estimate_cell(point.figure),

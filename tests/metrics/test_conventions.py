@@ -39,7 +39,7 @@ LOWER_IS_BETTER = {
     "entropy_from_logprobs", "mean_entropy", "n_distinct", "spatial_entropy",
 }  # fmt: skip
 NO_DIRECTION = {
-    "risk_by_threshold", "selective_risk_bounds", "selective_risk_p_values",
+    "random_effects_mean", "risk_by_threshold", "selective_risk_bounds", "selective_risk_p_values",
     "calibration_estimates", "miscalibration_test", "selective_estimates",
     "attention_features", "paper_protocol",
     "boundary_filtered_map", "center_prior_map", "context_free_activation", "rank_gaussian_filter",

@@ -1,5 +1,4 @@
 import math
-import re
 from dataclasses import replace
 
 import numpy as np

@@ -183,10 +183,10 @@ def test_a_fusion_with_samples_costs_the_samples():
 def test_cost_is_what_the_run_measured():
     measured, front = cost_tables(full_board(), "shapes")
     assert rows(measured) == [["m", "1.2 M", "1", "1 + 10 samples", "4", "1.00 GiB", "4"]]
-    assert [row[1:4] + row[5:] for row in rows(front)] == [
-        ["1", "none", "token confidence", "yes"],
-        ["11", "none", r"self-consistency S\_SC", "yes"],
-        ["11", "needed", "fusion", "yes"],
+    assert [row[1:5] + row[6:] for row in rows(front)] == [
+        ["1", "0", "none", "token confidence", "yes"],
+        ["11", "0", "none", r"self-consistency S\_SC", "yes"],
+        ["11", "0", "needed", "fusion", "yes"],
     ]
     run = full_board().runs[0]
     settings = run.manifest.settings | {"blank_image": True}
