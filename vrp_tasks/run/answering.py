@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-                        if "perturb" in access.settings.capture.extra:
-                            seen = asked_again(access, asked(own), seen)
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from tqdm import tqdm
 
 from metrics.record.records import SampleRecord
-<<<<<<< HEAD
-from vrp_tasks.access.base import Access, Asked
-from vrp_tasks.access.perturbation import asked_again
-from vrp_tasks.companion import companions_for
-=======
 from vrp_tasks.access.base import Access, Asked, Seen
+from vrp_tasks.access.perturbation import asked_again
 from vrp_tasks.companion import Companion, companions_for
->>>>>>> 28ee8bb (wip: parts by opening, identity of samples and of runs)
 from vrp_tasks.run.session import Session
 
 _FAR = 0.382  # of all documents
@@ -86,18 +79,11 @@ class Answering:
                     own = [requests[i] for i in chosen]
                     with session.timed():
                         seen = access.observe(asked(own, observers=observers, progress=bar.update))
-<<<<<<< HEAD
                         if "perturb" in access.settings.capture.extra:
                             seen = asked_again(access, asked(own), seen)
-                    records = session.observe(own, [self._doc(request) for request in own], seen)
-                    told = [t for t in zip(own, seen, records, strict=True) if t[1].is_captured]
-                    for companion in companions if told else ():
-                        companion.after_slice(*map(list, zip(*told, strict=True)))
-=======
                     beside = partial(_after_slice, companions, own, seen)
                     docs = [self._doc(request) for request in own]
                     records = session.observe(own, docs, seen, beside=beside)
->>>>>>> 28ee8bb (wip: parts by opening, identity of samples and of runs)
                     results |= dict(zip(chosen, records, strict=True))
                     texts |= {i: one.answer for i, one in zip(chosen, seen, strict=True)}
             for companion in companions:
