@@ -29,6 +29,7 @@ MARKS = ("<!-- channels:start -->", "<!-- channels:end -->")
 CHAPTERS = {
     "Attention to the image": (
         "maps.attention",
+        "maps.image_mass",
         "maps.cluster_grid",
         "maps.attention_features",
         "states.stress_tests",
@@ -36,6 +37,9 @@ CHAPTERS = {
     "Generation": (
         "answers.generation",
         "answers.self_consistency",
+        "answers.lexical",
+        "answers.similarity_graph",
+        "answers.cocoa",
         "card.consistency_by_k",
         "answers.normal_form",
         "answers.stated_confidence",

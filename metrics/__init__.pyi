@@ -2,13 +2,16 @@ from .abstention.at_threshold import promise_verdict, risk_at_threshold, risk_by
 from .abstention.promise import PromisedThreshold, promised_threshold
 from .abstention.scored import RiskAtThreshold
 from .abstention.selective_risk import selective_risk_bounds, selective_risk_p_values
+from .answers.cocoa import cocoa
 from .answers.generation import (
     entropy_from_logprobs,
     mean_entropy,
     mean_logprob,
     min_logprob,
+    sequence_logprob,
     top2_margin,
 )
+from .answers.lexical import answer_degree, lexical_overlap, lexical_similarity
 from .answers.normal_form import normalize_answer, parse_yes_no
 from .answers.self_consistency import (
     answer_agreement,
@@ -19,6 +22,7 @@ from .answers.self_consistency import (
     n_distinct,
     pairwise_agreement,
 )
+from .answers.similarity_graph import eccentricity, laplacian_eigenvalue_sum
 from .calibration.calibration_error import CalibrationError, calibration_error_estimate
 from .calibration.differences import (
     paired_brier_difference,
@@ -94,6 +98,7 @@ from .maps.grounding_maps import (
     context_free_activation,
     rank_gaussian_filter,
 )
+from .maps.image_mass import svar
 from .record.records import RunManifest, SampleRecord
 from .robustness.curves import (
     CriticalDose,
@@ -186,6 +191,7 @@ __all__ = [
     "WeightedDimension",
     "accuracy_at_coverage",
     "answer_agreement",
+    "answer_degree",
     "answer_flips",
     "answer_margin",
     "attention_feature_scores",
@@ -211,6 +217,7 @@ __all__ = [
     "cluster_count",
     "cluster_count_grid",
     "cluster_weights",
+    "cocoa",
     "connected_component_count",
     "context_free_activation",
     "control_gap",
@@ -221,6 +228,7 @@ __all__ = [
     "dose_at_drop",
     "dose_response",
     "e_aurc",
+    "eccentricity",
     "effective_sample_size",
     "entropy_by_layer",
     "entropy_evolution",
@@ -237,8 +245,11 @@ __all__ = [
     "image_folds",
     "images_for_difference",
     "l1_probe",
+    "laplacian_eigenvalue_sum",
     "last_layers_probe",
     "leakage_report",
+    "lexical_overlap",
+    "lexical_similarity",
     "majority_answer",
     "majority_share",
     "majority_share_at_k",
@@ -288,9 +299,11 @@ __all__ = [
     "selective_estimates",
     "selective_risk_bounds",
     "selective_risk_p_values",
+    "sequence_logprob",
     "shuffled_label_aurocs",
     "smallest_detectable_difference",
     "spatial_entropy",
+    "svar",
     "top2_margin",
     "top_share_iou",
     "transfer_matrix",

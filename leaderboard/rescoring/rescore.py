@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -109,7 +110,9 @@ def _task(
         anew[place] = one.record
         progress(task, len(anew), len(records))
     single = [anew[place] for place in range(len(records))]
-    left_out |= not_stored(single, left_out)
+    known = {name for record in records for name in record.signals}
+    stored = partial(store.holds, records=records)
+    left_out |= not_stored(single, known | left_out.keys(), stored=stored)
     found = second_pass(
         store,
         single,

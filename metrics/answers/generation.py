@@ -54,6 +54,48 @@ def mean_logprob(logprobs: ArrayLike) -> float:
     return safe_mean(_logprobs("mean_logprob", logprobs))
 
 
+def sequence_logprob(logprobs: ArrayLike) -> float:
+    r"""Log-probability of the whole answer.
+
+    .. math:: \ln p(y \mid x) = \sum_t \ln p(y_t \mid y_{<t}, x)
+
+    Unlike the mean it falls with every token: of long answers it says how long they are as well.
+    The end-of-sequence token is not part of it. Higher means more likely correct. Range:
+    :math:`(-\infty, 0]`.
+
+    Parameters
+    ----------
+    logprobs : float array, shape (n_tokens,)
+        As in `mean_logprob`.
+
+    Returns
+    -------
+    float
+        Sum in nats.
+
+    Raises
+    ------
+    UndefinedMetricError
+        If there is no answer token.
+    ValueError
+        If a value is positive or not finite.
+
+    References
+    ----------
+    "Maximum sequence probability" of arXiv 2406.15627.
+
+    Examples
+    --------
+    >>> sequence_logprob([-0.25, -0.75])
+    -1.0
+    """
+    with np.errstate(over="ignore"):
+        total = float(_logprobs("sequence_logprob", logprobs).sum())
+    if not np.isfinite(total):
+        raise refuse("sequence_logprob", "logprobs", "small enough to add up", "a sum of -inf")
+    return total
+
+
 def min_logprob(logprobs: ArrayLike) -> float:
     r"""Log-probability of the least likely generated answer token.
 

@@ -73,6 +73,11 @@ class ChannelStore:
                     found[index] = column[slice(*place)].reshape(shapes[row])
         return found
 
+    def holds(self, channel: type[Channel], records: Sequence[Located]) -> bool:
+        """Whether an array file of these records has anything of a channel."""
+        keys = {f"{channel.name}.{field.name}" for field in fields(channel)}
+        return any(keys & set(self._open(shard).keys()) for shard in _by_shard(records))
+
     def channels(
         self, kinds: Iterable[type[Channel]], records: Sequence[Located]
     ) -> list[dict[str, Channel]]:

@@ -22,6 +22,7 @@ from metrics.record.channels import (
 )
 from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
+from metrics.second_pass.detectors import DETECTORS, FittedDetector, detected
 from metrics.states.probe_panel import probe_panel
 from metrics.states.stress_tests import attention_feature_scores, attention_mlp_scores
 
@@ -119,7 +120,25 @@ def supervised_signals(
             found.reasons.setdefault(name, "no hidden states of this position were kept")
     for name in _STRESS_TESTS:
         _stress_test(found, name, store, records, task)
+    for detector in DETECTORS:
+        _detect(found, detector, store, records, task)
     return found
+
+
+def _detect(
+    found: Supervised,
+    detector: FittedDetector,
+    store: ChannelStore,
+    records: Sequence[SampleRecord],
+    task: str,
+) -> None:
+    own = detected(detector, store, records, task=task)
+    found.reasons |= own.reasons
+    for name, fitted in own.fitted.items():
+        found.scores[name] = np.full(len(records), np.nan)
+        found.scores[name][own.rows] = fitted.scores
+        if fitted.fit is not None:
+            found.fits[name] = fitted.fit
 
 
 def _maps_of(store: ChannelStore, records: Sequence[SampleRecord]) -> list[np.ndarray | None]:

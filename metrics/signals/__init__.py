@@ -11,6 +11,7 @@ from metrics.signals import (
     fitted,
     lens,
     self_evaluation,
+    similarity,
 )
 from metrics.signals.declaration import ANY, Access, Bounds, Cost, CostClass, LayerVector, Signal
 
@@ -34,7 +35,16 @@ __all__ = [
     "layer_vectors",
 ]
 
-_FILES = (attention, confidence, consistency, self_evaluation, changed_image, fitted, lens)
+_FILES = (
+    attention,
+    confidence,
+    consistency,
+    similarity,
+    self_evaluation,
+    changed_image,
+    fitted,
+    lens,
+)
 SIGNALS: tuple[Signal, ...] = tuple(signal for file in _FILES for signal in file.SIGNALS)
 LAYERS: tuple[LayerVector, ...] = (*attention.LAYERS, *lens.LAYERS)
 BY_NAME = {signal.name: signal for signal in SIGNALS}

@@ -12,6 +12,7 @@ from metrics.maps.attention import (
     entropy_evolution,
     spatial_entropy,
 )
+from metrics.maps.image_mass import svar
 from metrics.record.channels import Array, ImageMaps, ImageMass, ImageTokens, TopHeadsMap, there
 from metrics.signals.declaration import NEGATED, SHARE, LayerVector, Signal
 
@@ -140,6 +141,17 @@ SIGNALS = (
         (ImageMass,),
         lambda mass: there(mass.by_layer).mean(),
         bounds=SHARE,
+    ),
+    Signal(
+        "svar",
+        "image attention mass, middle layers",
+        FAMILY,
+        "arXiv 2411.16724",
+        (ImageMass,),
+        lambda mass: svar(mass.by_layer),
+        bounds=SHARE,
+        about="SVAR: `image_attention_mass` of the middle layers only (5 to 18 of 32, and as deep "
+        "in other models)",
     ),
 )
 

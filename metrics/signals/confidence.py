@@ -7,22 +7,28 @@ from functools import partial
 
 import numpy as np
 
-from metrics.answers.generation import mean_entropy, mean_logprob, min_logprob, top2_margin
+from metrics.answers.generation import (
+    mean_entropy,
+    mean_logprob,
+    min_logprob,
+    sequence_logprob,
+    top2_margin,
+)
 from metrics.errors import UndefinedMetricError
 from metrics.record.channels import Channel, FirstTwo, TokenEntropies, TokenScores
 from metrics.signals.declaration import NEGATED, SHARE, Signal
 
 
-def _of_tokens(compute: Callable[..., float]) -> Callable[..., float]:
+def of_tokens(compute: Callable[..., float]) -> Callable[..., float]:
     """Of the arrays of per-token channels; an empty answer has no value."""
 
-    def of_tokens(*channels: Channel) -> float:
+    def computed(*channels: Channel) -> float:
         arrays = [array for channel in channels for array in channel.arrays().values()]
         if not arrays[0].size:
             raise UndefinedMetricError("the answer is empty")
         return compute(*arrays)
 
-    return of_tokens
+    return computed
 
 
 _signal = partial(
@@ -33,7 +39,7 @@ SIGNALS = (
     _signal(
         "token_confidence",
         "token confidence",
-        compute=_of_tokens(mean_logprob),
+        compute=of_tokens(mean_logprob),
         bounds=NEGATED,
         source="method §3, paper eq. 7",
         states="log-probability",
@@ -41,16 +47,25 @@ SIGNALS = (
         reported=True,
     ),
     _signal(
+        "sequence_log_probability",
+        "sequence log-probability",
+        compute=of_tokens(sequence_logprob),
+        bounds=NEGATED,
+        source="arXiv 2406.15627",
+        states="log-probability",
+        about='sum of the answer tokens\' log-probabilities ("maximum sequence probability")',
+    ),
+    _signal(
         "min_token_confidence",
         "min token confidence",
-        compute=_of_tokens(min_logprob),
+        compute=of_tokens(min_logprob),
         bounds=NEGATED,
         states="log-probability",
     ),
     _signal(
         "first_token_probability",
         "first-token probability",
-        compute=_of_tokens(lambda logprobs: np.exp(logprobs[0])),
+        compute=of_tokens(lambda logprobs: np.exp(logprobs[0])),
         bounds=SHARE,
         states="probability",
     ),
@@ -58,21 +73,30 @@ SIGNALS = (
         "first_token_margin",
         "first-token margin",
         needs=(TokenScores, FirstTwo),
-        compute=_of_tokens(lambda _, first_two: top2_margin(first_two)),
+        compute=of_tokens(lambda _, first_two: top2_margin(first_two)),
         bounds=SHARE,
     ),
     _signal(
         "first_token_entropy",
         "−entropy, first token",
         needs=(TokenEntropies,),
-        compute=_of_tokens(lambda entropies: -entropies[0]),
+        compute=of_tokens(lambda entropies: -entropies[0]),
         bounds=NEGATED,
+    ),
+    _signal(
+        "max_token_entropy",
+        "−largest token entropy",
+        needs=(TokenEntropies,),
+        compute=of_tokens(lambda entropies: -entropies.max()),
+        bounds=NEGATED,
+        source="arXiv 2307.10236",
+        about="−largest entropy (nats) among the answer tokens",
     ),
     _signal(
         "logit_entropy",
         "−logit entropy",
         needs=(TokenEntropies,),
-        compute=_of_tokens(lambda entropies: -mean_entropy(entropies)),
+        compute=of_tokens(lambda entropies: -mean_entropy(entropies)),
         bounds=NEGATED,
         reported=True,
     ),

@@ -17,15 +17,15 @@ from metrics.record.channels import Samples
 from metrics.signals.declaration import NEGATED, SHARE, Signal
 
 
-def _of_samples(compute: Callable[[list[str], str], float]) -> Callable[[Samples], float]:
+def of_samples(compute: Callable[[list[str], str], float]) -> Callable[[Samples], float]:
     """Of the samples and the scored answer, both in the benchmark's form."""
 
-    def of_samples(samples: Samples) -> float:
+    def computed(samples: Samples) -> float:
         if not samples.normal.size:
             raise UndefinedMetricError("no answers were sampled")
         return float(compute(samples.normal.tolist(), str(samples.answer[0])))
 
-    return of_samples
+    return computed
 
 
 _signal = partial(
@@ -36,7 +36,7 @@ SIGNALS = (
     _signal(
         "self_consistency",
         "self-consistency S_SC",
-        compute=_of_samples(lambda samples, _: majority_share(samples)),
+        compute=of_samples(lambda samples, _: majority_share(samples)),
         bounds=SHARE,
         source="method §3, paper eq. 5",
         headline=True,
@@ -45,7 +45,7 @@ SIGNALS = (
     _signal(
         "answer_agreement",
         "agreement with the answer",
-        compute=_of_samples(answer_agreement),
+        compute=of_samples(answer_agreement),
         bounds=SHARE,
         source="method §3 (ours)",
         reported=True,
@@ -54,19 +54,19 @@ SIGNALS = (
     _signal(
         "pairwise_agreement",
         "pairwise agreement",
-        compute=_of_samples(lambda samples, _: pairwise_agreement(samples)),
+        compute=of_samples(lambda samples, _: pairwise_agreement(samples)),
         bounds=SHARE,
     ),
     _signal(
         "distinct_answers",
         "−distinct answers",
-        compute=_of_samples(lambda samples, _: -n_distinct(samples)),
+        compute=of_samples(lambda samples, _: -n_distinct(samples)),
         bounds=NEGATED,
     ),
     _signal(
         "semantic_entropy",
         "−discrete semantic entropy",
-        compute=_of_samples(lambda samples, _: -discrete_semantic_entropy(samples)),
+        compute=of_samples(lambda samples, _: -discrete_semantic_entropy(samples)),
         bounds=NEGATED,
     ),
 )

@@ -11,7 +11,7 @@ from metrics.record.channels import (
     ProbeOpinion,
     PromptState,
 )
-from metrics.signals.declaration import SHARE, Signal
+from metrics.signals.declaration import ANY, NEGATED, SHARE, Bounds, Signal
 
 
 def _probe(
@@ -30,6 +30,14 @@ def _probe(
 def _stress_test(name: str, label: str, which: str) -> Signal:
     source = f"method §2, supervised stress test ({which})"
     return Signal(name, label, "stress test", source, (ImageMaps,), fitted=True)
+
+
+def _distance(
+    name: str, label: str, about: str, *, bounds: Bounds = ANY, source: str = "arXiv 2209.15558"
+) -> Signal:
+    return Signal(
+        name, label, "distance", source, (MeanAnswerState,), bounds=bounds, fitted=True, about=about
+    )
 
 
 SIGNALS = (
@@ -51,6 +59,38 @@ SIGNALS = (
     ),
     _stress_test("attention_features", "11 attention features (trees)", "a"),
     _stress_test("attention_mlp", "MLP on attention maps", "b"),
+    Signal(
+        "bicr",
+        "BICR",
+        "probe",
+        "arXiv 2605.10893",
+        (PromptState, BlankState),
+        cost="second pass",
+        cost_class=3,
+        fitted=True,
+        about="out-of-fold perceptron on the last prompt token's state, trained to be surer of "
+        "right answers than of the same prompt with its image blanked (`blank_image=1`)",
+    ),
+    _distance(
+        "mahalanobis_distance",
+        "−Mahalanobis distance",
+        "−squared Mahalanobis distance of the answer's mean state (last layer) from those of right "
+        "answers to other images",
+        bounds=NEGATED,
+    ),
+    _distance(
+        "relative_mahalanobis_distance",
+        "−relative Mahalanobis distance",
+        "the same less the distance from all answers to other images",
+    ),
+    _distance(
+        "knn_distance",
+        "−distance of the 10th neighbour",
+        "−distance of that state, brought to length 1, from its 10th nearest among right "
+        "answers to other images",
+        bounds=NEGATED,
+        source="arXiv 2204.06507",
+    ),
     Signal(
         "probe_blank",
         "probe on a blank image",

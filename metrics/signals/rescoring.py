@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from metrics.record.channels import CHANNELS, Channel, Samples
@@ -137,13 +137,18 @@ def withheld(records: Sequence[SampleRecord], not_offered: Mapping[str, str]) ->
     found = {}
     for name, signal in BY_NAME.items():
         lacking = [channel for channel in signal.needs if channel in reasons]
-        if signal.compute is not None and name not in known and lacking:
+        if name not in known and lacking:
             found[name] = reasons[lacking[0]]
     return found
 
 
-def not_stored(records: Sequence[SampleRecord], left_out: Collection[str]) -> dict[str, str]:
-    """Signals of one answer that no record got, since the run stored nothing of them, and why.
+def not_stored(
+    records: Sequence[SampleRecord],
+    left_out: Collection[str],
+    *,
+    stored: Callable[[type[Channel]], bool],
+) -> dict[str, str]:
+    """Signals that no record got or can get, since the run stored nothing of them, and why.
 
     Parameters
     ----------
@@ -151,10 +156,13 @@ def not_stored(records: Sequence[SampleRecord], left_out: Collection[str]) -> di
         Of one task, with their signals computed anew.
     left_out : collection of str
         Signals that are not offered for another reason.
+    stored : callable
+        Whether the array files of these records have any of a channel; for what is fitted later.
     """
     known = {name for record in records for name in record.signals} | set(left_out)
-    return {
-        name: _NOT_STORED.format(channels=" and ".join(channel.name for channel in signal.needs))
-        for name, signal in BY_NAME.items()
-        if signal.compute is not None and name not in known
-    }
+    found = {}
+    for name, signal in BY_NAME.items():
+        absent = [own for own in signal.needs if signal.compute is not None or not stored(own)]
+        if name not in known and absent:
+            found[name] = _NOT_STORED.format(channels=" and ".join(own.name for own in absent))
+    return found

@@ -26,6 +26,7 @@ HIGHER_IS_BETTER = {
     "answer_agreement", "auroc", "auroc_estimate", "category_only_scores", "cross_fit_probe",
     "effective_sample_size", "error_average_precision", "error_average_precision_estimate",
     "evaluate_card", "majority_share", "majority_share_at_k", "mean_logprob", "min_logprob",
+    "answer_degree", "lexical_overlap", "lexical_similarity", "sequence_logprob", "svar",
     "pairwise_agreement", "top2_margin", "within_kind_auroc",
 }  # fmt: skip
 LOWER_IS_BETTER = {
@@ -34,6 +35,7 @@ LOWER_IS_BETTER = {
     "expected_calibration_error",
     "detectable_proportion_difference", "detectable_ranking_difference",
     "smallest_detectable_difference",
+    "cocoa", "eccentricity", "laplacian_eigenvalue_sum",
     "cluster_count", "cluster_count_grid", "connected_component_count",
     "discrete_semantic_entropy", "entropy_by_layer",
     "entropy_from_logprobs", "mean_entropy", "n_distinct", "spatial_entropy",

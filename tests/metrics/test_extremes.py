@@ -52,6 +52,7 @@ BY_NAME = {
     "prompts": ["what", "where", "who"] * 20, "signals": {"a": S, "b": T}, "n_groups": 30,
     "n_correct": 40, "n_errors": 35, "drop": DIFFERENCE.estimate, "gap": DIFFERENCE.estimate,
     "old_score": S, "new_score": T, "old_correct": Y, "difference": DIFFERENCE,
+    "uncertainty": 0.4, "mass_by_layer": MAP[0], "first": "a cat", "second": "a dog",
 }  # fmt: skip
 # where one name means several things
 OF_FUNCTION = {
@@ -93,6 +94,7 @@ TRIED = sorted(set(FUNCTIONS) - OF_STATES - OF_NAMES)
 
 # a number that is not finite has a meaning there
 MEANT = {
+    ("svar", "mass_by_layer"),
     ("evaluate_card", "correct"), ("evaluate_card", "signals"), ("rank_intervals", "replicates"),
     ("attention_feature_scores", "features"), ("auroc_by_k", "shares"),
     ("entropy_from_logprobs", "logprobs_over_vocabulary"),

@@ -105,17 +105,25 @@ def test_a_new_signal_is_computed_where_it_can_be(declare):
 
 def test_a_new_signal_is_not_offered_where_its_channel_is_not(declare):
     record = record_of(observation(1, channels(0)), shard="a", row=0)
-    frozen = {n: "all samples were equal" for n in SINGLE if BY_NAME[n].needs == (Samples,)}
+    frozen = {n: "all samples were equal" for n in SINGLE if Samples in BY_NAME[n].needs}
     bare = record.without_signals(frozen)
     assert withheld([bare], frozen) == {}
     declare(Signal("new", "new", "x", "ours", (Samples,), lambda samples: samples.texts.size))
     assert withheld([bare], frozen) == {"new": "all samples were equal"}
     frozen.pop("self_consistency")  # it was there, so samples are
     assert withheld([record], frozen) == {}
-    assert not_stored([record], ()) == {
-        "new": "this run stored no samples, of which the signal is computed"
-    }
-    assert not_stored([record], {"new"}) == {}
+    fitted = {name for name, signal in BY_NAME.items() if signal.fitted}
+    why = "this run stored no samples, of which the signal is computed"
+    assert not_stored([record], fitted, stored=lambda _: False) == {"new": why}
+    assert not_stored([record], {"new", *fitted}, stored=lambda _: False) == {}
+
+
+def test_what_is_fitted_is_not_offered_where_a_channel_of_it_is_not_stored():
+    record = record_of(observation(1, channels(0)), shard="a", row=0)
+    assert not_stored([record], (), stored=lambda _: True) == {}
+    found = not_stored([record], (), stored=lambda channel: channel is not BlankState)
+    why = "this run stored no state_blank, of which the signal is computed"
+    assert {name for name, own in found.items() if own == why} == {"bicr", "probe_blank"}
 
 
 def test_samples_are_those_of_the_record():

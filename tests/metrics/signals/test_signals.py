@@ -15,6 +15,7 @@ ASKED = (
 def test_which_signals_state_a_probability():
     assert {name: s.states for name, s in BY_NAME.items() if s.states} == {
         "token_confidence": "log-probability",
+        "sequence_log_probability": "log-probability",
         "min_token_confidence": "log-probability",
         "first_token_probability": "probability",
         "loaded_probe": "probability",

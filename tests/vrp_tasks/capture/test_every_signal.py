@@ -42,7 +42,7 @@ PICTURES = """
 N_LAYERS, N_HEADS = 4, 2
 SINKS = (((1, 1),), (), ((1, 1), (5, 7)), ((1, 2),))  # row and column, by layer
 # by answer token; the words are yes, no, two, red, blue
-DISTRIBUTIONS = ((0.50, 0.25, 0.15, 0.08, 0.02), (0.10, 0.05, 0.60, 0.05, 0.20))
+DISTRIBUTIONS = ((0.50, 0.25, 0.15, 0.08, 0.02), (0.15, 0.10, 0.45, 0.10, 0.20))
 TOKENS = (0, 4)  # the second is not the likeliest one
 LENS = (  # embeddings first
     (0.2, 0.4, -0.2, 0.3, 0.0),
@@ -53,7 +53,10 @@ LENS = (  # embeddings first
 )
 TRUTH = (2, 3)
 CONTRIBUTIONS = ((0.9, -2.0), (0.1, 0.2), (-0.3, 1.3), (0.4, -1.1))
-SAMPLES = ("no", "yes", "no", "two", "no", "yes", "blue", "no", "two", "yes")
+SAMPLES = (
+    *("no", "yes", "no", "two red", "no"),
+    *("yes", "yes two", "no", "two red", "yes"),
+)
 STATE = ((0.2, -0.1, 0.4), (1.0, 0.5, -0.3), (-0.7, 1.2, 0.6), (0.3, 0.8, -1.1), (2.0, 0.1, 0.9))
 PROBE = Probe(
     layer=2,
@@ -77,10 +80,13 @@ def pictures():
 
 
 def rows():
-    """The second position sees the same, less sharply, and gives the image more in all."""
+    """The second position sees the same, less sharply, and gives the image more in all.
+
+    So does the first layer.
+    """
     return [
-        [[[c / 1000 for c in own], [(c + 1) / 1000 for c in own]] for own in layer]
-        for layer in pictures()
+        [[[c / unit for c in own], [(c + 1) / unit for c in own]] for own in layer]
+        for layer, unit in zip(pictures(), (900, 1000, 1000, 1000), strict=True)
     ]
 
 
@@ -190,6 +196,10 @@ BY_HAND = {
     "answer_agreement": 0.3,
     "pairwise_agreement": (6 + 3 + 1) / 45,
     "distinct_answers": -4,
+    "sequence_log_probability": np.log(0.5 * 0.2),
+    "degree": (3 + 2 / 3) / 10,  # three are "yes", one is "yes two"
+    "lexical_similarity": (6 + 3 + 1 + 3 * 2 / 3 + 2 * 1 / 2) / 45,
+    "cocoa_msp": -0.9 * (10 - 3 - 2 / 3) / 10,
     "answer_margin": 3.1 - 2.4,
     "answer_margin_mean": (-0.2 + 0.6 - 2.2 - 0.6 + 0.7) / 5,
     "truth_margin": 1.7 - 3.1,

@@ -180,6 +180,68 @@ def counts(seen: Seen) -> list[int]:
     return list(Counter(seen.samples).values())
 
 
+def common_words(a: Sequence[str], b: Sequence[str]) -> int:
+    """Longest common subsequence, by its recursion."""
+    table = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i, x in enumerate(a, 1):
+        for j, y in enumerate(b, 1):
+            longest = max(table[i - 1][j], table[i][j - 1])
+            table[i][j] = table[i - 1][j - 1] + 1 if x == y else longest
+    return table[-1][-1]
+
+
+def alike(first: str, second: str) -> float:
+    a, b = first.split(), second.split()
+    return 2 * common_words(a, b) / (len(a) + len(b))
+
+
+def laplacian(seen: Seen) -> list[list[float]]:
+    s = [[alike(a, b) for b in seen.samples] for a in seen.samples]
+    degrees = [math.fsum(row) for row in s]
+    n = len(s)
+    return [
+        [(i == j) - s[i][j] / math.sqrt(degrees[i] * degrees[j]) for j in range(n)]
+        for i in range(n)
+    ]
+
+
+def eigen(matrix: list[list[float]]) -> list[tuple[float, list[float]]]:
+    """Eigenvalues and vectors of a symmetric matrix, by Jacobi's rotations."""
+    n = len(matrix)
+    a = [row[:] for row in matrix]
+    v = [[float(i == j) for j in range(n)] for i in range(n)]
+    for _ in range(50):
+        for p in range(n):
+            for q in range(p + 1, n):
+                if abs(a[p][q]) < 1e-15:
+                    continue
+                angle = 0.5 * math.atan2(2 * a[p][q], a[q][q] - a[p][p])
+                c, s = math.cos(angle), math.sin(angle)
+                for rows in (a, v):
+                    for row in rows:
+                        row[p], row[q] = c * row[p] - s * row[q], s * row[p] + c * row[q]
+                a[p], a[q] = (
+                    [c * x - s * y for x, y in zip(a[p], a[q], strict=True)],
+                    [s * x + c * y for x, y in zip(a[p], a[q], strict=True)],
+                )
+    return [(a[k][k], [v[i][k] for i in range(n)]) for k in range(n)]
+
+
+def spread_of_samples(seen: Seen) -> float:
+    vectors = [own for value, own in eigen(laplacian(seen)) if value < 0.9]
+    return math.sqrt(math.fsum((x - mean(own)) ** 2 for own in vectors for x in own))
+
+
+def unlike(seen: Seen) -> float:
+    return mean([1 - alike(seen.answer, sample) for sample in seen.samples])
+
+
+def middle_layers(seen: Seen) -> list[int]:
+    """Layers 5 to 18 of 32, and what is as deep in other models."""
+    n = len(seen.rows)
+    return [layer for layer in range(n) if round(5 * n / 32) <= layer <= round(18 * n / 32)]
+
+
 def probe_probability(seen: Seen) -> float:
     probe, state = seen.probe, seen.state[seen.probe.layer]
     z = [(h - m) * s for h, m, s in zip(state, probe.mean, probe.inverse_scale, strict=True)]
@@ -203,7 +265,23 @@ FORMULAS: dict[str, Callable[[Seen], float]] = {
     "spatial_entropy_top_heads": lambda s: -entropy(top_heads_map(s)),
     "cluster_count_top_heads": lambda s: -n_clusters(top_cells(s, top_heads_map(s))),
     "image_attention_mass": lambda s: mean([math.fsum(own) for own in layer_weights(s)]),
+    "svar": lambda s: mean([math.fsum(layer_weights(s)[own]) for own in middle_layers(s)]),
+    # similarity of words between samples
+    "lexical_similarity": lambda s: (
+        math.fsum(alike(a, b) for i, a in enumerate(s.samples) for b in s.samples[:i])
+        / pairs(len(s.samples))
+    ),
+    "degree": lambda s: 1 - unlike(s),
+    "eccentricity": lambda s: -spread_of_samples(s),
+    "laplacian_eigenvalues": lambda s: (
+        -math.fsum(max(0.0, 1 - value) for value, _ in eigen(laplacian(s)))
+    ),
+    "cocoa_msp": lambda s: -(1 - math.exp(math.fsum(token_logprobs(s)))) * unlike(s),
+    "cocoa_perplexity": lambda s: mean(token_logprobs(s)) * unlike(s),
+    "cocoa_entropy": lambda s: -mean(step_entropies(s)) * unlike(s),
     # method §3
+    "sequence_log_probability": lambda s: math.fsum(token_logprobs(s)),
+    "max_token_entropy": lambda s: -max(step_entropies(s)),
     "token_confidence": lambda s: mean(token_logprobs(s)),
     "min_token_confidence": lambda s: min(token_logprobs(s)),
     "first_token_probability": lambda s: probabilities(s.logits[0])[s.tokens[0]],
@@ -229,6 +307,7 @@ FORMULAS: dict[str, Callable[[Seen], float]] = {
 FITTED_ON_LABELS = frozenset(
     (
         "probe", "probe_l1", "probe_mlp", "probe_last5", "probe_last_answer", "probe_mean_answer",
-        "probe_blank", "attention_features", "attention_mlp",
+        "probe_blank", "attention_features", "attention_mlp", "bicr", "mahalanobis_distance",
+        "relative_mahalanobis_distance", "knn_distance",
     )
 )  # fmt: skip

@@ -1,0 +1,127 @@
+"""Detectors that are fitted on labels beside the probes: what each reads, and how it is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from metrics.core.seeds import rng_for
+from metrics.errors import UndefinedMetricError
+from metrics.fitting.fit_spread import FittedScores
+from metrics.fitting.out_of_fold import Samples
+from metrics.record.channels import Array, BlankState, Channel, MeanAnswerState, PromptState
+from metrics.record.records import SampleRecord
+from metrics.record.store import ChannelStore
+from metrics.states.bicr import bicr_scores
+from metrics.states.distances import DISTANCES, distance_scores
+
+NOT_KEPT = "this run kept no {channel}, of which it is computed"
+# inputs, one (n, …) of each channel read, samples, generator -> scores by signal
+Fit = Callable[[Sequence[Array], Samples, np.random.Generator], Mapping[str, FittedScores]]
+
+
+@dataclass(frozen=True)
+class FittedDetector:
+    """One or several signals that are fitted together.
+
+    Attributes
+    ----------
+    signals : tuple of str
+        Their names.
+    reads : tuple of (channel, field, function)
+        What of each sample they are fitted on: a field of a channel, reduced by the function, so
+        that no more than that is held of all samples.
+    fit : callable
+        Of these inputs, in this order.
+    """
+
+    signals: tuple[str, ...]
+    reads: tuple[tuple[type[Channel], str, Callable[[Array], Array]], ...]
+    fit: Fit
+
+
+def last_layer(by_layer: Array) -> Array:
+    """The state after the last stored layer."""
+    last: Array = by_layer[-1].astype(np.float32)
+    return last
+
+
+DETECTORS = (
+    FittedDetector(
+        ("bicr",),
+        ((PromptState, "by_layer", last_layer), (BlankState, "by_layer", last_layer)),
+        lambda x, samples, rng: {"bicr": bicr_scores(x[0], x[1], samples, rng=rng)},
+    ),
+    FittedDetector(
+        tuple(DISTANCES),
+        ((MeanAnswerState, "by_layer", last_layer),),
+        lambda x, samples, rng: distance_scores(x[0], samples, rng=rng),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Detected:
+    """Scores of some signals, at the rows that have what they are fitted on; or why there are none.
+
+    ``rows`` are indices of records; ``fitted`` and ``reasons`` are by signal.
+    """
+
+    rows: np.ndarray
+    fitted: Mapping[str, FittedScores]
+    reasons: Mapping[str, str]
+
+
+def detected(
+    detector: FittedDetector, store: ChannelStore, records: Sequence[SampleRecord], *, task: str
+) -> Detected:
+    """Fit a detector on the labelled records of a task that have what it needs.
+
+    Parameters
+    ----------
+    detector : FittedDetector
+        One of `DETECTORS`.
+    store : ChannelStore
+        Holds the records' channels.
+    records : sequence of SampleRecord
+        Of one task, each with a label.
+    task : str
+        Seeds folds and weights.
+    """
+    try:
+        rows, inputs = _inputs(detector, store, records)
+        own = [records[i] for i in rows]
+        samples = Samples.of(
+            np.array([record.correct for record in own]),
+            [record.group for record in own],
+            kinds=[record.kind for record in own],
+            answers=[record.normal_answer for record in own],
+        )
+        rng = rng_for(f"{task}/{detector.signals[0]}")
+        return Detected(rows, detector.fit(inputs, samples, rng), {})
+    except UndefinedMetricError as undefined:
+        return Detected(np.zeros(0, int), {}, dict.fromkeys(detector.signals, str(undefined)))
+
+
+def _inputs(
+    detector: FittedDetector, store: ChannelStore, records: Sequence[SampleRecord]
+) -> tuple[np.ndarray, list[Array]]:
+    columns: list[list[Array | None]] = []
+    for channel, field, reduce in detector.reads:
+        found = store.array(channel, field, records)
+        columns.append([None if own is None else reduce(own) for own in found])
+        if all(own is None for own in columns[-1]):
+            raise UndefinedMetricError(NOT_KEPT.format(channel=channel.name))
+    rows = np.flatnonzero([all(map(_is_whole, own)) for own in zip(*columns, strict=True)])
+    kept = [[own for i in rows if (own := column[i]) is not None] for column in columns]
+    if not rows.size:
+        raise UndefinedMetricError("no sample has all that it is computed from")
+    if any(len({own.shape for own in column}) > 1 for column in kept):
+        raise UndefinedMetricError("samples differ in the shape of what it is computed from")
+    return rows, [np.stack(column) for column in kept]
+
+
+def _is_whole(own: Array | None) -> bool:
+    return own is not None and bool(np.isfinite(own).all())
