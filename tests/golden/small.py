@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from metrics.core.seeds import rng_for
 from metrics.record.records import SampleRecord
 from metrics.signals import SIGNALS
 from tests.golden.runs import board_of, figures_of_family
@@ -31,16 +32,20 @@ def computed(folder: Path) -> dict[str, Any]:
 
 
 def records() -> list[SampleRecord]:
-    """Every declared signal, each telling right from wrong a little better than the one before."""
-    rng = np.random.default_rng(5)
+    """Every declared signal, each telling right from wrong a little or more, by its name alone.
+
+    So a signal that is added adds its own figures, and leaves those of others as they are.
+    """
     plain = make_records(N_RECORDS, seed=5)
-    noise = rng.normal(size=(N_RECORDS, len(SIGNALS)))
-    made = []
-    for record, own in zip(plain, noise, strict=True):
-        score = own + np.linspace(0, 1, len(SIGNALS)) * record.correct
-        signals = {s.name: float(in_range(s.name, x)) for s, x in zip(SIGNALS, score, strict=True)}
-        made.append(replace(record, signals=signals))
-    return made
+    correct = np.array([record.correct for record in plain])
+    columns = {}
+    for name in (signal.name for signal in SIGNALS):
+        rng = rng_for(f"golden/{name}")
+        columns[name] = in_range(name, rng.uniform() * correct + rng.normal(size=N_RECORDS))
+    return [
+        replace(record, signals={name: float(own[row]) for name, own in columns.items()})
+        for row, record in enumerate(plain)
+    ]
 
 
 def figures(folder: Path) -> dict[str, Any]:
