@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from leaderboard.figures.charts import Tick
 from leaderboard.results.aggregate import Board, RunResult, TaskResult
 from leaderboard.tables.cells import format_estimate
-from leaderboard.tables.copies import rows_of
+from leaderboard.tables.copies import marked, rows_of
 from leaderboard.tables.table import ACCESS_TITLES
 from leaderboard.tables.text import MAX_NAME, clean
 from metrics.card.card import SignalResult
@@ -98,7 +98,8 @@ def forest(board: Board, task: str) -> Forest:
         y += LABEL_HEIGHT + GAP
         for name, label in labels.items():
             marks = _marks(pairs, name, first, y + LABEL_HEIGHT, mixed=mixed)
-            rows.append(ForestRow(clean(label, limit=MAX_NAME), y + LABEL_HEIGHT - 4, marks))
+            shown = clean(marked(name, label), limit=MAX_NAME)
+            rows.append(ForestRow(shown, y + LABEL_HEIGHT - 4, marks))
             y += LABEL_HEIGHT + MARK_HEIGHT * len(pairs) + GAP
     ticks = tuple(
         Tick(_scale(i / 10, first), f"{i / 10:.1f}") for i in range(round(first * 10), 11)

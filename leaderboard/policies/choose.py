@@ -47,7 +47,7 @@ def choose_policy(run: Run, task: str, name: str, *, risk: float, confidence: fl
     task : str
         One of its tasks.
     name : str
-        A declared signal that needs no label.
+        A declared signal that needs no true answer where it is used.
     risk, confidence : float in (0, 1)
         As in `promised_threshold`.
 

@@ -49,7 +49,7 @@ class View:
     height: float
     overlay: Overlay | None
     absent: tuple[str, ...]
-    score: float | None
+    score: SignalValue | None
     headline: tuple[SignalValue, ...]
     others: tuple[SignalValue, ...]
 
@@ -151,7 +151,7 @@ def _view(example: Example, signal: str, album: Album) -> View:
         float(height),
         overlay,
         tuple(absent),
-        next((s.value for s in example.signals if s.name == signal), None),
+        next((s for s in example.signals if s.name == signal and s.value is not None), None),
         tuple(shown),
         tuple(others),
     )
@@ -162,7 +162,8 @@ def _line(signal: SignalValue) -> str:
     if signal.value is None or signal.rank is None:
         return f"{signal.label + mark:{LABEL_WIDTH}}  – {clean(signal.reason, limit=MAX_REASON)}"
     value = f"{signal.value:.4g}".replace("-", "−")
-    return f"{signal.label + mark:{LABEL_WIDTH}}{value:>10}  above {100 * signal.rank:.0f} %"
+    unit = f" ({signal.unit})" if signal.unit else ""
+    return f"{signal.label + mark:{LABEL_WIDTH}}{value:>10}  above {100 * signal.rank:.0f} %{unit}"
 
 
 def _overlay(heat: HeatMap, picture: Picture | None) -> tuple[Overlay | None, str]:

@@ -33,6 +33,12 @@ class SignalValue:
     rank: float | None
     reason: str
 
+    @property
+    def unit(self) -> str:
+        """What the value is in, where it could be taken for a probability: a fitted score."""
+        declared = BY_NAME.get(self.name)
+        return "log-odds" if declared and declared.fitted and declared.states is None else ""
+
 
 @dataclass(frozen=True)
 class Example:

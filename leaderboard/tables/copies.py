@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leaderboard.tables.cells import Cell, text_cell, undefined_cell
+from leaderboard.tables.table import FITTED
 from metrics.card.card import Card, SignalResult
+from metrics.signals import BY_NAME
 
 
 def rows_of(cards: Sequence[Card]) -> dict[str, tuple[str, ...]]:
@@ -37,6 +39,12 @@ def rows_of(cards: Sequence[Card]) -> dict[str, tuple[str, ...]]:
         for name, leader in leaders.items()
         if leader is None
     }
+
+
+def marked(name: str, label: str) -> str:
+    """A signal's label, with a mark where its score was fitted on labels of other images."""
+    declared = BY_NAME.get(name)
+    return f"{label} {FITTED}" if declared is not None and declared.fitted else label
 
 
 def name_cell(label: str, copies: Sequence[str]) -> Cell:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from leaderboard.results.aggregate import Board, RunResult, TaskResult
 from leaderboard.tables.cells import (
     UNDEFINED,
@@ -13,8 +15,10 @@ from leaderboard.tables.cells import (
     undefined_cell,
 )
 from leaderboard.tables.table import IN_KIND, NOT_RECORDED, READING, Block, Table
+from leaderboard.tables.text import clean
 from leaderboard.tables.worth import winners
 from metrics.card.card import SignalResult
+from metrics.card.common import MAX_MISSING
 from metrics.signals import BY_NAME
 
 OVERVIEW = "overview"
@@ -115,9 +119,26 @@ def _best_single_pass(result: TaskResult) -> Cell:
     best = max(fit, key=lambda pair: pair[0])[1]
     shown = common.on_common(best)
     cell = signal_cell(shown, mixed=mixed, named=True)
+    if left := _not_compared(result):
+        note = f"not compared, since missing on too many samples: {', '.join(left)}"
+        cell = replace(cell, notes=(*cell.notes, clean(note)))
     rivals = _n_ties([signal for _, signal in fit], best, result)
     lines = (*cell.lines, f"+ {rivals} more not told from it") if rivals else cell.lines
     return Cell(lines, cell.sort, cell.notes, cell.state)
+
+
+def _not_compared(result: TaskResult) -> list[str]:
+    """Single-pass signals that have a figure, on too few of the samples."""
+    return [
+        signal.label
+        for signal in result.card.signals
+        if signal.access == "deployable"
+        and signal.family != "consistency"
+        and signal.copy_of is None
+        and signal.is_scored
+        and signal.n_missing > MAX_MISSING * result.card.n
+        and signal.auroc.value is not None
+    ]
 
 
 def _n_ties(signals: list[SignalResult], best: SignalResult, result: TaskResult) -> int:

@@ -15,6 +15,7 @@ from leaderboard.tables.rank_text import (
     why_unranked,
 )
 from leaderboard.tables.table import COPIES, Block, Table, task_title
+from leaderboard.tables.text import clean
 from metrics.card.card import SignalResult
 
 SIGNALS = "Deployable signals by {figure}, on the samples that all of them have."
@@ -49,9 +50,23 @@ def _signal_ranks(pairs: list[tuple[RunResult, TaskResult]], task: str) -> Table
     rows.sort(key=_mean_rank)
     columns = ("signal", *(text_cell(run.label).lines[0] for run, _ in pairs))
     figure = "AUROC in kind" if mixed else "AUROC"
-    notes = (SIGNALS.format(figure=figure), COPIES, METHOD)
+    notes = (SIGNALS.format(figure=figure), *_left_out(pairs, labels), COPIES, METHOD)
     title = task_title("Ranks of signals", task)
     return Table(f"ranks-signals-{task}", title, columns, (Block("", tuple(rows)),), notes)
+
+
+def _left_out(pairs: list[tuple[RunResult, TaskResult]], labels: dict[str, str]) -> list[str]:
+    """A line for each model of which signals that it was offered have no rank."""
+    lines = []
+    for run, result in pairs:
+        left = [
+            f"{labels.get(name, name)} ({why})"
+            for name, why in ranking_in(result).left_out
+            if not why.startswith("not offered")
+        ]
+        if left:
+            lines.append(clean(f"Not ranked, of {run.label}: {'; '.join(left)}."))
+    return lines
 
 
 def _signal_cell(ranking: Ranking, name: str) -> Cell:

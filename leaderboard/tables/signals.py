@@ -15,11 +15,12 @@ from leaderboard.tables.cells import (
     text_cell,
     undefined_cell,
 )
-from leaderboard.tables.copies import copy_cell, name_cell, rows_of
+from leaderboard.tables.copies import copy_cell, marked, name_cell, rows_of
 from leaderboard.tables.ranks import rank_cell
 from leaderboard.tables.table import (
     ACCESS_TITLES,
     COPIES,
+    FITTED,
     IN_KIND,
     NOT_RECORDED,
     READING,
@@ -35,8 +36,9 @@ from metrics.card.statistics.within_kind_auroc import WITHIN_KIND_AUROC
 from metrics.signals import ORDER
 
 ACCESS = (
-    "Signals stand in declared order, by family. deployable: needs no label; oracle: needs the "
-    "true answer; control: a bar, not a signal."
+    "Signals stand in declared order, by family. deployable: needs no true answer where it is "
+    f"used; {FITTED}: fitted on labels of other images; oracle: needs the true answer; control: a "
+    "bar, not a signal."
 )
 
 # columns of a run's card beside the AUROCs
@@ -151,7 +153,7 @@ def _signal_rows(
     rows = rows_of(cards)
     return tuple(
         (
-            name_cell(labels[name], [labels[copy] for copy in rows[name]]),
+            name_cell(marked(name, labels[name]), [labels[copy] for copy in rows[name]]),
             *(_cell_of(run, result, name, mixed=mixed) for run, result in pairs),
         )
         for name in sorted((name for name in rows if name in own), key=declared_order)
@@ -176,7 +178,7 @@ def _falling(signal: SignalResult, *, mixed: bool) -> float:
 
 def _run_row(signal: SignalResult, run: RunResult, result: TaskResult) -> tuple[Cell, ...]:
     copies = [s.label for s in result.card.signals if s.copy_of == signal.name]
-    name, mixed = name_cell(signal.label, copies), result.is_mixed
+    name, mixed = name_cell(marked(signal.name, signal.label), copies), result.is_mixed
     counts = (
         Cell((f"{signal.n} / {signal.n + signal.n_missing}",), float(signal.n)),
         Cell((str(signal.n_errors),), float(signal.n_errors)),

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from leaderboard.tables.cells import Cell, text_cell
 
+FITTED = "†"
 ACCESS_TITLES = {
-    "deployable": "deployable (needs no label)",
+    "deployable": f"deployable (without the true answer; {FITTED}: fitted on labels)",
     "oracle": "oracle (needs the true answer)",
     "control": "control (a bar, not a signal)",
 }

@@ -38,6 +38,7 @@ _LATEX = {
     "≤": r"$\leq$",
     "…": r"\ldots{}",
     "→": r"$\to$",
+    "†": r"\textdagger{}",
     "±": r"$\pm$",
     "≈": r"$\approx$",
     "²": r"$^2$",

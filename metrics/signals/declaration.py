@@ -38,8 +38,8 @@ class Signal:
     family
         Groups signals of one origin.
     access
-        "deployable" (needs no label), "oracle" (needs the true answer) or "control" (a baseline
-        any signal has to beat); the three are never ranked in one table.
+        "deployable" (needs no true answer where it is used), "oracle" (needs it) or "control" (a
+        baseline any signal has to beat); the three are never ranked in one table.
     needs
         Channels, in the order in which ``compute`` takes them.
     compute

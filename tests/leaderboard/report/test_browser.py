@@ -64,7 +64,7 @@ def test_a_sample_shows_what_there_is_and_says_what_is_not(jpeg, heat, absent):
     (view,) = shelf_of("m", shown, album).confident_errors
     assert view.absent == absent
     assert bool(view.picture_id) == (jpeg == "aa")
-    assert view.score == -0.5
+    assert view.score.value == -0.5
     assert [s.name for s in view.headline] == ["token_confidence"]
     assert [s.name for s in view.others] == ["cluster_count"]
 

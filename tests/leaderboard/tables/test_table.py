@@ -84,7 +84,7 @@ def test_undefined_figures_share_a_footnote_and_few_errors_are_marked():
         r"| *confidence (deployable)* |  |",
         r"| token confidence | – (1) |",
         r"| *probe (deployable)* |  |",
-        r"| hidden-state probe (L2) | 0.800 \[0.750, 0.850\] ! (2) |",
+        r"| hidden-state probe (L2) † | 0.800 \[0.750, 0.850\] ! (2) |",
     ]
     assert r"(1) one class only: no wrong answer" in text
     assert r"(2) fewer than 30 errors (12)" in text
@@ -95,7 +95,7 @@ def test_a_signal_that_one_run_lacks_says_so():
     other = make_board("n", signals=(signal("probe", 0.8, 0.7),))
     joint = type(board)(board.runs + other.runs)
     text = to_markdown(signals_table(joint, "shapes"))
-    assert r"| hidden-state probe (L2) | – (1) | 0.800" in text
+    assert r"| hidden-state probe (L2) † | – (1) | 0.800" in text
     assert r"(1) not recorded in this run" in text
 
 
