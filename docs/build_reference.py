@@ -44,6 +44,8 @@ CHAPTERS = {
         "answers.normal_form",
         "answers.stated_confidence",
         "answers.core_information",
+        "answers.meaning",
+        "answers.kernel_entropy",
     ),
     "Hidden states": (
         "states.probes",

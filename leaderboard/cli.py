@@ -34,6 +34,7 @@ from leaderboard.report.html import to_html
 from leaderboard.report.parts import SUMMARIES
 from leaderboard.report.verdict import verdict_lines
 from leaderboard.rescoring.folder import rescore_folder
+from leaderboard.rescoring.outside import similarities_of
 from leaderboard.rescoring.rescore import Progress
 from leaderboard.results.aggregate import Board
 from leaderboard.results.cache import Cache
@@ -149,6 +150,15 @@ def _add_rescore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     rescore.add_argument(
         "-o", "--output", type=Path, help="new folder, absent or empty (default: RUN_rescored)"
     )
+    rescore.add_argument(
+        "--similarities", type=Path, metavar="FILE",
+        help="what another model says of pairs of answers (Parquet or CSV)",
+    )  # fmt: skip
+    for name in ("entailment", "embeddings"):
+        rescore.add_argument(
+            f"--{name}", metavar="CHECKPOINT",
+            help=f"let a checkpoint for {name} compare the answers: a folder or hub id",
+        )  # fmt: skip
     rescore.set_defaults(run=_rescore)
 
 
@@ -264,7 +274,20 @@ def _of_one_run(
 
 def _rescore(arguments: argparse.Namespace) -> int:
     try:
-        found = rescore_folder(arguments.run_folder, arguments.output, progress=_shown_at_times())
+        with similarities_of(
+            arguments.run_folder,
+            given=arguments.similarities,
+            checkpoints={
+                "entailment": arguments.entailment,
+                "embeddings": arguments.embeddings,
+            },
+        ) as similarities:
+            found = rescore_folder(
+                arguments.run_folder,
+                arguments.output,
+                progress=_shown_at_times(),
+                similarities=similarities,
+            )
     except (RecordError, LeaderboardError, OSError, pa.ArrowException, SafetensorError) as error:
         return _fail(f"cannot rescore: {clean(error)}")
     except UNEXPECTED as error:

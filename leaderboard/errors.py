@@ -7,6 +7,7 @@
     ├── IncomparableError           two runs that did not do the same thing
     ├── ToleranceError              a tolerance file that cannot be used
     ├── PolicyError                 a policy that cannot be used, or cannot be made of a run
+    ├── OutsideError                another model that cannot be asked
     ├── TargetError                 a folder that may not be written to
     └── CodecError                  what the cache cannot store, or holds of another type
 """
@@ -26,6 +27,10 @@ class ToleranceError(LeaderboardError):
 
 class PolicyError(LeaderboardError):
     """A policy that cannot be used, or made of this run; the message says what is in the way."""
+
+
+class OutsideError(LeaderboardError):
+    """Another model cannot compare answers; the message is what it said, or what is needed."""
 
 
 class TargetError(LeaderboardError):

@@ -17,18 +17,31 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from leaderboard.errors import TargetError
+from leaderboard.rescoring.meanings import Meanings, read_meanings
 from leaderboard.rescoring.rescore import Progress, rescore
 from leaderboard.runs.read import check_files, read_run, sha256_of
 from metrics.errors import RecordError
 from metrics.record.columns import rows_of
-from metrics.record.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
+from metrics.record.records import (
+    MANIFEST_FILE,
+    RECORDS_FILE,
+    SIMILARITIES_FILE,
+    RunManifest,
+    SampleRecord,
+)
 from metrics.record.versions import versions_of
 
 _PACKAGES = ("vrp-tasks", "numpy", "scipy", "scikit-learn")
 _SUFFIX = "_rescored"
 
 
-def rescore_folder(folder: Path, target: Path | None = None, *, progress: Progress) -> Path:
+def rescore_folder(
+    folder: Path,
+    target: Path | None = None,
+    *,
+    progress: Progress,
+    similarities: Path | None = None,
+) -> Path:
     """Write a run folder like another, its signals computed anew from the stored channels.
 
     Array files, tables and images are the same files, as hard links where the file system has
@@ -42,6 +55,8 @@ def rescore_folder(folder: Path, target: Path | None = None, *, progress: Progre
         The new folder; by default beside the run, with ``_rescored`` after its name.
     progress : callable
         As of `rescore`.
+    similarities : Path, optional
+        A file of what another model says of pairs of answers.
 
     Returns
     -------
@@ -64,7 +79,8 @@ def rescore_folder(folder: Path, target: Path | None = None, *, progress: Progre
         raise RecordError(f"{folder} has no {MANIFEST_FILE}: it is no complete run.")
     text = (folder / MANIFEST_FILE).read_bytes()
     run = read_run(folder)
-    records, manifest = rescore(run, progress=progress)
+    meanings = None if similarities is None else read_meanings(similarities, run)
+    records, manifest = rescore(run, progress=progress, meanings=meanings)
     origin = {"run": {"name": folder.name, "manifest_sha256": hashlib.sha256(text).hexdigest()}}
     made: dict[str, Any] = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -76,7 +92,7 @@ def rescore_folder(folder: Path, target: Path | None = None, *, progress: Progre
     with tempfile.TemporaryDirectory(prefix=".rescore-", dir=target.parent) as scratch:
         whole = Path(scratch) / target.name
         whole.mkdir()
-        _write(folder, whole, records, manifest)
+        _write(folder, whole, records, manifest, meanings)
         if target.exists():
             target.rmdir()  # an empty one
         whole.rename(target)
@@ -93,14 +109,22 @@ def _check_target(folder: Path, target: Path) -> None:
 
 
 def _write(
-    folder: Path, target: Path, records: Sequence[SampleRecord], manifest: RunManifest
+    folder: Path,
+    target: Path,
+    records: Sequence[SampleRecord],
+    manifest: RunManifest,
+    meanings: Meanings | None,
 ) -> None:
-    files = {name: entry for name, entry in manifest.files.items() if name != RECORDS_FILE}
+    anew = {RECORDS_FILE: pa.Table.from_pylist(rows_of(records))}
+    if meanings is not None:
+        anew[SIMILARITIES_FILE] = meanings.table
+    files = {name: entry for name, entry in manifest.files.items() if name not in anew}
     for name in files:
         _same_file(folder / name, target / name)
-    path = target / RECORDS_FILE
-    pq.write_table(pa.Table.from_pylist(rows_of(records)), path, compression="zstd")
-    files[RECORDS_FILE] = {"sha256": sha256_of(path), "bytes": path.stat().st_size}
+    for name, table in anew.items():
+        path = target / name
+        pq.write_table(table, path, compression="zstd")
+        files[name] = {"sha256": sha256_of(path), "bytes": path.stat().st_size}
     check_files(target, files)
     complete = replace(manifest, files=dict(sorted(files.items())))
     (target / MANIFEST_FILE).write_text(complete.to_text(), encoding="utf-8", newline="\n")

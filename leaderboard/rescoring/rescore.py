@@ -13,6 +13,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
+from leaderboard.rescoring.meanings import Meanings, stored_meanings
 from leaderboard.runs.read import Run, check_records
 from leaderboard.runs.shards import store_of
 from metrics.record.columns import of_task
@@ -40,7 +41,9 @@ class Count:
         self.kept.update(f"{task}:{name}" for name in one.kept)
 
 
-def rescore(run: Run, *, progress: Progress) -> tuple[list[SampleRecord], RunManifest]:
+def rescore(
+    run: Run, *, progress: Progress, meanings: Meanings | None = None
+) -> tuple[list[SampleRecord], RunManifest]:
     """Compute every signal of a run anew, from its stored channels.
 
     Parameters
@@ -49,6 +52,8 @@ def rescore(run: Run, *, progress: Progress) -> tuple[list[SampleRecord], RunMan
         As read; answers, labels, samples and channels are taken from it as they are.
     progress : callable
         Called with task, samples done and samples in all, as they are done.
+    meanings : Meanings, optional
+        What another model says of pairs of answers; by default what the run folder holds of it.
 
     Returns
     -------
@@ -64,6 +69,7 @@ def rescore(run: Run, *, progress: Progress) -> tuple[list[SampleRecord], RunMan
         If channels or records break the format.
     """
     manifest, store, count = run.manifest, store_of(run), Count()
+    meanings = stored_meanings(run) if meanings is None else meanings
     new: dict[str, list[SampleRecord]] = {}
     invalid: dict[str, str] = {}
     fits: dict[str, dict[str, Any]] = {}
@@ -72,8 +78,9 @@ def rescore(run: Run, *, progress: Progress) -> tuple[list[SampleRecord], RunMan
         own = run.of_task(task)
         if not own:
             continue
-        found, reasons = _task(task, own, manifest, store, count, progress)
+        found, reasons = _task(task, own, manifest, store, meanings, count, progress)
         new[task] = found.records
+        left_out = {n: why for n, why in left_out.items() if not n.startswith(f"{task}:")}
         left_out |= {f"{task}:{name}": why for name, why in reasons.items()}
         invalid |= {f"{task}:{name}": why for name, why in found.invalid.items()}
         fits |= {f"{task}:{name}": fit for name, fit in found.fits.items()}
@@ -98,14 +105,20 @@ def _task(
     records: Sequence[SampleRecord],
     manifest: RunManifest,
     store: ChannelStore,
+    meanings: Meanings,
     count: Count,
     progress: Progress,
 ) -> tuple[SecondPass, dict[str, str]]:
     """The records of a task anew with what is fitted on them; what is not offered beside before."""
-    left_out = of_task(manifest.not_offered, task)
+    given = set(meanings.given)
+    left_out = {
+        name: why
+        for name, why in of_task(manifest.not_offered, task).items()
+        if name not in BY_NAME or not given.intersection(BY_NAME[name].needs)
+    }
     left_out |= withheld(records, left_out)
     anew: dict[int, SampleRecord] = {}
-    for place, one in _one_by_one(records, store, left_out):
+    for place, one in _one_by_one(records, store, meanings, left_out):
         count.add(task, one)
         anew[place] = one.record
         progress(task, len(anew), len(records))
@@ -125,7 +138,10 @@ def _task(
 
 
 def _one_by_one(
-    records: Sequence[SampleRecord], store: ChannelStore, left_out: Collection[str]
+    records: Sequence[SampleRecord],
+    store: ChannelStore,
+    meanings: Meanings,
+    left_out: Collection[str],
 ) -> Iterator[tuple[int, Rescored]]:
     """Place of each record, and the record anew; the channels of an array file are read at once."""
     kinds = needed_channels()
@@ -134,7 +150,11 @@ def _one_by_one(
         own = list(batch)
         channels = store.channels(kinds, [records[place] for place in own])
         for place, seen in zip(own, channels, strict=True):
-            yield place, rescored(records[place], seen, not_offered=left_out)
+            compared, reasons = meanings.channels_of(records[place])
+            stale = {channel.name for channel in meanings.given}
+            known = {n: why for n, why in records[place].missing.items() if n not in stale}
+            record = replace(records[place], missing=known | reasons)
+            yield place, rescored(record, seen | compared, not_offered=left_out)
 
 
 def _transfer(

@@ -7,30 +7,77 @@ an old run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, Self
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Depth = Literal["answers", "log-probabilities", "inside"]
-# how an image is changed before the question is asked again; of a wrong one the answer may not stay
-PERTURBATIONS = ("blur", "crop", "flip", "noise", "wrong_image")
-DEPTHS: tuple[Depth, ...] = ("answers", "log-probabilities", "inside")
+from metrics.record.asked_channels import (
+    NOT_COMPARED,
+    OUTSIDE,
+    PERTURBATIONS,
+    AnswersAlike,
+    AnswersEntailed,
+    ConfidenceAfterwards,
+    ConfidenceInTurn,
+    ConfidenceOfProposal,
+    CoreHidden,
+    Perturbed,
+    TruthAsked,
+    TruthAskedWithSamples,
+)
+from metrics.record.channel import DEPTHS, Array, Channel, Depth
+from metrics.record.state_channels import (
+    STATES,
+    BlankState,
+    LastAnswerState,
+    MeanAnswerState,
+    PromptState,
+    StateChannel,
+)
 
-
-@dataclass(frozen=True)
-class Channel:
-    """One kind of measurement; a subclass's fields are arrays."""
-
-    name: ClassVar[str]
-    kept: ClassVar[bool] = True  # whether the run folder stores it
-    depth: ClassVar[Depth] = "inside"  # how far into a model one has to see for it
-
-    def arrays(self) -> dict[str, Array]:
-        """Its arrays by field."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+__all__ = [
+    "BY_NAME",
+    "CHANNELS",
+    "DEPTHS",
+    "NOT_COMPARED",
+    "OUTSIDE",
+    "PERTURBATIONS",
+    "STATES",
+    "AnswersAlike",
+    "AnswersEntailed",
+    "Array",
+    "BlankState",
+    "BoundaryMaps",
+    "Channel",
+    "ConfidenceAfterwards",
+    "ConfidenceInTurn",
+    "ConfidenceOfProposal",
+    "CoreHidden",
+    "Depth",
+    "FirstTwo",
+    "ImageMaps",
+    "ImageMass",
+    "ImageTokens",
+    "LastAnswerState",
+    "LensReading",
+    "LensShares",
+    "MeanAnswerState",
+    "Perturbed",
+    "ProbeOpinion",
+    "PromptState",
+    "QuestionMaps",
+    "Samples",
+    "StateChannel",
+    "TokenEntropies",
+    "TokenScores",
+    "TopHeadsMap",
+    "TruthAsked",
+    "TruthAskedWithSamples",
+    "TruthLens",
+    "texts",
+    "there",
+]
 
 
 @dataclass(frozen=True)
@@ -183,80 +230,6 @@ class Samples(Channel):
 
 
 @dataclass(frozen=True)
-class TruthAsked(Channel):
-    """The model asked whether its answer is true.
-
-    ``masses``, shape (2,): probability that it goes on with a word for true, and with one for
-    false, under the raw distribution.
-    """
-
-    name = "truth_asked"
-    depth = "log-probabilities"
-    masses: Array
-
-
-@dataclass(frozen=True)
-class TruthAskedWithSamples(Channel):
-    """The same with the sampled answers shown, as `TruthAsked`."""
-
-    name = "truth_asked_with_samples"
-    depth = "log-probabilities"
-    masses: Array
-
-
-@dataclass(frozen=True)
-class ConfidenceInTurn(Channel):
-    """The confidence that the model states right behind its answer: ``share``, shape (1,)."""
-
-    name = "confidence_in_turn"
-    depth = "answers"
-    share: Array
-
-
-@dataclass(frozen=True)
-class ConfidenceAfterwards(Channel):
-    """The confidence that the model states when it is asked in a further turn, likewise."""
-
-    name = "confidence_afterwards"
-    depth = "answers"
-    share: Array
-
-
-@dataclass(frozen=True)
-class ConfidenceOfProposal(Channel):
-    """The confidence that the model states in its answer as if somebody else had proposed it."""
-
-    name = "confidence_of_proposal"
-    depth = "answers"
-    share: Array
-
-
-@dataclass(frozen=True)
-class CoreHidden(Channel):
-    """The same answer, forced, with the core of the image hidden from all attention.
-
-    ``entropies`` (nats), shape (n_answer_tokens,), as `TokenEntropies`.
-    """
-
-    name = "core_hidden"
-    entropies: Array
-
-
-@dataclass(frozen=True)
-class Perturbed(Channel):
-    """The question asked again about the image changed in different ways.
-
-    ``agrees``, shape (n_kinds,), in the order of `PERTURBATIONS`: 1 where the answer is the same
-    under the benchmark's answer normalisation, 0 where it is not, NaN where the change is not legal
-    for the question or was not tried.
-    """
-
-    name = "perturbed"
-    depth = "answers"
-    agrees: Array
-
-
-@dataclass(frozen=True)
 class ProbeOpinion(Channel):
     """What a probe fitted on another run says: ``probability`` of being correct, shape (1,)."""
 
@@ -264,42 +237,6 @@ class ProbeOpinion(Channel):
     probability: Array
 
 
-@dataclass(frozen=True)
-class StateChannel(Channel):
-    """A hidden state of every stored layer, shape (n_layers + 1, d_model), embeddings first."""
-
-    by_layer: Array
-
-
-@dataclass(frozen=True)
-class PromptState(StateChannel):
-    """At the last prompt token."""
-
-    name = "state_prompt"
-
-
-@dataclass(frozen=True)
-class LastAnswerState(StateChannel):
-    """At the last answer token."""
-
-    name = "state_last_answer"
-
-
-@dataclass(frozen=True)
-class MeanAnswerState(StateChannel):
-    """Mean over the answer tokens."""
-
-    name = "state_mean_answer"
-
-
-@dataclass(frozen=True)
-class BlankState(StateChannel):
-    """At the last prompt token, the image blanked: a control."""
-
-    name = "state_blank"
-
-
-STATES: tuple[type[StateChannel], ...] = (PromptState, LastAnswerState, MeanAnswerState, BlankState)
 CHANNELS: tuple[type[Channel], ...] = (
     TokenScores,
     TokenEntropies,
@@ -321,6 +258,8 @@ CHANNELS: tuple[type[Channel], ...] = (
     ConfidenceOfProposal,
     CoreHidden,
     Perturbed,
+    AnswersEntailed,
+    AnswersAlike,
     ProbeOpinion,
     *STATES,
 )

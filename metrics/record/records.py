@@ -11,6 +11,7 @@ A *run folder* holds what one model did on one or more tasks::
     grounding.parquet          one row per sample and map; grounding tasks only
     requests.parquet           one row per sample: hashes of what was asked, by which another run
                                takes the answer over
+    similarities.parquet       one row per pair of answers that another model has compared
 
 A missing value is ``None`` with a reason in ``missing``; NaN and infinity are never stored. This
 module is plain data without I/O: `vrp_tasks` writes, `leaderboard` reads.
@@ -39,6 +40,7 @@ from metrics.record.tables import (
     OCCLUSION,
     REGION_MAP,
     REQUESTS_FILE,
+    SIMILARITIES_FILE,
     TABLES,
     Column,
 )
@@ -58,6 +60,7 @@ __all__ = [
     "REQUESTS_FILE",
     "SCHEMA_VERSION",
     "SIGNAL_PREFIX",
+    "SIMILARITIES_FILE",
     "TABLES",
     "Column",
     "RunManifest",

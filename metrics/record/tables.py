@@ -9,6 +9,15 @@ IMAGES_FILE = "images.parquet"
 INTERVENTIONS_FILE = "interventions.parquet"
 GROUNDING_FILE = "grounding.parquet"
 REQUESTS_FILE = "requests.parquet"
+SIMILARITIES_FILE = "similarities.parquet"
+
+# `kind` in similarities.parquet -> what its value is
+SIMILARITY_KINDS = {
+    "entailment": "probability that `first` entails `second`",
+    "contradiction": "probability that `first` contradicts `second`",
+    "support": "mean over the sentences of `second` of entailment / (entailment + contradiction)",
+    "similarity": "how alike they are, the same both ways",
+}
 
 # `map` in grounding.parquet -> what it is
 GROUNDING_MAPS = {
@@ -89,5 +98,14 @@ TABLES: dict[str, dict[str, Column]] = {
         "spatial_entropy": Column("number", "−H_s of the map: needs no region", True),
         "reason": Column("text", "why a value is null", True),
         "cells": Column("bytes", "the map row by row, 255 = its peak; of a few samples", True),
+    },
+    SIMILARITIES_FILE: {
+        "task": Column("text", "lmms-eval's task name"),
+        "split": Column("text", "data set split"),
+        "doc_id": Column("text", "row number as a string, as in the records"),
+        "kind": Column("text", "one of `SIMILARITY_KINDS`"),
+        "first": Column("text", "the scored answer or a sample, as in the records"),
+        "second": Column("text", "another one, with another text"),
+        "value": Column("number", "in [0, 1]"),
     },
 }

@@ -10,6 +10,7 @@ from metrics.signals import (
     consistency,
     fitted,
     lens,
+    meaning,
     self_evaluation,
     similarity,
 )
@@ -40,6 +41,7 @@ _FILES = (
     confidence,
     consistency,
     similarity,
+    meaning,
     self_evaluation,
     changed_image,
     fitted,

@@ -15,7 +15,10 @@ from metrics.record.channels import DEPTHS, Array, Channel, Depth
 from metrics.record.observation import Absent, Observation
 
 Access = Literal["deployable", "oracle", "control"]
-Cost = Literal["answer", "prefill", "samples", "second pass", "continuation", "further prefills"]
+Cost = Literal[
+    "answer", "prefill", "samples", "second pass", "continuation", "further prefills",
+    "outside model",
+]  # fmt: skip
 CostClass = Literal[0, 1, 2, 3, 4]
 Box = Literal["white", "grey", "black"]
 Bounds = tuple[float, float]
@@ -50,7 +53,7 @@ class Signal:
     cost
         What has to be done beside answering: nothing ("answer": read off the answer's own tokens),
         hooks in the one prefill, K samples, a second pass over the prompt, a short continuation on
-        its cache, or further prefills (of the prompt with another image).
+        its cache, further prefills (of the prompt with another image), or an outside model.
     cost_class
         What it adds once answers, samples and what is kept beside them are there: 0 nothing, 1 a
         few more numbers kept from passes that are made anyway, 2 a short continuation on the cached

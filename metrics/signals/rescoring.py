@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from metrics.record.channels import CHANNELS, Channel, Samples
+from metrics.record.channels import CHANNELS, NOT_COMPARED, OUTSIDE, Channel, Samples
 from metrics.record.observation import Absent, Observation
 from metrics.record.records import SampleRecord
 from metrics.signals import BY_NAME, LAYERS
@@ -164,5 +164,6 @@ def not_stored(
     for name, signal in BY_NAME.items():
         absent = [own for own in signal.needs if signal.compute is not None or not stored(own)]
         if name not in known and absent:
-            found[name] = _NOT_STORED.format(channels=" and ".join(own.name for own in absent))
+            said = _NOT_STORED.format(channels=" and ".join(own.name for own in absent))
+            found[name] = NOT_COMPARED if set(OUTSIDE).intersection(absent) else said
     return found

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from metrics.record.channels import (
+    NOT_COMPARED,
+    OUTSIDE,
     PERTURBATIONS,
     Perturbed,
     ProbeOpinion,
@@ -20,6 +22,7 @@ from vrp_tasks.capture.extras import not_asked
 from vrp_tasks.run.storage_plan import StoragePlan
 from vrp_tasks.settings.probe_file import SEEN
 
+_COMPARED_LATER = Absent(NOT_COMPARED, "not offered")
 ANSWER = "answer"  # in a record's `missing`: why there is none
 
 
@@ -71,6 +74,7 @@ def observation_of(
         absent.pop(Perturbed.name, None)  # of a document that was not captured
     elif why_not is not None:
         absent[Perturbed.name] = why_not
+    absent |= dict.fromkeys((channel.name for channel in OUTSIDE), _COMPARED_LATER)
     kept, reasons = storage.trimmed(task, doc_id, states)
     if judged.reason is not None:
         absent["score"] = Absent(judged.reason)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from metrics.record.channels import (
+    OUTSIDE,
     PERTURBATIONS,
     STATES,
     ConfidenceAfterwards,
@@ -25,8 +26,9 @@ from metrics.record.channels import (
     TruthAskedWithSamples,
     TruthLens,
 )
-from metrics.record.observation import Observation
+from metrics.record.observation import Absent, Observation
 
+LATER = Absent("no other model has compared the answers", "not offered")
 N_LAYERS, GRID, WIDTH = 3, (4, 6), 5
 
 
@@ -66,6 +68,7 @@ def observation(doc, channels, absent=None, **changes):
     values = {
         "task": "shapes", "split": "test", "doc_id": str(doc), "group": f"image-{doc // 2}",
         "kind": "all", "prompt": "?", "answer": "yes", "target": "yes", "score": float(doc % 2),
-        "correct": doc % 2, "normal_answer": "yes", "channels": channels, "absent": absent or {},
+        "correct": doc % 2, "normal_answer": "yes", "channels": channels,
+        "absent": {own.name: LATER for own in OUTSIDE} | (absent or {}),
     }  # fmt: skip
     return Observation(**{**values, **changes})

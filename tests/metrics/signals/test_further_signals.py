@@ -9,7 +9,7 @@ from metrics.record.channels import BY_NAME as CHANNEL
 from metrics.record.channels import PERTURBATIONS
 from metrics.record.observation import Absent, Observation
 from metrics.signals import BOUNDS, BY_NAME
-from tests.vrp_tasks.helpers.plain_further_signals import ASKED_FOR, CHANNELS
+from tests.vrp_tasks.helpers.plain_further_signals import ASKED_FOR, CHANNELS, MATRICES
 
 
 def observation(**channels):
@@ -25,7 +25,7 @@ def observation(**channels):
 
 @pytest.mark.parametrize("name", ASKED_FOR)
 def test_a_signal_is_its_formula(name):
-    value = BY_NAME[name].of(observation(**CHANNELS))
+    value = BY_NAME[name].of(observation(**CHANNELS, **MATRICES))
     assert value == pytest.approx(ASKED_FOR[name]())
     assert BOUNDS[name][0] <= value <= BOUNDS[name][1]
 
@@ -33,7 +33,9 @@ def test_a_signal_is_its_formula(name):
 @pytest.mark.parametrize("name", ASKED_FOR)
 def test_each_says_what_it_costs_and_is_nothing_without_its_channel(name):
     signal = BY_NAME[name]
-    assert signal.cost_class == (2 if signal.family == "self-evaluation" else 3)
+    assert (
+        signal.cost_class == {"self-evaluation": 2, "changed image": 3, "meaning": 4}[signal.family]
+    )
     assert isinstance(signal.of(observation()), Absent)
 
 

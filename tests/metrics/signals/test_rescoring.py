@@ -7,7 +7,15 @@ import pytest
 
 from metrics import signals as declared
 from metrics.record.channels import BY_NAME as CHANNELS_BY_NAME
-from metrics.record.channels import BlankState, ImageMaps, Samples, TokenScores, texts
+from metrics.record.channels import (
+    NOT_COMPARED,
+    OUTSIDE,
+    BlankState,
+    ImageMaps,
+    Samples,
+    TokenScores,
+    texts,
+)
 from metrics.record.observation import Absent
 from metrics.signals import BY_NAME
 from metrics.signals.declaration import Signal
@@ -15,7 +23,15 @@ from metrics.signals.recording import record_of
 from metrics.signals.rescoring import needed_channels, not_stored, rescored, withheld
 from tests.metrics.helpers.seen import channels, observation
 
-SINGLE = {name for name, signal in BY_NAME.items() if signal.compute is not None}
+SINGLE = {
+    name
+    for name, signal in BY_NAME.items()
+    if signal.compute is not None and not set(OUTSIDE).intersection(signal.needs)
+}
+
+
+# of those that another model's word is needed for
+COMPARED = {n for n, own in BY_NAME.items() if set(OUTSIDE).intersection(own.needs)}
 
 
 def stored(own):
@@ -114,13 +130,14 @@ def test_a_new_signal_is_not_offered_where_its_channel_is_not(declare):
     assert withheld([record], frozen) == {}
     fitted = {name for name, signal in BY_NAME.items() if signal.fitted}
     why = "this run stored no samples, of which the signal is computed"
-    assert not_stored([record], fitted, stored=lambda _: False) == {"new": why}
-    assert not_stored([record], {"new", *fitted}, stored=lambda _: False) == {}
+    assert not_stored([record], fitted | COMPARED, stored=lambda _: False) == {"new": why}
+    assert not_stored([record], {"new", *fitted, *COMPARED}, stored=lambda _: False) == {}
 
 
 def test_what_is_fitted_is_not_offered_where_a_channel_of_it_is_not_stored():
     record = record_of(observation(1, channels(0)), shard="a", row=0)
-    assert not_stored([record], (), stored=lambda _: True) == {}
+    compared = not_stored([record], (), stored=lambda _: True)
+    assert compared == dict.fromkeys(COMPARED, NOT_COMPARED)
     found = not_stored([record], (), stored=lambda channel: channel is not BlankState)
     why = "this run stored no state_blank, of which the signal is computed"
     assert {name for name, own in found.items() if own == why} == {"bicr", "probe_blank"}

@@ -10,6 +10,7 @@ ASKED = (
     *("p_true", "p_true_share", "p_true_with_samples"),
     *("stated_confidence_in_turn", "stated_confidence", "self_probing"),
 )
+COMPARED = ("answer_agreement_entailment", "answer_agreement_embeddings")
 
 
 def test_which_signals_state_a_probability():
@@ -21,8 +22,15 @@ def test_which_signals_state_a_probability():
         "loaded_probe": "probability",
         "answer_agreement": "share",
         **dict.fromkeys(ASKED, "probability"),
+        **dict.fromkeys(COMPARED, "share"),
     }
-    assert set(STATED) == {"first_token_probability", "answer_agreement", "loaded_probe", *ASKED}
+    assert set(STATED) == {
+        "first_token_probability",
+        "answer_agreement",
+        "loaded_probe",
+        *ASKED,
+        *COMPARED,
+    }
 
 
 def test_a_probability_and_its_logarithm_say_the_same():

@@ -1,6 +1,6 @@
 """From a captured generation to its record, as a run makes it, for tests of single captures."""
 
-from metrics.record.channels import STATES, Perturbed, ProbeOpinion, Samples
+from metrics.record.channels import OUTSIDE, STATES, Perturbed, ProbeOpinion, Samples
 from metrics.record.observation import Absent, Observation
 from metrics.signals.recording import record_of as of_observation
 from vrp_tasks.capture import CaptureSettings
@@ -10,7 +10,12 @@ from vrp_tasks.capture.extras import further_of, not_asked
 
 def not_asked_for(captured):
     """Why there is nothing of passes that a run has to ask for."""
-    return further_of(captured, CaptureSettings())[1] | {Perturbed.name: not_asked("perturb")}
+    outside = {own.name: Absent("not compared", "not offered") for own in OUTSIDE}
+    return {
+        **further_of(captured, CaptureSettings())[1],
+        Perturbed.name: not_asked("perturb"),
+        **outside,
+    }
 
 
 def record_of(captured, *, samples=None, answer="", correct=1):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 NAN = math.nan
 # channel -> field -> numbers
 CHANNELS: dict[str, dict[str, list[float]]] = {
@@ -18,11 +20,40 @@ CHANNELS: dict[str, dict[str, list[float]]] = {
     # blur, crop, flip (not legal), noise, another image
     "perturbed": {"agrees": [1.0, 0.0, NAN, 1.0, 0.0]},
 }
+# the scored answer, then three samples: the first two samples mean what it means
+E = [[1, 0.9, 0.8, 0.1], [0.9, 1, 0.7, 0.2], [0.6, 0.7, 1, 0.1], [0.1, 0.3, 0.2, 1]]
+C = [[0, 0.0, 0.1, 0.7], [0.0, 0, 0.2, 0.5], [0.1, 0.0, 0, 0.6], [0.8, 0.2, 0.3, 0]]
+S = [[1, 0.95, 0.3, 0.2], [0.95, 1, 0.4, 0.1], [0.3, 0.4, 1, 0.6], [0.2, 0.1, 0.6, 1]]
+SUPPORT = [[1, 0.8, 0.7, 0.2], [0.6, 1, 0.5, 0.1], [0.9, 0.4, 1, 0.3], [0.2, 0.1, 0.4, 1]]
+MATRICES = {
+    "answers_entailed": {"entails": E, "contradicts": C, "supports": SUPPORT},
+    "answers_alike": {"similarity": S},
+}
 
 
 def _mean(channel: str, field: str) -> float:
     values = CHANNELS[channel][field]
     return math.fsum(values) / len(values)
+
+
+def _kernel_entropy(weights: list[list[float]]) -> float:
+    """By the eigenvalues of the Laplacian: its heat kernel has their exponentials."""
+    n = len(weights)
+    w = np.array(weights) - np.diag(np.diag(weights))
+    values, vectors = np.linalg.eigh(np.diag(w.sum(axis=0)) - w)
+    kernel = (vectors * np.exp(-0.3 * values)) @ vectors.T
+    unit = [
+        [kernel[i, j] / math.sqrt(kernel[i, i] * kernel[j, j]) / n for j in range(n)]
+        for i in range(n)
+    ]
+    return -math.fsum(p * math.log(p) for p in np.linalg.eigvalsh(np.array(unit)))
+
+
+def _entailment_weights() -> list[list[float]]:
+    near = [
+        [e + (1 - e - c) / 2 for e, c in zip(*rows, strict=True)] for rows in zip(E, C, strict=True)
+    ]
+    return [[(near[i][j] + near[j][i]) / 2 for j in range(1, 4)] for i in range(1, 4)]
 
 
 def _first(channel: str, field: str) -> float:
@@ -53,4 +84,13 @@ ASKED_FOR: dict[str, Callable[[], float]] = {
     "perturbation_agreement": _harmless,
     "wrong_image_change": lambda: 1 - CHANNELS["perturbed"]["agrees"][4],
     "perturbation_contrast": lambda: _harmless() - CHANNELS["perturbed"]["agrees"][4],
+    # samples 1 and 2 are one group, 3 another
+    "semantic_entropy_entailment": lambda: 2 / 3 * math.log(2 / 3) + 1 / 3 * math.log(1 / 3),
+    "answer_agreement_entailment": lambda: 2 / 3,
+    "kernel_entropy_entailment": lambda: -_kernel_entropy(_entailment_weights()),
+    "luq": lambda: math.fsum(SUPPORT[i][j] for i in range(4) for j in range(4) if i != j) / 12,
+    # by embeddings only sample 1 is what the answer is
+    "semantic_entropy_embeddings": lambda: math.log(1 / 3),
+    "answer_agreement_embeddings": lambda: 1 / 3,
+    "kernel_entropy_embeddings": lambda: -_kernel_entropy([row[1:] for row in S[1:]]),
 }

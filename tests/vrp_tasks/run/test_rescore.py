@@ -57,7 +57,7 @@ def assert_same(folder, other):
     return said
 
 
-PASSES = ("continuation", "further prefills")  # that a run has to ask for
+PASSES = ("continuation", "further prefills", "outside model")  # that have to be asked for
 
 
 @pytest.mark.slow

@@ -1,0 +1,119 @@
+"""What is seen beside an answer where somebody asks for it: passes of their own, other models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from metrics.record.channel import Array, Channel
+
+# how an image is changed before the question is asked again; of a wrong one the answer may not stay
+PERTURBATIONS = ("blur", "crop", "flip", "noise", "wrong_image")
+
+
+@dataclass(frozen=True)
+class TruthAsked(Channel):
+    """The model asked whether its answer is true.
+
+    ``masses``, shape (2,): probability that it goes on with a word for true, and with one for
+    false, under the raw distribution.
+    """
+
+    name = "truth_asked"
+    depth = "log-probabilities"
+    masses: Array
+
+
+@dataclass(frozen=True)
+class TruthAskedWithSamples(Channel):
+    """The same with the sampled answers shown, as `TruthAsked`."""
+
+    name = "truth_asked_with_samples"
+    depth = "log-probabilities"
+    masses: Array
+
+
+@dataclass(frozen=True)
+class ConfidenceInTurn(Channel):
+    """The confidence that the model states right behind its answer: ``share``, shape (1,)."""
+
+    name = "confidence_in_turn"
+    depth = "answers"
+    share: Array
+
+
+@dataclass(frozen=True)
+class ConfidenceAfterwards(Channel):
+    """The confidence that the model states when it is asked in a further turn, likewise."""
+
+    name = "confidence_afterwards"
+    depth = "answers"
+    share: Array
+
+
+@dataclass(frozen=True)
+class ConfidenceOfProposal(Channel):
+    """The confidence that the model states in its answer as if somebody else had proposed it."""
+
+    name = "confidence_of_proposal"
+    depth = "answers"
+    share: Array
+
+
+@dataclass(frozen=True)
+class CoreHidden(Channel):
+    """The same answer, forced, with the core of the image hidden from all attention.
+
+    ``entropies`` (nats), shape (n_answer_tokens,), as `TokenEntropies`.
+    """
+
+    name = "core_hidden"
+    entropies: Array
+
+
+@dataclass(frozen=True)
+class Perturbed(Channel):
+    """The question asked again about the image changed in different ways.
+
+    ``agrees``, shape (n_kinds,), in the order of `PERTURBATIONS`: 1 where the answer is the same
+    under the benchmark's answer normalisation, 0 where it is not, NaN where the change is not legal
+    for the question or was not tried.
+    """
+
+    name = "perturbed"
+    depth = "answers"
+    agrees: Array
+
+
+@dataclass(frozen=True)
+class AnswersEntailed(Channel):
+    """What an outside model for entailment says of the scored answer and the samples.
+
+    ``entails`` and ``contradicts``, shape (1 + K, 1 + K): probabilities that the answer of the row,
+    the scored one first, entails or contradicts that of the column. ``supports``, likewise: mean
+    over the column's sentences of the share of entailment in both.
+    """
+
+    name = "answers_entailed"
+    kept = False
+    depth = "answers"
+    entails: Array
+    contradicts: Array
+    supports: Array
+
+
+@dataclass(frozen=True)
+class AnswersAlike(Channel):
+    """How alike an outside model finds the scored answer and the samples.
+
+    ``similarity``, shape (1 + K, 1 + K), in [0, 1], the same both ways, the scored answer first.
+    """
+
+    name = "answers_alike"
+    kept = False
+    depth = "answers"
+    similarity: Array
+
+
+# given by another model, once a run is done
+OUTSIDE: tuple[type[Channel], ...] = (AnswersEntailed, AnswersAlike)
+NOT_COMPARED = "no other model has compared the answers (vrp-leaderboard rescore)"

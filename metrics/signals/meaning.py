@@ -1,0 +1,107 @@
+"""Agreement of the samples by meaning, as an outside model has compared them (`rescore`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from metrics.answers.kernel_entropy import kernel_language_entropy
+from metrics.answers.meaning import (
+    Labels,
+    cluster_entropy,
+    entailment_clusters,
+    entailment_weights,
+    mean_support,
+    similarity_clusters,
+)
+from metrics.core.checks import FloatArray
+from metrics.record.channels import AnswersAlike, AnswersEntailed
+from metrics.signals.declaration import NEGATED, SHARE, Signal
+
+_Groups = Callable[..., Labels]
+_Weights = Callable[..., FloatArray]
+
+
+def _by_entailment(given: AnswersEntailed) -> Labels:
+    return entailment_clusters(given.entails, given.contradicts)
+
+
+def _by_similarity(given: AnswersAlike) -> Labels:
+    return similarity_clusters(given.similarity)
+
+
+def _entailment(given: AnswersEntailed) -> FloatArray:
+    return entailment_weights(given.entails, given.contradicts)
+
+
+def _similarity(given: AnswersAlike) -> FloatArray:
+    return np.asarray(given.similarity, dtype=np.float64)
+
+
+def _agreement(labels: Labels) -> float:
+    """Share of the samples that mean what the scored answer means."""
+    cluster_entropy(labels[1:])  # undefined with fewer than two samples
+    return float((labels[1:] == labels[0]).mean())
+
+
+def _signals(
+    suffix: str, words: str, needs: type[AnswersEntailed | AnswersAlike], groups: _Groups,
+    weights: _Weights,
+) -> tuple[Signal, ...]:  # fmt: skip
+    """Those that are made of groups and of weights, whichever model they are of."""
+    signal = partial(Signal, family="meaning", needs=(needs,), cost="outside model", cost_class=4)
+    return (
+        signal(
+            f"semantic_entropy_{suffix}",
+            f"−semantic entropy ({suffix})",
+            source="arXiv 2302.09664",
+            compute=lambda given: -cluster_entropy(_of_samples(groups(given))),
+            bounds=NEGATED,
+            about=f"−entropy (nats) of the samples over groups of one meaning, {words}",
+        ),
+        signal(
+            f"answer_agreement_{suffix}",
+            f"agreement with the answer ({suffix})",
+            source="arXiv 2302.09664 (ours)",
+            compute=lambda given: _agreement(groups(given)),
+            bounds=SHARE,
+            states="share",
+            about=f"share of the samples that mean what the scored answer means, {words}",
+        ),
+        signal(
+            f"kernel_entropy_{suffix}",
+            f"−kernel language entropy ({suffix})",
+            source="arXiv 2405.20003",
+            compute=lambda given: -kernel_language_entropy(weights(given)[1:, 1:]),
+            bounds=NEGATED,
+            about="−von Neumann entropy of the heat kernel (t = 0.3) of the samples' graph, "
+            f"{words}",
+        ),
+    )
+
+
+def _of_samples(labels: Labels) -> Labels:
+    return labels[1:]
+
+
+SIGNALS = (
+    *_signals(
+        "entailment", "by entailment both ways", AnswersEntailed, _by_entailment, _entailment
+    ),
+    Signal(
+        "luq",
+        "support among answers (LUQ)",
+        "meaning",
+        "arXiv 2403.20279",
+        (AnswersEntailed,),
+        lambda given: mean_support(given.supports),
+        bounds=SHARE,
+        cost="outside model",
+        cost_class=4,
+        about="mean over pairs of answers, the scored one included, of how far one supports the "
+        "other's sentences",
+    ),
+    *_signals("embeddings", "by embeddings", AnswersAlike, _by_similarity, _similarity),
+)

@@ -1,0 +1,1 @@
+"""Other models that compare the answers of a finished run: entailment, embeddings."""
