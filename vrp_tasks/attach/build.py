@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lmms_eval.utils import load_yaml_config
 from loguru import logger
 
 from vrp_tasks.attach.aggregation import metric_list
 from vrp_tasks.attach.base_task import BaseTask, base_config
+from vrp_tasks.attach.beside import folder_of, located
 from vrp_tasks.attach.comparison import watched
 from vrp_tasks.attach.score import choose_score
 from vrp_tasks.attach.scorer import AttachedScorer, renamed
@@ -44,13 +46,15 @@ def attached_config(manager: Any, name: str, own: Mapping[str, Any]) -> dict[str
     name : str
         The attached task's.
     own : mapping
-        Its YAML: ``metadata.vrp`` and whatever overrides the base.
+        Its YAML: ``metadata.vrp`` and whatever overrides the base. The base may be an attached
+        task itself, of which it then changes a few keys: where the data are, say.
 
     Raises
     ------
     SetupError
         If base, keys or score are not right; see `attach_settings`, `base_config`, `choose_score`.
     """
+    own = _on_its_base(manager, name, own)
     settings = attach_settings(name, vrp_settings(own))
     base = base_config(manager, name, settings.base)
     config = {key: value for key, value in base.items() if key not in _FILING} | dict(own)
@@ -76,6 +80,23 @@ def attached_config(manager: Any, name: str, own: Mapping[str, Any]) -> dict[str
         "cluster_key": config.get("cluster_key") or "group",
         "metadata": _metadata(base.get("metadata"), own["metadata"]),
     }
+
+
+def _on_its_base(manager: Any, name: str, own: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's own keys; on an attached base, those of the base with its own in their place."""
+    vrp = located(name, vrp_settings(own), folder_of(manager, name))
+    config = {**own, "metadata": {**own["metadata"], "vrp": vrp}}
+    base = str(vrp["base"])
+    path = manager.task_index.get(base, {}).get("yaml_path")
+    if base == name or not isinstance(path, str):
+        return config
+    if not is_attachment(load_yaml_config(path, mode="simple")):
+        return config
+    below = _on_its_base(manager, base, load_yaml_config(path, mode="full"))
+    merged = {**vrp_settings(below), **{key: vrp[key] for key in vrp if key != "base"}}
+    kept = {key: value for key, value in below.items() if key not in _FILING}
+    metadata = {**below["metadata"], **config["metadata"], "vrp": merged}
+    return {**kept, **config, "metadata": metadata}
 
 
 def _metadata(base: Any, own: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ the rest of the package only when it is asked for something.
 from __future__ import annotations
 
 import fnmatch
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,21 @@ def dynamic(manager: Any, name: str) -> dict[str, Any]:
         whole = name.removesuffix(f"_{variant}")
         if whole != name and name[len(PREFIX) :] not in manager.task_index:
             return _variant_config(manager, name, whole, variant)
-    own = {"metadata": {"vrp": {"base": name[len(PREFIX) :]}}}
-    return attached_config(manager, name, own)
+    base = name[len(PREFIX) :]
+    config = attached_config(manager, name, {"metadata": {"vrp": {"base": base}}})
+    _say_what_is_assumed(name, base)
+    return config
+
+
+@functools.cache  # asked for more than once in a run
+def _say_what_is_assumed(name: str, base: str) -> None:
+    from loguru import logger
+
+    logger.info(
+        f"{name} is attached by its name: all questions are of one kind (all), and images are told "
+        f"apart by their pixels. A YAML with metadata: {{vrp: {{base: {base}, kind: COLUMN, group: "
+        "COLUMN}} says otherwise (docs/tasks.md)."
+    )
 
 
 def _variant_config(manager: Any, name: str, whole: str, variant: str) -> dict[str, Any]:
