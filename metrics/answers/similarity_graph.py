@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
+from metrics.answers.laplacian import eccentricity_of, eigenvalue_sum_of
 from metrics.answers.word_overlap import similarity_matrix
-from metrics.core.checks import FloatArray
-
-KEPT_BELOW = 0.9  # eigenvalues of the directions that the eccentricity is taken in
 
 
 def laplacian_eigenvalue_sum(samples: Sequence[str]) -> float:
@@ -47,8 +43,7 @@ def laplacian_eigenvalue_sum(samples: Sequence[str]) -> float:
     >>> round(laplacian_eigenvalue_sum(["cat", "cat", "dog"]), 6)
     2.0
     """
-    values = np.linalg.eigvalsh(_laplacian("laplacian_eigenvalue_sum", samples))
-    return float(np.clip(1 - values, 0, None).sum())
+    return eigenvalue_sum_of(similarity_matrix("laplacian_eigenvalue_sum", samples))
 
 
 def eccentricity(samples: Sequence[str]) -> float:
@@ -86,13 +81,4 @@ def eccentricity(samples: Sequence[str]) -> float:
     >>> round(eccentricity(["cat", "cat", "dog", "cow", "cow"]), 6)
     1.414214
     """
-    values, vectors = np.linalg.eigh(_laplacian("eccentricity", samples))
-    own = vectors[:, values < KEPT_BELOW]
-    return float(np.linalg.norm(own - own.mean(axis=0)))
-
-
-def _laplacian(function: str, samples: Sequence[str]) -> FloatArray:
-    s = similarity_matrix(function, samples)
-    root = 1 / np.sqrt(s.sum(axis=1))
-    found: FloatArray = np.eye(len(s)) - root[:, None] * s * root
-    return found
+    return eccentricity_of(similarity_matrix("eccentricity", samples))

@@ -8,6 +8,8 @@ from functools import partial
 import numpy as np
 
 from metrics.answers.kernel_entropy import kernel_language_entropy
+from metrics.answers.laplacian import eccentricity_of, eigenvalue_sum_of
+from metrics.answers.matrices import enough, symmetric
 from metrics.answers.meaning import (
     Labels,
     cluster_entropy,
@@ -34,6 +36,12 @@ def _by_similarity(given: AnswersAlike) -> Labels:
 
 def _entailment(given: AnswersEntailed) -> FloatArray:
     return entailment_weights(given.entails, given.contradicts)
+
+
+def _entails(given: AnswersEntailed) -> FloatArray:
+    entails = np.asarray(given.entails, dtype=np.float64)
+    both: FloatArray = (entails + entails.T) / 2
+    return both
 
 
 def _similarity(given: AnswersAlike) -> FloatArray:
@@ -82,6 +90,51 @@ def _signals(
     )
 
 
+def _graph_of(
+    suffix: str, words: str, needs: type[AnswersEntailed | AnswersAlike], weights: _Weights
+) -> tuple[Signal, ...]:
+    """Measures of the graph that a similarity makes of the answers."""
+    signal = partial(
+        Signal,
+        family="meaning",
+        source="arXiv 2305.19187",
+        needs=(needs,),
+        cost="outside model",
+        cost_class=4,
+    )
+    return (
+        signal(
+            f"degree_{suffix}",
+            f"degree of the answer ({suffix})",
+            compute=lambda given: symmetric("degree", weights(given))[0, 1:].mean(),
+            bounds=SHARE,
+            about=f"mean similarity of the samples to the scored answer, {words}",
+        ),
+        signal(
+            f"eccentricity_{suffix}",
+            f"−eccentricity ({suffix})",
+            compute=lambda given: -eccentricity_of(_samples("eccentricity", weights(given))),
+            bounds=NEGATED,
+            about=f"as `eccentricity`, with the similarity {words}",
+        ),
+        signal(
+            f"laplacian_eigenvalues_{suffix}",
+            f"−Laplacian eigenvalues ({suffix})",
+            compute=lambda given: -eigenvalue_sum_of(_samples("eigenvalues", weights(given))),
+            bounds=NEGATED,
+            about=f"as `laplacian_eigenvalues`, with the similarity {words}",
+        ),
+    )
+
+
+def _samples(function: str, weights: FloatArray) -> FloatArray:
+    """The samples' part of a matrix, each like itself."""
+    found = symmetric(function, weights)[1:, 1:].copy()
+    enough(len(found))
+    np.fill_diagonal(found, 1.0)
+    return found
+
+
 def _of_samples(labels: Labels) -> Labels:
     return labels[1:]
 
@@ -90,6 +143,7 @@ SIGNALS = (
     *_signals(
         "entailment", "by entailment both ways", AnswersEntailed, _by_entailment, _entailment
     ),
+    *_graph_of("entailment", "mean entailment both ways", AnswersEntailed, _entails),
     Signal(
         "luq",
         "support among answers (LUQ)",
@@ -104,4 +158,5 @@ SIGNALS = (
         "other's sentences",
     ),
     *_signals("embeddings", "by embeddings", AnswersAlike, _by_similarity, _similarity),
+    *_graph_of("embeddings", "of embeddings", AnswersAlike, _similarity),
 )

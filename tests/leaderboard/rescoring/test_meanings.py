@@ -25,6 +25,8 @@ NEW = {
     "semantic_entropy_entailment", "answer_agreement_entailment", "kernel_entropy_entailment",
     "luq", "semantic_entropy_embeddings", "answer_agreement_embeddings",
     "kernel_entropy_embeddings",
+    *(f"{name}_{by}" for name in ("degree", "eccentricity", "laplacian_eigenvalues")
+      for by in ("entailment", "embeddings")),
 }  # fmt: skip
 
 

@@ -56,6 +56,28 @@ def _entailment_weights() -> list[list[float]]:
     return [[(near[i][j] + near[j][i]) / 2 for j in range(1, 4)] for i in range(1, 4)]
 
 
+def _entails_both() -> list[list[float]]:
+    return [[(E[i][j] + E[j][i]) / 2 for j in range(1, 4)] for i in range(1, 4)]
+
+
+def _spectrum(weights: list[list[float]]) -> tuple[list[float], np.ndarray]:
+    """Of the normalised Laplacian, by those of the random walk on the graph: D⁻¹ W."""
+    w = np.array(weights)
+    values, vectors = np.linalg.eig(w / w.sum(axis=1, keepdims=True))
+    vectors = vectors * np.sqrt(w.sum(axis=1))[:, None]
+    return [1 - float(v.real) for v in values], (vectors / np.linalg.norm(vectors, axis=0)).real
+
+
+def _eigenvalues(weights: list[list[float]]) -> float:
+    return math.fsum(max(0.0, 1 - value) for value in _spectrum(weights)[0])
+
+
+def _eccentricity(weights: list[list[float]]) -> float:
+    values, vectors = _spectrum(weights)
+    kept = [vectors[:, k] for k, value in enumerate(values) if value < 0.9]
+    return math.sqrt(math.fsum(((own - own.mean()) ** 2).sum() for own in kept))
+
+
 def _first(channel: str, field: str) -> float:
     return CHANNELS[channel][field][0]
 
@@ -89,8 +111,14 @@ ASKED_FOR: dict[str, Callable[[], float]] = {
     "answer_agreement_entailment": lambda: 2 / 3,
     "kernel_entropy_entailment": lambda: -_kernel_entropy(_entailment_weights()),
     "luq": lambda: math.fsum(SUPPORT[i][j] for i in range(4) for j in range(4) if i != j) / 12,
+    "degree_entailment": lambda: math.fsum((E[0][j] + E[j][0]) / 2 for j in (1, 2, 3)) / 3,
+    "eccentricity_entailment": lambda: -_eccentricity(_entails_both()),
+    "laplacian_eigenvalues_entailment": lambda: -_eigenvalues(_entails_both()),
     # by embeddings only sample 1 is what the answer is
     "semantic_entropy_embeddings": lambda: math.log(1 / 3),
     "answer_agreement_embeddings": lambda: 1 / 3,
     "kernel_entropy_embeddings": lambda: -_kernel_entropy([row[1:] for row in S[1:]]),
+    "degree_embeddings": lambda: math.fsum(S[0][1:]) / 3,
+    "eccentricity_embeddings": lambda: -_eccentricity([row[1:] for row in S[1:]]),
+    "laplacian_eigenvalues_embeddings": lambda: -_eigenvalues([row[1:] for row in S[1:]]),
 }

@@ -1,0 +1,28 @@
+"""What the graph Laplacian of a similarity tells of samples, whoever compared them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metrics.core.checks import FloatArray
+
+KEPT_BELOW = 0.9  # eigenvalues of the directions that the eccentricity is taken in
+
+
+def eigenvalue_sum_of(similarity: FloatArray) -> float:
+    """`laplacian_eigenvalue_sum` of a similarity that somebody else gives, shape (K, K)."""
+    values = np.linalg.eigvalsh(_laplacian(similarity))
+    return float(np.clip(1 - values, 0, None).sum())
+
+
+def eccentricity_of(similarity: FloatArray) -> float:
+    """`eccentricity` of a similarity that somebody else gives, shape (K, K)."""
+    values, vectors = np.linalg.eigh(_laplacian(similarity))
+    own = vectors[:, values < KEPT_BELOW]
+    return float(np.linalg.norm(own - own.mean(axis=0)))
+
+
+def _laplacian(s: FloatArray) -> FloatArray:
+    root = 1 / np.sqrt(s.sum(axis=1))
+    found: FloatArray = np.eye(len(s)) - root[:, None] * s * root
+    return found
