@@ -28,11 +28,11 @@ from leaderboard.release.outputs import (
     summary,
 )
 from leaderboard.release.tolerances import read_tolerances
+from leaderboard.report.answer import answer_lines, answer_texts
 from leaderboard.report.contents import all_tables, card_tables, terminal_tables
 from leaderboard.report.export import to_csv, to_json
 from leaderboard.report.html import to_html
 from leaderboard.report.parts import SUMMARIES
-from leaderboard.report.verdict import verdict_lines
 from leaderboard.rescoring.folder import rescore_folder
 from leaderboard.rescoring.outside import similarities_of
 from leaderboard.rescoring.rescore import Progress
@@ -171,7 +171,10 @@ def _build(arguments: argparse.Namespace) -> int:
     output.mkdir(parents=True, exist_ok=True)
     tables = all_tables(board, published=arguments.published)
     problems = [clean(problem) for problem in board.problems]
-    markdown = "# Leaderboard\n\n" + "\n".join(to_markdown(table) for table in tables)
+    said = [f"- {escape_markdown(line)}\n" for line in answer_texts(board)]
+    markdown = f"# Leaderboard\n\n{''.join(said)}\n" + "\n".join(
+        to_markdown(table) for table in tables
+    )
     if problems:
         markdown += "\n## Not in the tables\n\n"
         markdown += "".join(f"- {escape_markdown(problem)}\n" for problem in problems)
@@ -189,7 +192,7 @@ def _build(arguments: argparse.Namespace) -> int:
     _print_tables(shown)
     for problem in problems:
         _print(f"not in the tables: {problem}")
-    _print("\n" + "\n".join(verdict_lines(board)))
+    _print("\n" + "\n".join(answer_lines(board, terminal_width())))
     _print(f"\nAll tables: {output / 'leaderboard.md'}; one run's: vrp-leaderboard show RUN")
     _print(str(output / "report.html"))
     return 0

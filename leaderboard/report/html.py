@@ -15,9 +15,12 @@ from markupsafe import Markup
 
 import leaderboard
 from leaderboard.figures import charts, plots
+from leaderboard.figures.heat import heat_of
+from leaderboard.report.answer import answers_of
 from leaderboard.report.browser import album_of
 from leaderboard.report.sections import html_table, section_of
 from leaderboard.results.aggregate import Board
+from leaderboard.tables.arena import pooled_tables
 from leaderboard.tables.overview import overview_table
 from leaderboard.tables.published import published_table
 from leaderboard.tables.signals import signals_table
@@ -47,8 +50,16 @@ def to_html(board: Board, *, published: bool = False) -> str:
         for number, task in enumerate(board.tasks)
     ]
     environment = make_environment()
+    answers = answers_of(board)
+    pooled = pooled_tables(board, published=published)
     script = "".join(_source(environment, name) for name in SCRIPTS)
     return environment.get_template("report.html.j2").render(
+        answers={
+            task: [a for a, t in zip(answers, _tasks(board), strict=True) if t == task]
+            for task in board.tasks
+        },
+        heats={task: heat_of(board, task) for task in board.tasks},
+        pooled=[html_table(table, f"pooled-{i}") for i, table in enumerate(pooled)],
         overview=html_table(overview_table(board), "overview"),
         sections=sections,
         published=html_table(published_table(), "published") if published else None,
@@ -61,6 +72,11 @@ def to_html(board: Board, *, published: bool = False) -> str:
         script=Markup(script),
         script_hash=script_hash(script),
     )
+
+
+def _tasks(board: Board) -> list[str]:
+    """The task of each answer."""
+    return [task for task in board.tasks for _ in board.of_task(task)]
 
 
 def make_environment() -> Environment:

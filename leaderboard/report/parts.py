@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from leaderboard.figures.charts import Chart
 from leaderboard.figures.galleries import Gallery, grounding_galleries
 from leaderboard.figures.robustness import figures as robustness_figures
+from leaderboard.figures.thresholds import threshold_charts
 from leaderboard.results.aggregate import Board
 from leaderboard.results.summary import Summary
 from leaderboard.tables.arena import arena_tables
@@ -29,6 +30,7 @@ from leaderboard.tables.lens import lens_tables
 from leaderboard.tables.ranks import rank_tables
 from leaderboard.tables.robustness import tables as robustness_tables
 from leaderboard.tables.table import Table
+from leaderboard.tables.thresholds import THRESHOLDS, threshold_tables
 from leaderboard.tables.transfer import transfer_tables
 from leaderboard.tables.worth import worth_tables
 
@@ -67,6 +69,7 @@ class Part:
 
 PARTS: tuple[Part, ...] = (
     Part("Arena: every detector against the free one", arena_tables),
+    Part("Thresholds with a promise", threshold_tables, threshold_charts, summary=THRESHOLDS),
     Part("What beats its controls", worth_tables),
     Part("Ranks", rank_tables),
     Part("Controls and leakage", controls_tables),

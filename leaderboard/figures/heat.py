@@ -1,0 +1,107 @@
+"""Signals × models at a glance: one coloured cell each, the highest signals first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from leaderboard.results.aggregate import Board
+from leaderboard.results.arena import Entry, entries_of
+from leaderboard.tables.cells import text_cell
+from metrics.signals import FREE
+
+N_FIRST = 8  # rows that are shown at once
+LEVELS = 6  # of colour, from an AUROC of 1/2 to 1
+MARKS = {"better than free": "▲", "worse": "▼", "the free one": "●"}
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """A figure with its colour, or why there is none; ``state`` is value, quiet or invalid."""
+
+    text: str
+    mark: str
+    level: int
+    hint: str
+    state: str
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """One signal and its cell of each model."""
+
+    label: str
+    is_free: bool
+    cells: tuple[HeatCell, ...]
+
+
+@dataclass(frozen=True)
+class Heat:
+    """The strip of one benchmark; ``rest`` are the rows beyond the first."""
+
+    models: tuple[str, ...]
+    first: tuple[HeatRow, ...]
+    rest: tuple[HeatRow, ...]
+    figure: str
+
+
+def heat_of(board: Board, task: str) -> Heat | None:
+    """Lay out the strip of a benchmark.
+
+    Parameters
+    ----------
+    board : Board
+        All results.
+    task : str
+        Name of the benchmark.
+
+    Returns
+    -------
+    Heat or None
+        Rows by their mean figure over models, the free signal always among the first; None where
+        nothing has a figure.
+    """
+    entries = entries_of(board, task)
+    pairs = board.of_task(task)
+    models = [text_cell(run.label).lines[0] for run, _ in pairs]
+    by_name: dict[str, dict[int, Entry]] = {}
+    for entry in entries:
+        number = next(i for i, (run, _) in enumerate(pairs) if run is entry.run)
+        by_name.setdefault(entry.signal.name, {})[number] = entry
+    named = sorted(by_name.items(), key=lambda item: -_mean(item[1]))
+    rows = [_row(name, own, len(pairs)) for name, own in named]
+    if not any(cell.level >= 0 for row in rows for cell in row.cells):
+        return None
+    first = rows[:N_FIRST]
+    free = next((row for row in rows if row.is_free), None)
+    if free is not None and free not in first:
+        first = [*rows[: N_FIRST - 1], free]
+    rest = tuple(row for row in rows if row not in first)
+    mixed = any(result.is_mixed for _, result in pairs)
+    return Heat(tuple(models), tuple(first), rest, "AUROC in kind" if mixed else "AUROC")
+
+
+def _mean(own: dict[int, Entry]) -> float:
+    known = [entry.figure.value for entry in own.values() if entry.figure.value is not None]
+    return sum(known) / len(known) if known else -1.0
+
+
+def _row(name: str, own: dict[int, Entry], n: int) -> HeatRow:
+    label = text_cell(next(iter(own.values())).signal.label).lines[0]
+    return HeatRow(label, name == FREE, tuple(_cell(own.get(number)) for number in range(n)))
+
+
+def _cell(entry: Entry | None) -> HeatCell:
+    if entry is None:
+        return HeatCell(
+            "–", "", -1, "not recorded in this run, or the same order as another", "quiet"
+        )
+    found, signal = entry.figure, entry.signal
+    if signal.invalid is not None:
+        return HeatCell("INVALID", "", -1, signal.invalid, "invalid")
+    if found.value is None:
+        why = signal.not_offered or found.reason or "no figure"
+        return HeatCell("–", "", -1, why, "quiet")
+    level = round(LEVELS * min(max(2 * found.value - 1, 0.0), 1.0))
+    interval = "" if found.low is None else f" [{found.low:.3f}, {found.high:.3f}]"
+    hint = f"{signal.label}: {found.value:.3f}{interval}, {entry.standing}"
+    return HeatCell(f"{found.value:.2f}", MARKS.get(entry.standing, ""), level, hint, "value")
