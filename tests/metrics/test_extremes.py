@@ -27,6 +27,7 @@ MAP = _RNG.random((6, 6))
 MAPS = _RNG.random((4, 6, 6))
 REGION = np.zeros((6, 6))
 REGION[1:4, 2:5] = 1.0
+ALIKE = np.array([[1, 0.9, 0.2], [0.9, 1, 0.3], [0.2, 0.3, 1]])
 CURVE = DoseResponse(
     np.array([0.2, 0.6]), np.stack([Y * (S > -0.5), Y * (S > 1)], axis=1), Y.copy()
 )
@@ -53,6 +54,10 @@ BY_NAME = {
     "n_correct": 40, "n_errors": 35, "drop": DIFFERENCE.estimate, "gap": DIFFERENCE.estimate,
     "old_score": S, "new_score": T, "old_correct": Y, "difference": DIFFERENCE,
     "uncertainty": 0.4, "mass_by_layer": MAP[0], "first": "a cat", "second": "a dog",
+    "without_core": np.array([3.5, 1.0, 2.5, 1.5, 2.0]), "labels": np.array([0, 0, 1, 2]),
+    "similarity": ALIKE, "entails": ALIKE * 0.6, "contradicts": 0.3 - ALIKE * 0.2,
+    "supports": ALIKE, "risk": 0.3, "confidence": 0.9, "threshold": 0.0,
+    "stderrs": np.abs(T) + 0.1, "shown": S > 0, "selected": S > 0,
 }  # fmt: skip
 # where one name means several things
 OF_FUNCTION = {
@@ -67,6 +72,9 @@ OF_FUNCTION = {
         "samples": [WORDS, WORDS[:2] * 2, ["cat"] * 4] * 20,
     },
     "boundary_filtered_map": {"attention": MAP[0], "boundary": MAP[1]},
+    "core_of": {"weights": MAP},
+    "images_for_difference": {"difference": 0.03},
+    "promised_threshold": {"risk": 0.6},
     "context_free_activation": {"activation": MAP[0]},
     "dose_at_drop": {"drop": 0.05},
     "evaluate_card": {"kinds": (GROUPS % 3).astype(str).tolist(), "samples": None,
@@ -88,13 +96,17 @@ FUNCTIONS = {n: f for n, f in FUNCTIONS.items() if inspect.isfunction(f)}
 OF_STATES = {
     n for n, f in FUNCTIONS.items() if {"hidden", "states"} & set(inspect.signature(f).parameters)
 }
-OF_NAMES = {"check_signal", "normalize_answer", "parse_yes_no", "fit_spread"}
+OF_NAMES = {
+    *("check_signal", "normalize_answer", "parse_yes_no", "stated_confidence", "fit_spread"),
+    "promise_verdict",
+}
 SLOW = {"attention_mlp_scores", "attention_feature_scores", "evaluate_card"}
 TRIED = sorted(set(FUNCTIONS) - OF_STATES - OF_NAMES)
 
 # a number that is not finite has a meaning there
 MEANT = {
-    ("svar", "mass_by_layer"),
+    ("svar", "mass_by_layer"), ("core_of", "weights"), ("cluster_entropy", "labels"),
+    *((n, "y_score") for n in ("promised_threshold", "risk_at_threshold", "risk_by_threshold")),
     ("evaluate_card", "correct"), ("evaluate_card", "signals"), ("rank_intervals", "replicates"),
     ("attention_feature_scores", "features"), ("auroc_by_k", "shares"),
     ("entropy_from_logprobs", "logprobs_over_vocabulary"),
