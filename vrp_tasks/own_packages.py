@@ -15,13 +15,14 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from importlib.util import find_spec, spec_from_file_location
+from importlib.util import spec_from_file_location
+from itertools import takewhile
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
 _OURS = __name__.partition(".")[0]
-_PLACE = Path(__file__).parent.parent
+_PLACE = Path(__file__).resolve().parent.parent
 
 
 def make_importable() -> None:
@@ -54,18 +55,32 @@ def leaderboard() -> int:
 
 
 def _is_ours(name: str) -> bool:
-    """Whether a top-level name is, or would be, our package."""
+    """Whether a top-level name is our package, or would be for everybody."""
     module = sys.modules.get(name)
-    origin = getattr(module, "__file__", None) if module else None
     if module is None:
-        spec = find_spec(name)
-        origin = spec.origin if spec is not None else None
-    ours = _PLACE / name / "__init__.py"
-    return origin is not None and Path(origin).resolve() == ours.resolve()
+        return _elsewhere(name) is None
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).resolve().parent == _PLACE / name
+
+
+def _elsewhere(name: str) -> ModuleSpec | None:
+    """What of a name comes before ours on the path.
+
+    A folder without ``__init__.py`` counts where it holds modules; others hold data.
+    """
+    before = takewhile(lambda entry: Path(entry).resolve() != _PLACE, sys.path)
+    spec = PathFinder.find_spec(name, list(before))
+    if spec is None or spec.loader is not None:
+        return spec
+    folders = spec.submodule_search_locations or ()
+    return spec if any(any(Path(folder).glob("*.py")) for folder in folders) else None
 
 
 class _OwnFinder(MetaPathFinder):
-    """Finds hidden packages of ours below this one, and compiles all of it for their new names."""
+    """Finds hidden packages of ours below this one, and compiles all of it for their new names.
+
+    Their usual names are left to those who hide them.
+    """
 
     def __init__(self, hidden: Sequence[str]) -> None:
         self.hidden = frozenset(hidden)
@@ -73,7 +88,9 @@ class _OwnFinder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The spec of a module of ours; None for every other."""
+        """The spec of a module of ours, or of theirs of the same name; None for every other."""
+        if fullname in self.hidden:
+            return _elsewhere(fullname)
         room, _, name = fullname.partition(".")
         if room != _OURS:
             return None

@@ -14,6 +14,12 @@ from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+SCRIPT = """
+import sys
+from {module} import {function}
+if __name__ == "__main__":
+    sys.exit({function}())
+"""
 MODEL = f"pretrained={CHECKPOINTS / 'vrp-tiny-qwen2-vl'},device_map=cpu,device=cpu"
 TASK = """
 task: their_own
@@ -75,6 +81,7 @@ ACCELERATE = (sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--nu
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=1", "--standalone")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", [PYTHON, TORCHRUN], ids=["python", "torchrun"])
 def test_ours_and_theirs_run_in_one_process(repository, launcher):
     ask = evaluation("their_own,vrp_shapes", include_path=".", model_args=f"{MODEL},k=0")
@@ -105,9 +112,9 @@ def test_the_console_script_runs_in_any_folder(repository):
     module, function = SCRIPTS["vrp-leaderboard"].split(":")
     script = repository / "bin" / "vrp-leaderboard"
     script.parent.mkdir()
-    script.write_text(f"import sys\nfrom {module} import {function}\nsys.exit({function}())\n")
-    for seed in (0, 1):  # two: evaluated by other processes
-        write_run(repository / "runs" / str(seed), make_records(40, seed=seed))
+    script.write_text(SCRIPT.format(module=module, function=function))
+    for seed in range(4):  # enough to be evaluated by other processes
+        write_run(repository / "runs" / str(seed), make_records(20, seed=seed))
     written = []
     for here, path in ((repository, f".{os.pathsep}{ROOT}"), (repository / "bin", str(ROOT))):
         ask = ("build", str(repository / "runs"), "-o", "report", "--no-cache")
@@ -129,6 +136,46 @@ import vrp_tasks.metrics as package
 print(package.auroc([0.0, 1.0], [False, True]))
 """
     assert started(repository, sys.executable, "-c", code).stdout == "1.0\n"
+
+
+@pytest.mark.parametrize("holds", ["modules", "data"])
+def test_a_folder_that_is_no_package_is_theirs_where_it_holds_modules(holds, tmp_path):
+    name = "own.py" if holds == "modules" else "scores.json"
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / name).write_text("colour = 'red'\n")
+    code = """
+import vrp_tasks.attach.labels
+try:
+    from metrics.own import colour as found
+except ModuleNotFoundError:
+    from metrics import auroc
+    found = auroc.__module__
+print(found)
+"""
+    expected = {"modules": "red\n", "data": "metrics.scores.discrimination\n"}
+    assert started(tmp_path, sys.executable, "-c", code).stdout == expected[holds]
+
+
+ABSENT = """
+import sys
+
+class Absent:
+    names = "torch transformers lmms_eval datasets loguru yaml filelock tqdm".split()
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(fullname, name=fullname)
+
+sys.meta_path.insert(0, Absent())
+from vrp_tasks.own_packages import leaderboard
+sys.argv[1:] = ["--version"]
+leaderboard()
+"""
+
+
+def test_the_reader_needs_nothing_that_runs_models(repository):
+    ran = started(repository, sys.executable, "-c", ABSENT)
+    assert ran.stdout.startswith("vrp-leaderboard ")
 
 
 def test_where_the_names_are_ours_nothing_is_changed(tmp_path):

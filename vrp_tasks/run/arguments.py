@@ -109,7 +109,7 @@ def _check_names(model: str, legal: Collection[str], arguments: Mapping[str, Any
 
 
 def _check_dtype(name: str, value: Any) -> None:
-    if value == "auto" or isinstance(value, torch.dtype):
+    if value in ("auto", None) or isinstance(value, torch.dtype):
         return
     if not isinstance(getattr(torch, str(value), None), torch.dtype):
         raise SetupError(
@@ -120,7 +120,7 @@ def _check_dtype(name: str, value: Any) -> None:
 
 def _check_device(name: str, value: Any) -> None:
     try:
-        device = torch.device(str(value))
+        device = torch.device(value if isinstance(value, int) else str(value))
     except RuntimeError:
         raise SetupError(f"{name}{value} is no device of torch. Use cpu, cuda or cuda:0.") from None
     if device.type == "cuda" and not torch.cuda.is_available():
