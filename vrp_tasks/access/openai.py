@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from lmms_eval.models.model_utils.usage_metrics import log_usage
@@ -26,8 +27,11 @@ from vrp_tasks.access.base import Access, Asked, Seen, texts_of
 from vrp_tasks.access.identity import last_parts
 from vrp_tasks.access.server.asking import Answered, Asking, CarryingText
 from vrp_tasks.access.server.findings import LENGTH, PROMPT, Examination, Findings, words_of
+from vrp_tasks.access.server.further import ASKED, FurtherTurns
 from vrp_tasks.access.server.replies import Usage, channels_of
 from vrp_tasks.attach.documents import first_visuals
+from vrp_tasks.capture.extras import not_asked
+from vrp_tasks.capture.settings import CaptureSettings
 from vrp_tasks.errors import SetupError
 from vrp_tasks.seam.client import served_client, stock_payload
 from vrp_tasks.seam.failed_request import NOT_ASKED, failure_in
@@ -160,10 +164,22 @@ class OpenAIAccess(Access):
         SetupError
             If no request is answered, and the server no longer answers anything else either.
         """
+        texts = self._served(asked, self.settings.capture)
+        seen = [self._seen(text) for text in texts]
+        self._check_there(seen)
+        asked.progress(len(seen))
+        return seen
+
+    def answers_alone(self, asked: Asked) -> list[str]:
+        """One request each, counted like all others."""
+        return self._served(asked, replace(self.settings.capture, k=0, extra=()))
+
+    def _served(self, asked: Asked, capture: CaptureSettings) -> list[str]:
+        """What the stock adapter makes of requests, its client's every request counted."""
         asking = Asking(
             self.lm.client.chat.completions.create,
             self._findings,
-            self.settings.capture,
+            capture,
             tries=self.lm.max_retries,
             account=self._log,
         )
@@ -173,11 +189,9 @@ class OpenAIAccess(Access):
         self._usage += asking.usage
         self._n_requests += asking.n_requests
         self._n_failed += asking.n_failed
-        texts = texts_of(self.lm, found, clones)
-        seen = [self._seen(text) for text in texts]
-        self._check_there(seen)
-        asked.progress(len(seen))
-        return seen
+        if asking.further_seconds:
+            self.took("further turns", asking.further_seconds)
+        return texts_of(self.lm, found, clones)
 
     def _log(self, usage: Usage) -> None:
         """Tell lmms-eval, which counts tokens and keeps to a budget, of requests for samples."""
@@ -196,6 +210,8 @@ class OpenAIAccess(Access):
         if answered.choice.text is None:
             return Seen.failed(str(answered.choice.reason), never)
         channels, absent = channels_of(answered.choice)
+        channels |= answered.further.channels
+        absent |= {name: Absent(why) for name, why in answered.further.reasons.items()}
         if answered.no_samples is not None:
             absent[Samples.name] = Absent(answered.no_samples)
         return Seen(
@@ -209,7 +225,7 @@ class OpenAIAccess(Access):
     def _never(self) -> dict[str, Absent]:
         """What this server gives with no answer, and why."""
         found = self._findings
-        why = {c.name: _NOT_OFFERED for c in CHANNELS if c not in _GIVEN}
+        why = {c.name: _NOT_OFFERED for c in CHANNELS if c not in (*_GIVEN, *ASKED)}
         why[TokenEntropies.name] = found.no_logprobs or _ENTROPY
         if found.no_logprobs is not None:
             why |= dict.fromkeys((TokenScores.name, FirstTwo.name), found.no_logprobs)
@@ -217,7 +233,11 @@ class OpenAIAccess(Access):
             why[FirstTwo.name] = "the server lists no other tokens"
         if found.no_samples is not None:
             why[Samples.name] = found.no_samples
-        return {name: Absent(reason, "not offered") for name, reason in why.items()}
+        never = {name: Absent(reason, "not offered") for name, reason in why.items()}
+        capture = self.settings.capture
+        if "perturb" not in capture.extra:
+            never[Perturbed.name] = not_asked("perturb")
+        return never | FurtherTurns(found, capture.extra).never(k=capture.k)
 
     def _check_there(self, seen: Sequence[Seen]) -> None:
         """Stop the run if nothing was answered because the server is gone."""

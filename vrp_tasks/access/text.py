@@ -9,6 +9,7 @@ from loguru import logger
 from metrics.record.channels import CHANNELS, Perturbed, Samples
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access, Asked, Seen
+from vrp_tasks.capture.extras import not_asked
 from vrp_tasks.errors import CaptureError
 from vrp_tasks.seam.failed_request import failure_in
 from vrp_tasks.seam.requests import clone_request
@@ -40,6 +41,8 @@ class TextAccess(Access):
         """Ask once for the answers, then K times for a sample of each."""
         answers = self.answers(asked.requests)
         absent = {c.name: Absent(_NOT_OFFERED, "not offered") for c in CHANNELS if c not in _GIVEN}
+        if "perturb" not in self.settings.capture.extra:
+            absent[Perturbed.name] = not_asked("perturb")
         drawn = self._samples(asked.requests)
         if self._refusal is not None:
             absent[Samples.name] = Absent(self._refusal, "not offered")

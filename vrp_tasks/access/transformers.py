@@ -27,7 +27,7 @@ from vrp_tasks.capture.answers import AnswerRule
 from vrp_tasks.capture.attention import attention_of, capturing_attention
 from vrp_tasks.capture.channels import channels_of, states_of
 from vrp_tasks.capture.dialogue import render_of
-from vrp_tasks.capture.extras import further_of
+from vrp_tasks.capture.extras import further_of, unasked
 from vrp_tasks.capture.forced import generate_and_score
 from vrp_tasks.capture.generate import STANDARD
 from vrp_tasks.capture.generation_settings import (
@@ -197,7 +197,8 @@ class TransformersAccess(Access):
 
         (text,) = self.answers_alone(asked)
         asked.progress(1)
-        return Seen.uncaptured(text, reason)
+        seen = Seen.uncaptured(text, reason)
+        return replace(seen, absent={**seen.absent, **unasked(self.settings.capture)})
 
     def answers_alone(self, asked: Asked) -> list[str]:
         """Greedy answers as in stock."""

@@ -11,6 +11,7 @@ from metrics.record.channels import (
     ConfidenceInTurn,
     ConfidenceOfProposal,
     CoreHidden,
+    Perturbed,
     TruthAsked,
     TruthAskedWithSamples,
 )
@@ -79,3 +80,14 @@ def further_of(
 def not_asked(name: str) -> Absent:
     """Of a detector that the run did not ask for."""
     return Absent(f"it was not asked for (extra={name})", "not offered")
+
+
+def unasked(settings: CaptureSettings) -> dict[str, Absent]:
+    """Channels of detectors that a run did not ask for: not offered, whatever else fails."""
+    channels: dict[str, tuple[type[Channel], ...]] = {**BROUGHT, "perturb": (Perturbed,)}
+    return {
+        channel.name: not_asked(name)
+        for name, own in channels.items()
+        if name not in settings.extra
+        for channel in own
+    }

@@ -39,7 +39,7 @@ HOW_SURE = (
 )
 IN_TURN = "\nConfidence that this answer is correct (0-100):"
 _MOST = 16  # tokens of a stated confidence
-_UNREAD = "no confidence could be read from what the model said: {said!r}"
+UNREAD = "no confidence could be read from what the model said: {said!r}"
 _SHOWN = 60  # characters of that
 
 
@@ -133,7 +133,7 @@ class SelfEvaluation:
         said = self._tokenizer.decode(tokens, skip_special_tokens=True)
         share = stated_confidence(said)
         if share is None:
-            raise CaptureError(_UNREAD.format(said=said[:_SHOWN]))
+            raise CaptureError(UNREAD.format(said=said[:_SHOWN]))
         return np.array([share], np.float32)
 
 

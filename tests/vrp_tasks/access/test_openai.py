@@ -21,6 +21,7 @@ from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, PLAIN_TASK, read
 from tests.vrp_tasks.helpers.loopback import KEY, NAME, Checkpoint, loopback
 from tests.vrp_tasks.helpers.planted_probe import planted_probe
 from tests.vrp_tasks.helpers.served import FROM_SAMPLES, FROM_TOKENS, evaluate
+from vrp_tasks.capture.self_evaluation import IS_TRUE
 from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.tasks.shapes import docs
 
@@ -436,3 +437,65 @@ def test_text_access_scores_no_failed_request_either(checkpoint, white, tmp_path
     assert 0 < len(lost) < 8
     assert all(r.correct is None and set(r.signals) <= FROM_SAMPLES for r in lost)
     assert not {n.split(":")[1] for n in manifest["invalid"]} - FROM_SAMPLES
+
+
+def test_a_server_is_asked_about_its_own_answers(checkpoint, white, tmp_path):
+    """In further turns behind its answer, and by requests that are counted like all others."""
+
+    def change(number, body, reply):
+        choice, text = reply["choices"][0], question(body)
+        if IS_TRUE.split("?")[1] in text:
+            told = (("True", -0.25), (" true", -3.0), ("False", -2.0), ("maybe", -4.0))
+            listed = [{"token": t, "logprob": p, "bytes": None} for t, p in told]
+            choice["logprobs"] = {"content": [listed[0] | {"top_logprobs": listed}]}
+        elif "from 0 to 100" in text or "from 0 (" in text:
+            choice["message"]["content"] = "about 85%" if text.startswith("How") else "no idea"
+        return reply
+
+    with loopback(checkpoint, change=change) as server:
+        given = "extra=ptrue+verbalized+perturb+vauq"
+        _, manifest, records = run(server, tmp_path, given, limit=4)
+        bodies = server.behaviour.bodies
+    assert [r.answer for r in records] == [r.answer for r in white[:4]]
+    p_true, p_false = np.exp(-0.25) + np.exp(-3.0), np.exp(-2.0)
+    for record in records:
+        assert record.signals["p_true"] == pytest.approx(p_true)
+        assert record.signals["p_true_with_samples"] == pytest.approx(p_true)
+        assert record.signals["p_true_share"] == pytest.approx(p_true / (p_true + p_false))
+        assert record.signals["stated_confidence"] == pytest.approx(0.85)
+        assert record.signals["self_probing"] is None
+        assert record.missing["self_probing"].endswith("the model said: 'no idea'")
+        assert 0 <= record.signals["perturbation_agreement"] <= 1
+    asked = [body for body in bodies if len(body["messages"]) > 1]
+    assert len(asked) == 4 * 3
+    for body in asked:
+        assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "user"]
+        assert body["messages"][1]["content"].strip() in [r.answer for r in records]
+    cost = manifest["cost"]
+    assert cost["requests"] + cost["requests_to_examine"] == len(bodies)
+    assert set(cost["extra_seconds"]) == {"further turns", "perturb"}
+    why = {n.split(":")[1]: reason for n, reason in manifest["not_offered"].items()}
+    assert why["stated_confidence_in_turn"].startswith("a server begins a turn of its own")
+    assert {"vauq", "core_information", "probe_blank"} <= why.keys()
+
+
+def test_a_server_without_log_probabilities_is_not_asked_for_true_and_false(checkpoint, tmp_path):
+    with loopback(checkpoint, logprobs=False) as server:
+        _, manifest, records = run(server, tmp_path, "extra=ptrue+verbalized", limit=3)
+        assert not any(IS_TRUE in json.dumps(body) for body in server.behaviour.bodies)
+    why = {n.split(":")[1]: reason for n, reason in manifest["not_offered"].items()}
+    assert why["p_true"] == why["token_confidence"]
+    assert all("stated_confidence" in record.signals for record in records)
+
+
+def test_further_turns_that_fail_cost_nothing_else(checkpoint, white, tmp_path):
+    def fault(number, body):
+        return 500 if len(body["messages"]) > 1 else None
+
+    with loopback(checkpoint, fault=fault) as server:
+        _, _, records = run(server, tmp_path, "extra=ptrue", limit=3)
+    for record, inside in zip(records, white, strict=False):
+        assert record.answer == inside.answer
+        assert record.signals["p_true"] is None
+        assert record.missing["p_true"].startswith("the server could not be asked")
+        assert record.signals["token_confidence"] is not None

@@ -46,6 +46,9 @@ class Checkpoint:
     def inputs(self, messages):
         images, turns = [], []
         for message in messages:
+            if isinstance(message["content"], str):  # an answer in a further turn
+                turns.append(message)
+                continue
             content = []
             for part in message["content"]:
                 if part["type"] == "image_url":

@@ -6,8 +6,11 @@ from metrics.record.channels import FirstTwo, Samples, TokenScores
 from metrics.signals import SIGNALS
 from vrp_tasks.registration import TASKS_FOLDER
 
-FROM_TOKENS = {s.name for s in SIGNALS if s.needs and set(s.needs) <= {TokenScores, FirstTwo}}
-FROM_SAMPLES = {s.name for s in SIGNALS if s.needs == (Samples,)}
+TOKENS = {TokenScores, FirstTwo}
+FROM_TOKENS = {s.name for s in SIGNALS if s.needs and set(s.needs) <= TOKENS}
+FROM_SAMPLES = {
+    s.name for s in SIGNALS if Samples in s.needs and set(s.needs) <= TOKENS | {Samples}
+}
 
 
 def evaluate(model, arguments, output, *, tasks=("vrp_shapes",), include=TASKS_FOLDER, **options):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 from vrp_tasks.access.server.findings import Findings, Send, is_refusal, words_of
+from vrp_tasks.access.server.further import Further, FurtherTurns
 from vrp_tasks.access.server.replies import Choice, Usage, choices_of, usage_of
 from vrp_tasks.capture.settings import CaptureSettings
 from vrp_tasks.errors import NoTextError
@@ -30,12 +32,15 @@ class Answered:
         K of them, or none, with the reason in ``no_samples``.
     prompt : str
         SHA-256 of the messages that were sent.
+    further : Further
+        What the model said of its own answer, where a run asks for that.
     """
 
     choice: Choice
     samples: tuple[str, ...]
     no_samples: str | None
     prompt: str
+    further: Further = field(default_factory=Further)
 
 
 class CarryingText(str):
@@ -97,10 +102,12 @@ class Asking:
     ) -> None:
         self._send, self._findings, self._capture = send, findings, capture
         self._tries, self._account = tries, account
+        self._further = FurtherTurns(findings, capture.extra)
         self._turns: dict[int, _Turn] = {}
         self._lock = threading.Lock()
         self.usage = Usage()
         self.n_requests = self.n_failed = 0
+        self.further_seconds = 0.0
 
     def create(self, **payload: Any) -> Any:
         """Answer one request as the stock client would, its text carrying the rest."""
@@ -118,7 +125,8 @@ class Asking:
         with self._lock:
             del self._turns[id(messages)]
         samples = () if reason else tuple(turn.samples)
-        text = CarryingText.of(Answered(turn.choice, samples, reason, prompt))
+        further = self._ask_further(payload, turn.choice.text, samples)
+        text = CarryingText.of(Answered(turn.choice, samples, reason, prompt, further))
         message = SimpleNamespace(content=text)
         usage = getattr(turn.reply, "usage", None)
         return SimpleNamespace(choices=[SimpleNamespace(message=message)], usage=usage)
@@ -138,6 +146,24 @@ class Asking:
             self.n_requests += 1
             self.usage += usage_of(reply)
         return reply
+
+    def _ask_further(
+        self, payload: dict[str, Any], answer: str | None, samples: tuple[str, ...]
+    ) -> Further:
+        """What the model says of its answer; tokens are accounted for like those of samples."""
+        if answer is None or not {"ptrue", "verbalized"}.intersection(self._capture.extra):
+            return Further()
+
+        def ask(payload: dict[str, Any], more: dict[str, Any]) -> Any:
+            reply = self._ask(payload, more)
+            self._account(usage_of(reply))
+            return reply
+
+        began = time.perf_counter()
+        found = self._further.about(payload, answer, samples, ask)
+        with self._lock:
+            self.further_seconds += time.perf_counter() - began
+        return found
 
     def _draw(self, payload: dict[str, Any], turn: _Turn, prompt: str) -> str | None:
         """Fill up a turn's samples; why there are none, if that is how it ends."""
