@@ -93,7 +93,8 @@ def test_a_fitted_signal_needs_more(tmp_path):
     assert fitted.detectable > plain.detectable
 
 
-def test_the_command_prints_a_table(tmp_path, capsys):
+def test_the_command_prints_a_table(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     run = write_run(tmp_path / "run", make_records(400))
     assert main(["plan", str(run), "--difference", "0.05"]) == 0
     once = capsys.readouterr().out
