@@ -6,11 +6,12 @@ This room opens no file: whoever reads or writes run folders hands over a functi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metrics.errors import RecordError
 from metrics.record.channels import Array, Channel
@@ -55,19 +56,9 @@ class ChannelStore:
         self, channel: type[Channel], field: str, records: Sequence[Located]
     ) -> list[Array | None]:
         """One field of a channel of every record; None where a record lacks it."""
-        key = f"{channel.name}.{field}"
         found: list[Array | None] = [None] * len(records)
-        for shard, rows in _by_shard(records).items():
-            columns = self._open(shard)
-            if key + SHAPES not in columns.keys():  # noqa: SIM118 - no mapping
-                continue
-            if key not in columns.keys():  # noqa: SIM118
-                raise RecordError(f"{shard} lacks {key}, of which it has the shapes.")
-            shapes, column = columns.get_tensor(key + SHAPES), columns.get_slice(key)
-            places = spans(key, shapes, math.prod(column.get_shape()))
+        for column, rows, shapes, places in self._columns(f"{channel.name}.{field}", records):
             for index, row in rows:
-                if not 0 <= row < len(places):
-                    raise RecordError(f"{shard} has no row {row}.")
                 place = places[row]
                 if place is not None:
                     found[index] = column[slice(*place)].reshape(shapes[row])
@@ -96,21 +87,61 @@ class ChannelStore:
                     own[kind.name] = kind(*values)
         return found
 
+    def where(
+        self, channel: type[Channel], field: str, records: Sequence[Located]
+    ) -> NDArray[np.bool_]:
+        """Whether each record has a channel, shape (n,); no value is read."""
+        found = np.zeros(len(records), dtype=bool)
+        for _, rows, _, places in self._columns(f"{channel.name}.{field}", records):
+            for index, row in rows:
+                found[index] = places[row] is not None
+        return found
+
     def stacked(
         self, channel: type[Channel], field: str, records: Sequence[Located]
     ) -> Array | None:
-        """One field of every record as float32 (n, …), NaN where absent; None if all lack it.
+        """One field of the records that have it, float32 (n_there, …); None if all lack it.
 
-        For fields of one shape. Raises RecordError if rows differ in shape.
+        Of those that `where` says, in their order: a record without it takes no memory. For fields
+        of one shape. Raises RecordError if rows differ in shape.
         """
-        rows = self.array(channel, field, records)
-        shapes = {row.shape for row in rows if row is not None}
-        if len(shapes) > 1:
-            raise RecordError(f"{channel.name}.{field} differs in shape between samples: {shapes}.")
-        if not shapes:
+        there = self.where(channel, field, records)
+        if not there.any():
             return None
-        nothing = np.full(shapes.pop(), np.nan, np.float32)
-        return np.stack([nothing if row is None else row.astype(np.float32) for row in rows])
+        target = np.cumsum(there) - 1
+        stack: Array | None = None
+        for column, rows, shapes, places in self._columns(f"{channel.name}.{field}", records):
+            for index, row in rows:
+                place = places[row]
+                if place is None:
+                    continue
+                value = column[slice(*place)].reshape(shapes[row])
+                if stack is None:
+                    stack = np.empty((int(there.sum()), *value.shape), np.float32)
+                if value.shape != stack.shape[1:]:
+                    raise RecordError(
+                        f"{channel.name}.{field} differs in shape between samples: "
+                        f"{value.shape} and {stack.shape[1:]}."
+                    )
+                stack[target[index]] = value
+        return stack
+
+    def _columns(
+        self, key: str, records: Sequence[Located]
+    ) -> Iterator[tuple[Any, list[tuple[int, int]], Array, list[tuple[int, int] | None]]]:
+        """Of each file that has a column: it, (record, row) there, and shape and place of rows."""
+        for shard, rows in _by_shard(records).items():
+            columns = self._open(shard)
+            if key + SHAPES not in columns.keys():  # noqa: SIM118 - no mapping
+                continue
+            if key not in columns.keys():  # noqa: SIM118
+                raise RecordError(f"{shard} lacks {key}, of which it has the shapes.")
+            shapes, column = columns.get_tensor(key + SHAPES), columns.get_slice(key)
+            places = spans(key, shapes, math.prod(column.get_shape()))
+            for _, row in rows:
+                if not 0 <= row < len(places):
+                    raise RecordError(f"{shard} has no row {row}.")
+            yield column, rows, shapes, places
 
 
 def _by_shard(records: Sequence[Located]) -> Mapping[str, list[tuple[int, int]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,13 @@ from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
 from metrics.scores.discrimination import auroc
 
+_AT_ONCE = 1024  # records
+
 
 def cluster_grid(store: ChannelStore, records: Sequence[SampleRecord]) -> dict[str, Any]:
     """AUROC of fewer clusters meaning right, per radius and share of cells, for the manifest."""
-    maps = store.array(ImageMaps, "by_layer", records)
     counts, correct = [], []
-    for own, record in zip(maps, records, strict=True):
-        if own is None:
-            continue
+    for own, record in _maps_of(store, records):
         try:
             counts.append(cluster_count_grid(there(own).mean(axis=0)))
             correct.append(record.correct)
@@ -35,6 +34,17 @@ def cluster_grid(store: ChannelStore, records: Sequence[SampleRecord]) -> dict[s
         for i in range(len(EPSILONS))
     ]
     return found
+
+
+def _maps_of(
+    store: ChannelStore, records: Sequence[SampleRecord]
+) -> Iterator[tuple[np.ndarray, SampleRecord]]:
+    """Maps of the records that have them, so many in memory at a time."""
+    for start in range(0, len(records), _AT_ONCE):
+        part = records[start : start + _AT_ONCE]
+        for own, record in zip(store.array(ImageMaps, "by_layer", part), part, strict=True):
+            if own is not None:
+                yield own, record
 
 
 def _auroc_or_none(correct: np.ndarray, score: np.ndarray) -> float | None:

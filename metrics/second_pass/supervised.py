@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,12 +18,14 @@ from metrics.record.channels import (
     LastAnswerState,
     MeanAnswerState,
     PromptState,
+    StateChannel,
     there,
 )
 from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
 from metrics.second_pass.detectors import DETECTORS, FittedDetector, detected
-from metrics.states.probe_panel import probe_panel
+from metrics.second_pass.fitted_on import FittedOn, fitted_on
+from metrics.states.probe_panel import Held, probe_panel
 from metrics.states.stress_tests import attention_feature_scores, attention_mlp_scores
 
 PROBE_STATE = "last_prompt"
@@ -53,6 +55,8 @@ class Supervised:
         Signal -> one score per labelled record, NaN where it lacks what the score is made of.
     reasons : dict of str to str
         Signal -> why there are none.
+    left_out : dict of str to FittedOn
+        Signal -> on which samples it was fitted, where those are not all.
     summary : dict
         For the manifest: choices, curves over layers, leakage, shuffled labels.
     fits : dict of str to FitSpread
@@ -61,6 +65,7 @@ class Supervised:
 
     scores: dict[str, np.ndarray] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, FittedOn] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
     fits: dict[str, FitSpread] = field(default_factory=dict)
 
@@ -79,12 +84,15 @@ class Supervised:
             value = np.nan if values is None or row is None else float(values[row])
             signals[name] = None if np.isnan(value) else value
             if np.isnan(value):
-                missing[name] = (
-                    "the sample has no label"
-                    if row is None
-                    else self.reasons.get(name, "the sample lacks what it is computed from")
-                )
+                missing[name] = self._why(name, row)
         return record.with_signals(signals, missing)
+
+    def _why(self, name: str, row: int | None) -> str:
+        if row is None:
+            return "the sample has no label"
+        if name in self.left_out and self.left_out[name].leaves_out(row):
+            return self.left_out[name].reason
+        return self.reasons.get(name, "the sample lacks what it is computed from")
 
 
 def supervised_signals(
@@ -108,13 +116,18 @@ def supervised_signals(
     found = Supervised()
     correct = np.array([record.correct for record in records])
     groups = [record.group for record in records]
-    states = _states_of(store, records)
+    part = fitted_on(store.where(PromptState, "by_layer", records), groups, task=task)
+    states = _States(store, [records[i] for i in part.rows])
     if PROBE_STATE in states:
-        panel = probe_panel(states, correct, groups, rng=rng_for(task), **_strata(records))
+        own = [records[i] for i in part.rows]
+        panel = probe_panel(
+            states, correct[part.rows], [r.group for r in own], rng=rng_for(task), **_strata(own)
+        )
         found.fits |= panel.fits
-        found.scores |= panel.scores
+        found.scores |= {name: part.spread(scores) for name, scores in panel.scores.items()}
         found.reasons |= panel.reasons
-        found.summary = panel.summary
+        found.summary = panel.summary | part.said()
+        found.left_out |= dict.fromkeys(panel.scores, part) if part.is_part else {}
     for name in PROBES:
         if name not in found.scores:
             found.reasons.setdefault(name, "no hidden states of this position were kept")
@@ -132,25 +145,58 @@ def _detect(
     records: Sequence[SampleRecord],
     task: str,
 ) -> None:
-    own = detected(detector, store, records, task=task)
+    has_all = [store.where(channel, name, records) for channel, name, _ in detector.reads]
+    there_ = np.logical_and.reduce(has_all)
+    part = fitted_on(there_, [record.group for record in records], task=task)
+    chosen = part.rows if part.is_part else np.arange(len(records))
+    own = detected(detector, store, [records[i] for i in chosen], task=task)
     found.reasons |= own.reasons
+    if part.is_part:
+        found.left_out |= dict.fromkeys(own.fitted, part)
     for name, fitted in own.fitted.items():
         found.scores[name] = np.full(len(records), np.nan)
-        found.scores[name][own.rows] = fitted.scores
+        found.scores[name][chosen[own.rows]] = fitted.scores
         if fitted.fit is not None:
             found.fits[name] = fitted.fit
 
 
-def _maps_of(store: ChannelStore, records: Sequence[SampleRecord]) -> list[np.ndarray | None]:
-    """Maps of the layers that have one, (n, height, width) each; None where absent."""
+def _maps_of(store: ChannelStore, records: Sequence[SampleRecord]) -> list[np.ndarray]:
+    """Maps of the layers that have one, (n, height, width) each."""
     found = store.array(ImageMaps, "by_layer", records)
-    return [None if maps is None else there(maps) for maps in found]
+    return [there(maps) for maps in found if maps is not None]
 
 
-def _states_of(store: ChannelStore, records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:
-    """States by position, float32 (n, n_layers + 1, d_model), NaN where one is missing."""
-    found = {name: store.stacked(channel, "by_layer", records) for name, channel in STATES.items()}
-    return {name: rows for name, rows in found.items() if rows is not None}
+class _States(Mapping[str, Held]):
+    """States by position, each read when it is asked for: only one is in memory at a time."""
+
+    def __init__(self, store: ChannelStore, records: Sequence[SampleRecord]) -> None:
+        self._store, self._records = store, records
+        self._rows = {
+            name: rows
+            for name, channel in STATES.items()
+            if (rows := store.where(channel, "by_layer", records)).any()
+        }
+
+    def __getitem__(self, name: str) -> Held:
+        rows = self._rows[name]
+        channel: type[StateChannel] = STATES[name]
+        hidden = self._store.stacked(channel, "by_layer", self._records)
+        assert hidden is not None
+        finite = np.array([np.isfinite(own).all() for own in hidden])
+        if finite.all():
+            return Held(rows, hidden)
+        kept = rows.copy()  # a model that computed NaN: as if the state were not there
+        kept[rows] = finite
+        return Held(kept, hidden[finite])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 def _strata(records: Sequence[SampleRecord]) -> dict[str, list[str]]:
@@ -200,14 +246,14 @@ def _stress_test(
     task: str,
 ) -> None:
     prepare, fit = _STRESS_TESTS[name]
-    maps = _maps_of(store, records)
-    rows = [i for i, own in enumerate(maps) if own is not None]
-    chosen = [records[i] for i in rows]
+    groups = [record.group for record in records]
+    part = fitted_on(store.where(ImageMaps, "by_layer", records), groups, task=task)
+    chosen = [records[i] for i in part.rows]
     try:
-        if not rows:
+        if not chosen:
             raise UndefinedMetricError("no attention maps were kept")
         fitted = fit(
-            prepare([own for own in maps if own is not None], chosen),
+            prepare(_maps_of(store, chosen), chosen),
             correct=np.array([record.correct for record in chosen]),
             groups=[record.group for record in chosen],
             rng=rng_for(task),
@@ -216,7 +262,9 @@ def _stress_test(
     except UndefinedMetricError as undefined:
         found.reasons[name] = str(undefined)
         return
-    found.scores[name] = np.full(len(records), np.nan)
-    found.scores[name][rows] = fitted.scores
+    found.scores[name] = part.spread(fitted.scores)
+    found.summary |= part.said()
+    if part.is_part:
+        found.left_out[name] = part
     if fitted.fit is not None:
         found.fits[name] = fitted.fit

@@ -12,6 +12,7 @@ from metrics.errors import UndefinedMetricError
 from metrics.record.channels import PromptState
 from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
+from metrics.second_pass.fitted_on import fitted_on
 from metrics.states.fitted_probe import FittedProbe, fit_probe
 from metrics.states.transfer import transfer_matrix
 
@@ -19,11 +20,13 @@ from metrics.states.transfer import transfer_matrix
 def fitted_probe(
     store: ChannelStore, records: Sequence[SampleRecord], *, task: str
 ) -> tuple[FittedProbe, list[SampleRecord]]:
-    """The L2 probe fitted on every labelled record of a task that has its state, and those records.
+    """The L2 probe fitted on the labelled records of a task that have its state, and those records.
+
+    Of very many records on a seeded part of the images (`fitted_on`).
 
     Raises UndefinedMetricError where there is too little to fit on.
     """
-    hidden, kept = _labelled_states(store, records)
+    hidden, kept = _labelled_states(store, records, task)
     correct = np.array([record.correct for record in kept])
     probe = fit_probe(hidden, correct, [record.group for record in kept], rng=rng_for(task))
     return probe, kept
@@ -37,7 +40,7 @@ def transfer(store: ChannelStore, records: Mapping[str, Sequence[SampleRecord]])
     states, correct, groups = {}, {}, {}
     for task, own in records.items():
         try:
-            hidden, kept = _labelled_states(store, own)
+            hidden, kept = _labelled_states(store, own, task)
         except UndefinedMetricError:
             continue
         states[task] = hidden
@@ -54,11 +57,16 @@ def transfer(store: ChannelStore, records: Mapping[str, Sequence[SampleRecord]])
 
 
 def _labelled_states(
-    store: ChannelStore, records: Sequence[SampleRecord]
+    store: ChannelStore, records: Sequence[SampleRecord], task: str
 ) -> tuple[np.ndarray, list[SampleRecord]]:
     labelled = [record for record in records if record.correct is not None]
-    hidden = store.stacked(PromptState, "by_layer", labelled)
+    there = store.where(PromptState, "by_layer", labelled)
+    part = fitted_on(there, [record.group for record in labelled], task=task)
+    chosen = [labelled[i] for i in part.rows]
+    hidden = store.stacked(PromptState, "by_layer", chosen)
     if hidden is None:
         raise UndefinedMetricError("no labelled sample has its hidden state")
-    rows = np.flatnonzero(~np.isnan(hidden).any(axis=(1, 2)))
-    return hidden[rows], [labelled[i] for i in rows]
+    finite = np.array([np.isfinite(own).all() for own in hidden])
+    if finite.all():
+        return hidden, chosen
+    return hidden[finite], [chosen[i] for i in np.flatnonzero(finite)]

@@ -37,6 +37,21 @@ N_SHUFFLES, N_SHUFFLES_BESIDE = 99, 49
 
 
 @dataclass(frozen=True)
+class Held:
+    """States of those samples that have one.
+
+    ``rows``, bool (n_samples,), says which; ``hidden`` has shape (rows.sum(), n_layers + 1,
+    d_model).
+    """
+
+    rows: BoolArray
+    hidden: NDArray[np.floating]
+
+
+States = NDArray[np.floating] | Held
+
+
+@dataclass(frozen=True)
 class ProbePanel:
     """All probes of one task.
 
@@ -60,7 +75,7 @@ class ProbePanel:
 
 
 def probe_panel(
-    states: Mapping[str, NDArray[np.floating]],
+    states: Mapping[str, States],
     correct: ArrayLike,
     groups: Labels,
     *,
@@ -85,9 +100,10 @@ def probe_panel(
 
     Parameters
     ----------
-    states : mapping of str to float array, shape (n_samples, n_layers + 1, d_model)
+    states : mapping of str to float array, shape (n_samples, n_layers + 1, d_model), or Held
         "last_prompt", and any of "last_answer", "mean_answer", "blank"; a sample that lacks a state
-        is NaN throughout.
+        is NaN throughout, or not among the rows held. Each is asked for once, one at a time, so
+        that a mapping may read it only then.
     correct : 0/1 array, shape (n_samples,)
         1 where the answer is correct.
     groups : sequence, length n_samples
@@ -123,13 +139,13 @@ def probe_panel(
     """
     label = binary_labels("probe_panel", "correct", correct)
     same_length("probe_panel", "groups", groups, label.size)
-    _check_positions(states, label.size)
+    _check_positions(states)
     panel, all_ = ProbePanel(), _Samples(label, groups, kinds, answers)
     alike = copy.deepcopy(rng)
-    main = _position(panel, MAIN, states[MAIN], all_, rng)
-    for name in POSITIONS:
+    for name in POSITIONS:  # the main one last: it is needed to the end, the others go
         if name in states and name != MAIN:
             _position(panel, name, states[name], all_, copy.deepcopy(alike))
+    main = _position(panel, MAIN, states[MAIN], all_, rng)
     if main is None:
         for name in ("probe_l1", "probe_mlp", "probe_last5"):
             panel.reasons[name] = panel.reasons[POSITIONS[MAIN]]
@@ -145,12 +161,22 @@ def probe_panel(
     return panel
 
 
-def _check_positions(states: Mapping[str, NDArray[np.floating]], n: int) -> None:
+def _check_positions(states: Mapping[str, States]) -> None:
     if MAIN not in states or not set(states) <= set(POSITIONS):
         legal = f"{MAIN} and any of {', '.join(POSITIONS)}"
         raise refuse("probe_panel", "states", legal, ", ".join(states))
-    for name, hidden in states.items():
-        check_states("probe_panel", hidden, n, f"states[{name}]")
+
+
+def _held(name: str, states: States, n: int) -> Held:
+    """Which samples have a state, and their states; checked."""
+    if isinstance(states, Held):
+        same_length("probe_panel", f"states[{name}].rows", states.rows, n)
+        n_held = int(states.rows.sum())
+        check_states("probe_panel", states.hidden, n_held, f"states[{name}].hidden")
+        return states
+    check_states("probe_panel", states, n, f"states[{name}]")
+    rows: BoolArray = ~np.isnan(states).all(axis=(1, 2))
+    return Held(rows, states if rows.all() else states[rows])
 
 
 def _pick(labels: Labels | None, rows: BoolArray) -> list[Any] | None:
@@ -189,12 +215,13 @@ _Found = tuple[FloatArray, dict[str, Any], FitSpread | None]
 def _position(
     panel: ProbePanel,
     name: str,
-    hidden: NDArray[np.floating],
+    states: States,
     all_: _Samples,
     rng: np.random.Generator,
 ) -> _Main | None:
-    rows: BoolArray = ~np.isnan(hidden).all(axis=(1, 2))
-    samples, own = all_.only(rows), hidden[rows]
+    held = _held(name, states, all_.label.size)
+    rows, own = held.rows, held.hidden
+    samples = all_.only(rows)
     found: list[_Main] = []
 
     def compute() -> _Found:

@@ -1,0 +1,96 @@
+"""On which samples of a task something is fitted: all of them, or a seeded part of the images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics.core.seeds import rng_for
+
+MOST_FITTED = 5000  # samples: what is fitted on more takes hours, and gains little
+
+
+@dataclass(frozen=True)
+class FittedOn:
+    """The samples that something is fitted on.
+
+    Attributes
+    ----------
+    rows : int array
+        Of these samples, rising.
+    there : bool array, shape (n_samples,)
+        Which samples have what it is fitted on.
+    """
+
+    rows: NDArray[np.int64]
+    there: NDArray[np.bool_]
+
+    @property
+    def is_part(self) -> bool:
+        """Whether some samples that have it are left out."""
+        return self.rows.size < self.there.sum()
+
+    @property
+    def reason(self) -> str:
+        """Why a sample that is left out has no score."""
+        return (
+            f"fitted on {self.rows.size} of the {int(self.there.sum())} samples that have what it "
+            "needs, a seeded part of the images; this is none of them"
+        )
+
+    def leaves_out(self, row: int) -> bool:
+        """Whether a sample has what it is fitted on, and is not among those."""
+        at = np.searchsorted(self.rows, row)
+        chosen = at < self.rows.size and self.rows[at] == row
+        return bool(self.there[row]) and not chosen
+
+    def spread(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Scores of these samples at their rows among all, shape (n_samples,), NaN elsewhere."""
+        found = np.full(self.there.size, np.nan)
+        found[self.rows] = scores
+        return found
+
+    def said(self) -> dict[str, Any]:
+        """For the manifest: nothing where all samples are used."""
+        if not self.is_part:
+            return {}
+        return {"fitted_on": {"n": int(self.rows.size), "of": int(self.there.sum())}}
+
+
+def fitted_on(
+    there: NDArray[np.bool_], groups: Sequence[str], *, task: str, most: int = MOST_FITTED
+) -> FittedOn:
+    """Choose whole images, in an order that the task's name seeds, until ``most`` samples are full.
+
+    Parameters
+    ----------
+    there : bool array, shape (n_samples,)
+        Which samples have what is fitted on.
+    groups : sequence of str, length n_samples
+        Image of each sample.
+    task : str
+        Seeds the order, apart from that of the folds.
+    most : int, default 5000
+        Samples; all are taken where there are no more.
+
+    Examples
+    --------
+    >>> part = fitted_on(np.ones(6, bool), list("aabbcc"), task="t", most=4)
+    >>> part.rows.size, part.is_part
+    (4, True)
+    """
+    rows = np.flatnonzero(there)
+    if rows.size <= most:
+        return FittedOn(rows, there)
+    code = {name: i for i, name in enumerate(dict.fromkeys(groups[i] for i in rows))}
+    group = np.array([code[groups[i]] for i in rows])
+    order = rng_for(f"{task}/fitted on").permutation(len(code))
+    sizes = np.bincount(group)[order]
+    full = np.cumsum(sizes) <= most
+    full[0] = True  # an image of more samples than that is not cut
+    chosen = np.isin(group, order[full])
+    return FittedOn(rows[chosen], there)
