@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from metrics.core.seeds import rng_for
 
-MOST_FITTED = 5000  # samples: what is fitted on more takes hours, and gains little
+MOST_FITTED = 3000  # samples: beyond, the many fits of every probe take hours
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class FittedOn:
     @property
     def is_part(self) -> bool:
         """Whether some samples that have it are left out."""
-        return self.rows.size < self.there.sum()
+        return self.rows.size < int(self.there.sum())
 
     @property
     def reason(self) -> str:
@@ -74,7 +74,7 @@ def fitted_on(
         Image of each sample.
     task : str
         Seeds the order, apart from that of the folds.
-    most : int, default 5000
+    most : int, default 3000
         Samples; all are taken where there are no more.
 
     Examples
@@ -86,8 +86,9 @@ def fitted_on(
     rows = np.flatnonzero(there)
     if rows.size <= most:
         return FittedOn(rows, there)
-    code = {name: i for i, name in enumerate(dict.fromkeys(groups[i] for i in rows))}
-    group = np.array([code[groups[i]] for i in rows])
+    own = [groups[i] for i in rows.tolist()]
+    code = {name: i for i, name in enumerate(dict.fromkeys(own))}
+    group = np.array([code[name] for name in own])
     order = rng_for(f"{task}/fitted on").permutation(len(code))
     sizes = np.bincount(group)[order]
     full = np.cumsum(sizes) <= most

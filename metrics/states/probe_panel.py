@@ -175,7 +175,7 @@ def _held(name: str, states: States, n: int) -> Held:
         check_states("probe_panel", states.hidden, n_held, f"states[{name}].hidden")
         return states
     check_states("probe_panel", states, n, f"states[{name}]")
-    rows: BoolArray = ~np.isnan(states).all(axis=(1, 2))
+    rows: BoolArray = np.logical_not(np.isnan(states).all(axis=(1, 2)))
     return Held(rows, states if rows.all() else states[rows])
 
 
