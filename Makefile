@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install check format test test-families test-vllm demo train docs simulations clean
+.PHONY: help install check format test test-families test-vllm demo train docs simulations fuzz clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,6 +14,7 @@ LIMIT ?= 1000
 SWEEP ?= 240
 FAMILY ?= llava
 WORKERS ?= auto
+N ?= 100000
 STEPS ?= 4200
 
 # One thread is the fastest for models of a million parameters.
@@ -48,6 +49,9 @@ test: $(INSTALLED) ## Run the tests (no network, no GPU) [WORKERS=n ARGS=...]
 
 test-families: $(INSTALLED) ## Run the tests of every architecture alone, those too that make test leaves out [ARGS=...]
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 tests/vrp_tasks/families tests/vrp_tasks/adapters tests/vrp_tasks/capture/test_stripes.py tests/vrp_tasks/capture/test_proof.py $(ARGS)
+
+fuzz: $(INSTALLED) ## Attack every reader of strangers' files with N spoilt ones [N=100000 ARGS=--seed n]
+	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.fuzz $(N) $(ARGS)
 
 test-vllm: $(INSTALLED) ## Run the tests against a vLLM server [VLLM_PYTHON=a Python that has vLLM]
 	@test -n "$(VLLM_PYTHON)" || { echo "make test-vllm: say which Python has vLLM: VLLM_PYTHON=…" >&2; exit 1; }

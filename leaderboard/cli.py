@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,7 +18,6 @@ import pyarrow as pa
 from safetensors import SafetensorError
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.figures.robustness import write_figures
 from leaderboard.output import anew, cache_folder
 from leaderboard.planning.command import add_plan, plan
 from leaderboard.policies.commands import add_apply, add_threshold, apply, threshold
@@ -28,11 +30,12 @@ from leaderboard.release.outputs import (
     summary,
 )
 from leaderboard.release.tolerances import read_tolerances
-from leaderboard.report.answer import answer_lines, answer_texts
-from leaderboard.report.contents import all_tables, card_tables, terminal_tables
-from leaderboard.report.export import to_csv, to_json
-from leaderboard.report.html import to_html
+from leaderboard.report.answer import answer_lines
+from leaderboard.report.contents import terminal_tables
+from leaderboard.report.guarded import guarded
 from leaderboard.report.parts import SUMMARIES
+from leaderboard.report.waiting import SECONDS_BETWEEN_LINES, evaluated_at_times
+from leaderboard.report.written import shown_cards, write_all
 from leaderboard.rescoring.folder import rescore_folder
 from leaderboard.rescoring.outside import similarities_of
 from leaderboard.rescoring.rescore import Progress
@@ -40,7 +43,7 @@ from leaderboard.results.aggregate import Board
 from leaderboard.results.cache import Cache
 from leaderboard.results.workers import evaluate_paths
 from leaderboard.runs.read import UNEXPECTED, Run, find_run_folders, read_run, unexpected
-from leaderboard.tables.formats import terminal_width, to_latex, to_markdown, to_terminal
+from leaderboard.tables.formats import terminal_width, to_markdown, to_terminal
 from leaderboard.tables.table import Table
 from leaderboard.tables.text import clean, escape_markdown
 from metrics.errors import RecordError
@@ -48,7 +51,6 @@ from metrics.errors import RecordError
 REGRESSED = 1
 NOTHING_READ = 2
 UNDECIDED = 3
-SECONDS_BETWEEN_LINES = 5.0
 FITTED_FOR_LONG = 1000  # samples of a task
 
 
@@ -79,6 +81,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         output = getattr(arguments, "output", None)
         where = error.filename or output or "to the terminal"
         return _fail(f"cannot write {where}: {error.strerror or error}. Choose another -o.")
+    except LeaderboardError as error:
+        return _fail(clean(error))
+    except (*UNEXPECTED, pa.ArrowException) as error:  # 1 would say that something regressed
+        return _fail(clean(unexpected(error)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -165,33 +171,19 @@ def _add_rescore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _build(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output or _folder_of(arguments.paths[0])
     cache = None if arguments.no_cache else Cache(cache_folder(output), SUMMARIES)
-    board = evaluate_paths(arguments.paths, cache=cache, summaries=SUMMARIES)
+    with evaluated_at_times() as progress:
+        board = evaluate_paths(arguments.paths, cache=cache, summaries=SUMMARIES, progress=progress)
     if not board.runs:
         return _nothing_read(board, arguments.paths)
-    output.mkdir(parents=True, exist_ok=True)
-    tables = all_tables(board, published=arguments.published)
-    problems = [clean(problem) for problem in board.problems]
-    said = [f"- {escape_markdown(line)}\n" for line in answer_texts(board)]
-    markdown = f"# Leaderboard\n\n{''.join(said)}\n" + "\n".join(
-        to_markdown(table) for table in tables
-    )
-    if problems:
-        markdown += "\n## Not in the tables\n\n"
-        markdown += "".join(f"- {escape_markdown(problem)}\n" for problem in problems)
-    contents = {
-        "leaderboard.md": markdown,
-        "leaderboard.csv": to_csv(board),
-        "leaderboard.json": to_json(board, published=arguments.published),
-        "leaderboard.tex": "\n".join(to_latex(table) for table in tables),
-        "report.html": to_html(board, published=arguments.published),
-    }
-    for name, text in contents.items():
-        anew(output / name).write_text(text, encoding="utf-8", newline="\n")
-    write_figures(board, output)
+    with tempfile.TemporaryDirectory(prefix="vrp-leaderboard-") as scratch:
+        board, made = guarded(board, partial(write_all, arguments.published, Path(scratch)))
+        output.mkdir(parents=True, exist_ok=True)
+        for file in made.iterdir():
+            shutil.copyfile(file, anew(output / file.name))
     shown = terminal_tables(board, published=arguments.published)
     _print_tables(shown)
-    for problem in problems:
-        _print(f"not in the tables: {problem}")
+    for problem in board.problems:
+        _print(f"not in the tables: {clean(problem)}")
     _print("\n" + "\n".join(answer_lines(board, terminal_width())))
     _print(f"\nAll tables: {output / 'leaderboard.md'}; one run's: vrp-leaderboard show RUN")
     _print(str(output / "report.html"))
@@ -199,10 +191,12 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    board = evaluate_paths(arguments.paths, summaries=SUMMARIES)
+    with evaluated_at_times() as progress:
+        board = evaluate_paths(arguments.paths, summaries=SUMMARIES, progress=progress)
     if not board.runs:
         return _nothing_read(board, arguments.paths)
-    _print_tables(card_tables(board))
+    board, tables = guarded(board, shown_cards)
+    _print_tables(tables)
     return 0
 
 

@@ -40,6 +40,16 @@ class NoTextError(ReplyError):
     """A sample without a text; asking again would bring the same."""
 
 
+# what reading a file of made-up content may raise
+MADE_UP = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+def in_short(error: BaseException) -> str:
+    """What an error says, on one line that a terminal holds."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= 200 else f"{said[:200]}…"
+
+
 def without_extra(error: ImportError) -> str:
     """What could not be imported, and the extra of ours that brings it."""
     absent = isinstance(error, ModuleNotFoundError) and error.name

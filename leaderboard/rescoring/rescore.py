@@ -14,7 +14,8 @@ from itertools import groupby
 from typing import Any
 
 from leaderboard.rescoring.meanings import Meanings, stored_meanings
-from leaderboard.runs.read import Run, check_records
+from leaderboard.runs.read import Run
+from leaderboard.runs.record_checks import check_records
 from leaderboard.runs.shards import store_of
 from metrics.record.columns import of_task
 from metrics.record.records import RunManifest, SampleRecord

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -54,7 +55,12 @@ class Cache:
         return (self.folder / f"{key}{SUFFIX}").is_file()
 
     def get(self, key: str) -> tuple[TaskResult, ...] | None:
-        """Results of a run, or None where there is no entry or it cannot be read."""
+        """Results of a run, or None where there is no entry or it cannot be read.
+
+        Nor is one believed that somebody else could have written.
+        """
+        if not _is_the_users(self.folder):
+            return None
         try:
             digest, _, text = (self.folder / f"{key}{SUFFIX}").read_text("utf-8").partition("\n")
             if digest != _digest_of(key, text):
@@ -84,6 +90,17 @@ class Cache:
         for path in self.folder.glob(f"*{SUFFIX}"):
             if path.name not in used:
                 path.unlink(missing_ok=True)
+
+
+def _is_the_users(folder: Path) -> bool:
+    """Whether a folder is the user's own, and nobody else may write to it."""
+    if not hasattr(os, "getuid"):  # no POSIX: the cache lies in the user's profile
+        return True
+    try:
+        found = folder.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
 
 
 def _digest_of(key: str, text: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 from leaderboard.results.aggregate import Board, RunResult, assemble, evaluate_run
 from leaderboard.results.cache import Cache
@@ -22,6 +23,8 @@ from leaderboard.runs.read import (
 )
 from metrics.record.records import MANIFEST_FILE
 
+Progress = Callable[[int, int], None]  # runs done, of so many
+_T = TypeVar("_T")
 # A worker takes about as long to start as one run of 3,000 samples to evaluate.
 FEWEST_RUNS = 4
 
@@ -32,6 +35,7 @@ def evaluate_paths(
     n_workers: int = 0,
     cache: Cache | None = None,
     summaries: Summaries = (),
+    progress: Progress = lambda done, of: None,
 ) -> Board:
     """Evaluate every run folder at or below the paths.
 
@@ -45,6 +49,8 @@ def evaluate_paths(
         Where results of the same content are looked for, and kept; made with the same summaries.
     summaries : iterable of Summary, default ()
         What is computed of each run beside its cards.
+    progress : callable, optional
+        Told how many runs of how many are done, before the first and after each.
 
     Returns
     -------
@@ -60,14 +66,24 @@ def evaluate_paths(
         n_new = len(folders) - sum(cache is not None and cache.has(key) for key in keys)
         n_workers = n_workers if n_new >= FEWEST_RUNS else 1
     if n_workers == 1:
-        results = [evaluate(folder) for folder in folders]
+        results = _told(map(evaluate, folders), len(folders), progress)
     else:
         # spawn: a fork would copy the threads of numpy and pyarrow in an unknown state
         with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
-            results = list(pool.map(evaluate, folders))
+            results = _told(pool.map(evaluate, folders), len(folders), progress)
     if cache is not None:
         cache.keep_used(_keys(folders, cache))
     return assemble([*absent_paths(paths), *results])
+
+
+def _told(found: Iterable[_T], of: int, progress: Progress) -> list[_T]:
+    """Collect, and tell after each."""
+    progress(0, of)
+    results = []
+    for result in found:
+        results.append(result)
+        progress(len(results), of)
+    return results
 
 
 def evaluate_folder(

@@ -8,10 +8,7 @@ opened, never a pickle; array shards are checked by their hash and not loaded.
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +17,9 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from leaderboard.runs.bounded import batches_of, read_json, schema_of, values_of
+from leaderboard.runs.record_checks import check_counts, check_record
 from leaderboard.runs.schema import (
     check_columns,
     check_manifest,
@@ -31,6 +29,7 @@ from leaderboard.runs.schema import (
 )
 from metrics.errors import RecordError
 from metrics.record.columns import of_task
+from metrics.record.compact import Compact
 from metrics.record.records import (
     MANIFEST_FILE,
     RECORDS_FILE,
@@ -68,14 +67,18 @@ class Run:
         NaN for null, other integers int64. Every column is empty when the run has no such file.
         Raises RecordError if the table breaks the format.
         """
-        path = self.path / file
         if file not in self.manifest.files:
             return {name: np.empty(0, dtype=object) for name in TABLES[file]}
-        table = pq.read_table(path)
-        check_table(file, table)
-        if task is not None:
-            table = table.filter(pc.equal(table["task"], task))
-        return {name: _as_array(table[name], column) for name, column in TABLES[file].items()}
+        parts: dict[str, list[np.ndarray]] = {name: [] for name in TABLES[file]}
+        for batch in batches_of(self.path / file):
+            check_table(file, batch, self.manifest.tasks)
+            own = batch if task is None else batch.filter(_equal(batch["task"], task))
+            for name, column in TABLES[file].items():
+                parts[name].append(_as_array(own[name], column))
+        return {
+            name: np.concatenate(found) if found else np.empty(0, dtype=object)
+            for name, found in parts.items()
+        }
 
     def of_task(self, task: str) -> list[SampleRecord]:
         """Records of one task, in stored order."""
@@ -188,11 +191,11 @@ def read_manifest(folder: Path) -> RunManifest:
         If the manifest breaks the format, a file is not the one that was written, or a table
         beside the records has other columns than declared.
     """
-    manifest = _parse_manifest(folder / MANIFEST_FILE)
+    manifest = RunManifest.from_json(read_json(folder / MANIFEST_FILE))
     check_manifest(manifest)
     check_files(folder, manifest.files)
     for file in TABLES.keys() & manifest.files.keys():
-        check_table_schema(file, pq.read_schema(folder / file))
+        check_table_schema(file, schema_of(folder / file))
     return manifest
 
 
@@ -204,43 +207,39 @@ def read_records(folder: Path, manifest: RunManifest) -> Run:
     RecordError
         If a record breaks the format.
     """
-    table = pq.read_table(folder / RECORDS_FILE)
-    check_columns(table.schema)
-    check_no_nulls(table)
+    path = folder / RECORDS_FILE
+    check_columns(schema_of(path))
     left_out = {task: of_task(manifest.not_offered, task) for task in manifest.tasks}
+    compact = Compact()
+    records = []
     try:
-        records = tuple(
-            SampleRecord.from_row(row, not_offered=left_out.get(row["task"], ()))
-            for row in table.to_pylist()
-        )
+        for batch in batches_of(path):
+            check_no_nulls(batch)
+            columns = [values_of(column) for column in batch.columns]
+            for row in zip(*columns, strict=True):
+                named = dict(zip(batch.schema.names, row, strict=True))
+                found = SampleRecord.from_row(named, not_offered=left_out.get(named["task"], ()))
+                check_record(found, manifest)
+                records.append(compact(found))
     except (TypeError, KeyError) as error:
         raise RecordError(f"{RECORDS_FILE} cannot be read as records: {error}.") from error
-    check_records(records, manifest)
-    return Run(folder, manifest, records)
+    check_counts(records, manifest)
+    return Run(folder, manifest, tuple(records))
 
 
-def _as_array(values: pa.ChunkedArray, column: Column) -> np.ndarray:
+def _equal(column: pa.Array, task: str) -> pa.Array:
+    """Where a text column has this value."""
+    return pc.equal(pc.cast(column, pa.string()), task)
+
+
+def _as_array(values: pa.Array, column: Column) -> np.ndarray:
     if column.kind in ("text", "bytes"):
-        return np.array([*values.to_pylist(), None], dtype=object)[:-1]
+        return np.array([*values_of(values), None], dtype=object)[:-1]
     if column.kind == "integer" and not column.nullable:
-        whole: np.ndarray = values.to_numpy().astype(np.int64)
+        whole: np.ndarray = pc.cast(values, pa.int64()).to_numpy(zero_copy_only=False)
         return whole
-    real: np.ndarray = pc.cast(values, pa.float64()).to_numpy().astype(np.float64)
+    real: np.ndarray = pc.cast(values, pa.float64()).to_numpy(zero_copy_only=False)
     return real
-
-
-def _parse_manifest(path: Path) -> RunManifest:
-    def refuse(constant: str) -> None:
-        raise RecordError(f"{MANIFEST_FILE} holds {constant}; a missing value must be null.")
-
-    try:
-        data = json.loads(path.read_text("utf-8"), parse_constant=refuse)
-        json.dumps(data, ensure_ascii=False).encode()  # half of a surrogate pair: not writable
-    except RecordError:
-        raise
-    except (ValueError, RecursionError) as error:  # no JSON, half a pair, huge or deep numbers
-        raise RecordError(f"{MANIFEST_FILE} is not JSON: {error}.") from error
-    return RunManifest.from_json(data)
 
 
 def check_files(folder: Path, files: dict[str, dict[str, Any]]) -> None:
@@ -275,48 +274,3 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def check_records(records: Sequence[SampleRecord], manifest: RunManifest) -> None:
-    """Check that records are those of a manifest.
-
-    Raises
-    ------
-    RecordError
-        If tasks, counts, identities or labels do not agree, or a layer vector is not finite.
-    """
-    if not records:
-        raise RecordError(f"{RECORDS_FILE} holds no record.")
-    counts = Counter(record.task for record in records)
-    for task, count in counts.items():
-        if task not in manifest.tasks:
-            raise RecordError(f"records name the task {task!r}, which the manifest lacks.")
-        expected = manifest.tasks[task].get("n_samples")
-        if expected is not None and expected != count:
-            raise RecordError(
-                f"task {task!r} has {count} records; the manifest field n_samples says {expected}."
-            )
-    bare = [task for task, e in manifest.tasks.items() if e.get("n_samples") and task not in counts]
-    if bare:
-        raise RecordError(f"the manifest names the task {bare[0]!r}; there is no record of it.")
-    identity, times = Counter(record.identity for record in records).most_common(1)[0]
-    if times > 1:
-        raise RecordError(f"the sample {identity} stands in the records {times} times.")
-    for record in records:
-        _check_record(record, manifest.tasks[record.task].get("threshold"))
-
-
-def _check_record(record: SampleRecord, threshold: float | None) -> None:
-    for name, values in record.layers.items():
-        if values is not None and not all(v is not None and math.isfinite(v) for v in values):
-            raise RecordError(f"layers.{name} must be finite ({record.identity}).")
-    if record.correct is not None and record.score is None:
-        raise RecordError(f"correct is {record.correct} without a score ({record.identity}).")
-    if record.score is None or threshold is None or record.correct is None:
-        return
-    expected = int(record.score >= threshold)
-    if record.correct != expected:
-        raise RecordError(
-            f"correct is {record.correct} where score {record.score} and threshold {threshold} "
-            f"give {expected} ({record.identity})."
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -10,19 +10,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
+from leaderboard.runs.bounded import values_of
 from leaderboard.runs.sweep_words import declared_words
 from metrics.errors import RecordError
-from metrics.record.records import LAYER_PREFIX, SIGNAL_PREFIX, TABLES, RunManifest
+from metrics.record.records import LAYER_PREFIX, SIGNAL_PREFIX, TABLES, Column, RunManifest
 from metrics.signals import BY_NAME
 
-MOST = 1e300  # what a float can hold
+MOST = 1e38  # of float32, in which models compute
 FLAGS = ("correct", "clean_correct", "agrees")
 
 Check = Callable[[pa.DataType], bool]
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return bool(pt.is_string(kind) or pt.is_large_string(kind) or pt.is_dictionary(kind))
+    kind = _written_out(kind)
+    return bool(pt.is_string(kind) or pt.is_large_string(kind))
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    kind = _written_out(kind)
+    return bool(pt.is_binary(kind) or pt.is_large_binary(kind))
+
+
+def _written_out(kind: pa.DataType) -> pa.DataType:
+    """What a dictionary stands for."""
+    return kind.value_type if pt.is_dictionary(kind) else kind
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -79,7 +91,7 @@ def check_columns(schema: pa.Schema) -> None:
             raise RecordError(f"column {field.name} must hold {expected}, got {field.type}.")
 
 
-def check_no_nulls(table: pa.Table) -> None:
+def check_no_nulls(table: pa.RecordBatch) -> None:
     """Check that every sample has its identity, question and answer.
 
     Raises
@@ -90,7 +102,7 @@ def check_no_nulls(table: pa.Table) -> None:
     for name in (*REQUIRED, "samples", "normal_samples"):
         if table[name].null_count:
             raise RecordError(
-                f"column {name} must not be null, got {table[name].null_count} of {len(table)}."
+                f"column {name} must not be null, got {table[name].null_count} of {table.num_rows}."
             )
 
 
@@ -112,33 +124,46 @@ def check_table_schema(file: str, schema: pa.Schema) -> None:
             raise RecordError(f"{file}: column {name} must hold {column.kind}, got {kind}.")
 
 
-def check_table(file: str, table: pa.Table) -> None:
-    """Check one of `metrics.record.records.TABLES`: columns, types, nulls and values.
+def check_table(file: str, rows: pa.RecordBatch, tasks: Collection[str]) -> None:
+    """Check rows of one of `metrics.record.records.TABLES`: columns, types, nulls and values.
 
     Raises
     ------
     RecordError
-        If a column is not as declared, null where it must not be, not finite, or a flag that is
-        neither 0 nor 1; names the column.
+        If a column is not as declared, null where it must not be, not finite, beyond what it can
+        be, a flag that is neither 0 nor 1, or of a task that is none of ``tasks``; names the
+        column.
     """
-    check_table_schema(file, table.schema)
+    check_table_schema(file, rows.schema)
     for name, column in TABLES[file].items():
-        if not column.nullable and table[name].null_count:
+        values = rows[name]
+        if not column.nullable and values.null_count:
             raise RecordError(f"{file}: column {name} must not be null.")
-        if column.kind == "number" and pc.all(pc.is_finite(table[name])).as_py() not in (
-            True,
-            None,
-        ):
-            raise RecordError(f"{file}: column {name} must be finite.")
-        if name in FLAGS and not set(pc.unique(table[name]).to_pylist()) <= {0, 1, None}:
+        if column.kind in ("integer", "number") and values.null_count < len(values):
+            _check_numbers(file, name, column, pc.cast(values, pa.float64(), safe=False))
+        if name in FLAGS and not set(pc.unique(values).to_pylist()) <= {0, 1, None}:
             raise RecordError(f"{file}: column {name} must be 0, 1 or null.")
+        if name == "task" and (foreign := set(values_of(values)) - set(tasks)):
+            raise RecordError(f"{file} has rows of the task {min(foreign)!r}, which the run lacks.")
+
+
+def _check_numbers(file: str, name: str, column: Column, values: pa.Array) -> None:
+    if pc.all(pc.is_finite(values)).as_py() is False:
+        raise RecordError(f"{file}: column {name} must be finite.")
+    least, most = (bound.as_py() for bound in pc.min_max(values).values())
+    low, high = column.bounds
+    if not low <= least or not most <= high:
+        found = least if not low <= least else most
+        raise RecordError(
+            f"{file}: column {name} must be between {low:g} and {high:g}, got {found:g}."
+        )
 
 
 _TABLE_CHECKS: dict[str, Check] = {
     "text": _is_text,
     "integer": pt.is_integer,
     "number": _is_number,
-    "bytes": lambda kind: bool(pt.is_binary(kind) or pt.is_large_binary(kind)),
+    "bytes": _is_bytes,
 }
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from metrics.errors import RecordError
@@ -73,7 +73,7 @@ SIGNAL_PREFIX = "signal."
 LAYER_PREFIX = "layers."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SampleRecord:
     """One answered question.
 
@@ -124,8 +124,8 @@ class SampleRecord:
     samples: list[str]
     normal_answer: str
     normal_samples: list[str]
-    signals: dict[str, float | None]
-    layers: dict[str, list[float] | None]
+    signals: Mapping[str, float | None]
+    layers: Mapping[str, list[float] | None]
     missing: dict[str, str]
     grid: list[int] | None
     n_answer_tokens: int | None
@@ -177,9 +177,14 @@ class SampleRecord:
         """Return a new record with further per-layer vectors."""
         return replace(self, layers={**self.layers, **layers})
 
+    def to_json(self) -> dict[str, Any]:
+        """Its fields in plain JSON types, from which ``SampleRecord(**…)`` makes it again."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return plain | {"signals": dict(self.signals), "layers": dict(self.layers)}
+
     def to_row(self) -> dict[str, Any]:
         """Flatten to one row: a column per signal and per layer vector."""
-        row = asdict(self)
+        row = self.to_json()
         signals, layers = row.pop("signals"), row.pop("layers")
         row["missing"] = [{"name": k, "reason": v} for k, v in sorted(row["missing"].items())]
         row |= {SIGNAL_PREFIX + name: value for name, value in signals.items()}

@@ -38,13 +38,16 @@ REGION_MAP = "region"  # not a map: its `cells` are the annotated region
 
 @dataclass(frozen=True)
 class Column:
-    """A column of one of the `TABLES`."""
+    """A column of one of the `TABLES`; ``bounds`` are the least and largest number it may hold."""
 
     kind: Literal["text", "integer", "number", "bytes"]
     meaning: str
     nullable: bool = False
+    bounds: tuple[float, float] = (-1e38, 1e38)  # of float32, in which models compute
 
 
+_SHARE = (-1e-6, 1 + 1e-6)  # rounding
+_COUNT = (0, 1e9)
 _IDENTITY = {
     "task": Column("text", "lmms-eval's task name"),
     "split": Column("text", "data set split"),
@@ -57,8 +60,8 @@ TABLES: dict[str, dict[str, Column]] = {
     IMAGES_FILE: {
         "sha256": Column("text", "of the bytes; what SampleRecord.image names"),
         "jpeg": Column("bytes", "the image in small, JPEG"),
-        "width": Column("integer", "of the small copy, pixels"),
-        "height": Column("integer", "of the small copy, pixels"),
+        "width": Column("integer", "of the small copy, pixels", bounds=(1, 1e6)),
+        "height": Column("integer", "of the small copy, pixels", bounds=(1, 1e6)),
     },
     REQUESTS_FILE: {
         **{name: column for name, column in _IDENTITY.items() if name != "group"},
@@ -75,8 +78,10 @@ TABLES: dict[str, dict[str, Column]] = {
         "intervention": Column("text", "what is done: mask_attention, mask_pixels, …"),
         "choice": Column("text", "what it is done to: ranked, random, least, region, all, …"),
         "fill": Column("text", "what stands there instead: block, zero, mean, blur"),
-        "layer": Column("integer", "decoder layer from 0; null = every layer, or the input", True),
-        "dose": Column("number", "how much of it, in `unit`"),
+        "layer": Column(
+            "integer", "decoder layer from 0; null = every layer, or the input", True, _COUNT
+        ),
+        "dose": Column("number", "how much of it, in `unit`", bounds=_COUNT),
         "unit": Column("text", "share (of 1) or count"),
         "seed": Column("integer", "of a random choice, else null", True),
         "answer": Column("text", "the greedy answer under the intervention"),
@@ -90,11 +95,15 @@ TABLES: dict[str, dict[str, Column]] = {
         **_IDENTITY,
         "map": Column("text", "one of `GROUNDING_MAPS`, or `REGION_MAP`"),
         "correct": Column("integer", "as in the records", True),
-        "region_share": Column("number", "share of the grid inside the region = chance", True),
-        "pointing": Column("number", "chance that a point of the peak is inside the region", True),
-        "mass": Column("number", "share of the map's mass inside the region", True),
-        "peak_iou": Column("number", "peak-weighted IoU with the region", True),
-        "top_iou": Column("number", "IoU of the top-10 % cells with the region", True),
+        "region_share": Column(
+            "number", "share of the grid inside the region = chance", True, _SHARE
+        ),
+        "pointing": Column(
+            "number", "chance that a point of the peak is inside the region", True, _SHARE
+        ),
+        "mass": Column("number", "share of the map's mass inside the region", True, _SHARE),
+        "peak_iou": Column("number", "peak-weighted IoU with the region", True, _SHARE),
+        "top_iou": Column("number", "IoU of the top-10 % cells with the region", True, _SHARE),
         "spatial_entropy": Column("number", "−H_s of the map: needs no region", True),
         "reason": Column("text", "why a value is null", True),
         "cells": Column("bytes", "the map row by row, 255 = its peak; of a few samples", True),

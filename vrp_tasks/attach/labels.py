@@ -16,7 +16,7 @@ from typing import Any
 
 from metrics.answers.normal_form import normalize_answer, parse_yes_no
 from metrics.errors import UndefinedMetricError
-from vrp_tasks.errors import SetupError
+from vrp_tasks.errors import MADE_UP, SetupError, in_short
 
 _NAMES = {"stock": "stock", "parser": "yes/no parser", "repope": "RePOPE"}
 
@@ -62,7 +62,7 @@ class LabelFile:
                 try:
                     key = (_image(row["image"]), normalize_answer(row["text"]))
                     label = row["label"].strip().lower()
-                except (KeyError, TypeError, AttributeError):
+                except MADE_UP:
                     raise SetupError(
                         f"labels={file}: every line needs image, text and label, got "
                         f"{str(row)[:80]!r}."
@@ -87,15 +87,19 @@ def _rows(file: Path) -> Iterable[Any]:
         if text.lstrip().startswith("["):
             return list(json.loads(text))
         return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except ValueError as error:
-        raise SetupError(f"labels={file}: neither JSON nor JSON lines ({error}).") from error
+    except OSError as error:
+        raise SetupError(f"labels={file} cannot be read ({error.strerror}).") from error
+    except MADE_UP as error:
+        raise SetupError(
+            f"labels={file}: neither JSON nor JSON lines ({in_short(error)})."
+        ) from error
 
 
 def _image(name: Any) -> str:
     """An image's name without folder and suffix; COCO's numbers without their prefix."""
     stem = Path(str(name)).stem
     digits = re.sub(r"^COCO_\w+?_(?=\d+$)", "", stem)
-    return str(int(digits)) if digits.isdigit() else stem
+    return (digits.lstrip("0") or "0") if digits.isascii() and digits.isdigit() else stem
 
 
 def label_answer(

@@ -20,7 +20,8 @@ from safetensors.numpy import load_file, save_file
 from transformers import PretrainedConfig
 
 from metrics.states.fitted_probe import FittedProbe
-from vrp_tasks.errors import SetupError
+from metrics.states.probe_panel import POSITIONS
+from vrp_tasks.errors import MADE_UP, SetupError, in_short
 
 _FORMAT = "vrp-tasks probe 2"
 _WITHOUT_IMAGES = "vrp-tasks probe 1"
@@ -113,10 +114,14 @@ def load_probe(path: Path) -> LoadedProbe:
         if not isinstance(about, dict) or about.get("format") != _FORMAT:
             raise ValueError(f"not in the format {_FORMAT!r}")
         probe = FittedProbe.from_arrays(load_file(file.with_suffix(".safetensors")), about)
+        if about["position"] not in POSITIONS:
+            raise ValueError(f"`position` must be one of {', '.join(POSITIONS)}")
         origin = str(about["position"]), str(about["task"]), str(about["model"])
         return LoadedProbe(probe, *origin, _image_hashes(about["images"]))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise SetupError(f"probe={file} cannot be read: {error}.") from error
+    except SetupError:
+        raise
+    except (OSError, SafetensorError, *MADE_UP) as error:
+        raise SetupError(f"probe={file} cannot be read: {in_short(error)}.") from error
 
 
 def check_probe(loaded: LoadedProbe, config: PretrainedConfig) -> None:

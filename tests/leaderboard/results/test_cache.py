@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -214,3 +215,17 @@ def test_the_version_sees_the_real_packages():
     }
     assert {"metrics/__init__.py", "leaderboard/templates/tolerances.toml"} <= found
     assert not [name for name in found if "__pycache__" in name]
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="POSIX permissions")
+def test_an_entry_that_somebody_else_could_have_written_is_not_believed(tmp_path):
+    cache, results = Cache(tmp_path / "own"), ()
+    cache.put("key", results)
+    assert cache.get("key") == results
+    assert (tmp_path / "own").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "own" / "key.json").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "own").chmod(0o777)
+    assert cache.get("key") is None
+    (tmp_path / "own").chmod(0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "own")
+    assert Cache(tmp_path / "link").get("key") is None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vrp_tasks.errors import SetupError
+from vrp_tasks.errors import MADE_UP, SetupError, in_short
+
+MOST_PIXELS = 10**6  # along a side
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def read_pictures(path: Path) -> list[Picture]:
         If the file is not there or is none of COCO's instance annotations.
     """
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text("utf-8"))
         names = {c["id"]: (c["name"], c["supercategory"]) for c in content["categories"]}
         found: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for annotation in sorted(content["annotations"], key=lambda a: a["id"]):
@@ -94,10 +97,10 @@ def read_pictures(path: Path) -> list[Picture]:
         ]
     except OSError as error:
         raise SetupError(f"--annotations {path} cannot be read ({error.strerror}).") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except MADE_UP as error:
         raise SetupError(
-            f"--annotations {path} is not a COCO instance file ({type(error).__name__}: {error}). "
-            "Give instances_val2017.json or another instances_*.json."
+            f"--annotations {path} is not a COCO instance file ({type(error).__name__}: "
+            f"{in_short(error)}). Give instances_val2017.json or another instances_*.json."
         ) from error
 
 
@@ -105,10 +108,17 @@ def _picture(
     image: dict[str, Any], found: list[dict[str, Any]], names: dict[int, tuple[str, str]]
 ) -> Picture:
     width, height = int(image["width"]), int(image["height"])
+    if not (1 <= width <= MOST_PIXELS and 1 <= height <= MOST_PIXELS):
+        raise ValueError(f"an image of {width} x {height} pixels")
+    name = str(image["file_name"])
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        raise ValueError(f"the file {name!r} is outside the folder of images")
     instances = []
     for annotation in found:
         x, y, w, h = (float(number) for number in annotation["bbox"])
-        category, supercategory = names[annotation["category_id"]]
+        if not all(map(math.isfinite, (x, y, w, h, float(annotation["area"])))):
+            raise ValueError("a box or an area that is not finite")
+        category, supercategory = map(str, names[annotation["category_id"]])
         instances.append(
             Instance(
                 category=category,
@@ -120,7 +130,7 @@ def _picture(
         )
     return Picture(
         id=int(image["id"]),
-        file_name=str(image["file_name"]),
+        file_name=name,
         url=str(image.get("coco_url", "")),
         width=width,
         height=height,

@@ -11,12 +11,13 @@ from PIL import Image
 
 from vrp_tasks.attach.results import Item, reliability_results
 from vrp_tasks.cache_folder import cache_folder
-from vrp_tasks.errors import SetupError
+from vrp_tasks.errors import MADE_UP, SetupError, in_short
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 VARIABLE = "VRP_COCO"
+COLUMNS = ("id", "image_id", "image", "question", "answer", "kind", "boxes", "size")
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -41,7 +42,27 @@ def find(name: str) -> Path:
             "python -m vrp_tasks.tasks.coco build --annotations instances_val2017.json "
             f"--images val2017 (with -o FOLDER, set {VARIABLE}=FOLDER)."
         )
+    _check_columns(path)
     return path
+
+
+def _check_columns(path: Path) -> None:
+    """Raise SetupError unless a file has the columns of such a set."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        absent = [name for name in COLUMNS if name not in pq.read_schema(path).names]
+    except (OSError, *MADE_UP, pa.ArrowException) as error:
+        raise SetupError(
+            f"{path} (of {VARIABLE}) is no data set of ours ({in_short(error)}). Build it anew: "
+            "python -m vrp_tasks.tasks.coco build --help."
+        ) from error
+    if absent:
+        raise SetupError(
+            f"{path} (of {VARIABLE}) lacks the column {absent[0]}. Build it anew: "
+            "python -m vrp_tasks.tasks.coco build --help."
+        )
 
 
 def check_built(task: str) -> None:
