@@ -76,7 +76,7 @@ def _run(output: Path, n: int, n_states: int) -> bool:
     docs = frozenset(map(str, range(n)))
     step = max(1, n // max(1, n_states))
     plan = TaskPlan(docs, kept=frozenset(map(str, range(0, n, step))))
-    access = StubAccess()
+    access = StubAccess(task.eval_docs)
     session = Session(access, {TASK: task}, {TASK: plan}, output=str(output))
     base = _resident()
     with _measured("answers", n, base) as answers:
@@ -158,7 +158,7 @@ class StubTask:
         self.config = SimpleNamespace(
             task=TASK, metadata={"vrp": {}}, generation_kwargs={}, dataset_path="stub",
             dataset_name=None, test_split="test", validation_split=None, reasoning_tags=None,
-            process_results=None,
+            process_results=None, filter_list=None,
         )  # fmt: skip
 
     def doc_to_visual(self, doc: Mapping[str, Any]) -> list[Image.Image]:
@@ -189,10 +189,11 @@ class StubAccess(Access):
 
     level = "stub"
 
-    def __init__(self) -> None:
+    def __init__(self, docs: Sequence[Any]) -> None:
         # the states of every sample: only those of `hidden_max` are kept
         settings = RunSettings(options=RunOptions(), hidden_dtype="float16")
-        super().__init__(SimpleNamespace(), settings, lambda requests: [])
+        lm = SimpleNamespace(task_dict={TASK: {"test": docs}})
+        super().__init__(lm, settings, lambda requests: [])
         self._rng = np.random.default_rng(0)
 
     @classmethod

@@ -21,6 +21,7 @@ from metrics.record.channels import (
     StateChannel,
     there,
 )
+from metrics.record.compact import Compact
 from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
 from metrics.second_pass.detectors import DETECTORS, FittedDetector, detected
@@ -74,7 +75,8 @@ class Supervised:
     ) -> list[SampleRecord]:
         """Records with the scores beside their signals, a reason wherever there is none."""
         row = {record.doc_id: i for i, record in enumerate(labelled)}
-        return [self._entered(record, row.get(record.doc_id)) for record in records]
+        compact = Compact()
+        return [compact(self._entered(record, row.get(record.doc_id))) for record in records]
 
     def _entered(self, record: SampleRecord, row: int | None) -> SampleRecord:
         signals: dict[str, float | None] = {}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from metrics.record.columns import signal_columns
+from metrics.record.compact import Compact
 from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
 from metrics.scores.validity import check_signal
@@ -87,14 +88,17 @@ def with_same_signals(records: Sequence[SampleRecord]) -> list[SampleRecord]:
     """Give every sample the same columns: what some were answered without is null with a reason."""
     signals = {name for record in records for name in record.signals}
     layers = {name for record in records for name in record.layers}
-    filled = []
+    filled, compact = [], Compact()
     for record in records:
+        if signals == set(record.signals) and layers == set(record.layers):
+            filled.append(record)
+            continue
         why = record.missing.get("capture", "not captured")
         absent = dict.fromkeys(sorted(signals - set(record.signals)), None)
         missing = {name: record.missing.get(name, why) for name in absent}
         own = record.with_signals(absent, missing)
         own_layers = dict.fromkeys(sorted(layers - set(own.layers)), None)
-        filled.append(own.with_layers(own_layers) if own_layers else own)
+        filled.append(compact(own.with_layers(own_layers) if own_layers else own))
     return filled
 
 

@@ -13,6 +13,7 @@ from vrp_tasks.access.base import Access, Asked, Seen
 from vrp_tasks.access.perturbation import asked_again
 from vrp_tasks.companion import Companion, companions_for
 from vrp_tasks.run.session import Session
+from vrp_tasks.run.slices import slices
 
 _FAR = 0.382  # of all documents
 _SLICE = 64  # requests between two writes to the run folder
@@ -58,24 +59,20 @@ class Answering:
     def _observed(self, task: str, requests: list[Any]) -> list[str]:
         """Answers of one task's requests, observed and written to the run folder as they come."""
         session, access = self.session, self.access
-        known = session.known.of_requests(task, requests)
-        results: dict[int, SampleRecord] = {i: entry.record for i, entry in known.items()}
-        texts = {i: entry.response for i, entry in known.items()}
-        order = access.order(requests, [i for i in range(len(requests)) if i not in results])
-        step = max(1, _SLICE // access.batch_size) * access.batch_size
+        texts = session.known.of_requests(task, requests)
+        order = access.order(requests, [i for i in range(len(requests)) if i not in texts])
         asked = self._asked(task)
         companions = companions_for(access, session, task, asked)
         observers = [make for own in companions for make in own.observers()]
         progress = tqdm(
             total=len(requests),
-            initial=len(results),
+            initial=len(texts),
             desc=f"{task} + signals",
             disable=not session.is_main,
         )
         with access.serving():
             with progress as bar:
-                for start in range(0, len(order), step):
-                    chosen = order[start : start + step]
+                for chosen in slices(order, batch_size=access.batch_size, most=_SLICE):
                     own = [requests[i] for i in chosen]
                     with session.timed():
                         seen = access.observe(asked(own, observers=observers, progress=bar.update))
@@ -83,11 +80,10 @@ class Answering:
                             seen = asked_again(access, asked(own), seen)
                     beside = partial(_after_slice, companions, own, seen)
                     docs = [self._doc(request) for request in own]
-                    records = session.observe(own, docs, seen, beside=beside)
-                    results |= dict(zip(chosen, records, strict=True))
+                    session.observe(own, docs, seen, beside=beside)
                     texts |= {i: one.answer for i, one in zip(chosen, seen, strict=True)}
             for companion in companions:
-                companion.after_task(requests, [results[i] for i in range(len(requests))])
+                companion.after_task(requests, [session.known.record(own) for own in requests])
         return [texts[i] for i in range(len(requests))]
 
     def _asked(self, task: str) -> Callable[..., Asked]:

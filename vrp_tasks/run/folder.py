@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 from loguru import logger
 
-from metrics.record.columns import rows_of
 from metrics.record.records import (
     IMAGES_FILE,
     MANIFEST_FILE,
@@ -33,6 +32,7 @@ from metrics.record.records import (
 from vrp_tasks.errors import SetupError
 from vrp_tasks.hashing import sha256_of
 from vrp_tasks.run.fingerprint import differences
+from vrp_tasks.run.long_tables import write_records, write_rows
 from vrp_tasks.run.parts import PARTS, Entry, Parts, openings, schema_of, write_text
 
 _RUN = "run.json"
@@ -98,7 +98,7 @@ class RunFolder(Parts):
 
     def finish(self, records: Sequence[SampleRecord], manifest: dict[str, Any]) -> Path:
         """Write records and manifest; the folder is complete when this returns its path."""
-        _write_table(self.path / RECORDS_FILE, pa.Table.from_pylist(rows_of(records)))
+        write_records(self.path / RECORDS_FILE, records)
         self._write_tables(records)
         used = {record.shard for record in records}
         for shard in self.path.glob("arrays-*.safetensors"):
@@ -118,12 +118,11 @@ class RunFolder(Parts):
         """The tables beside the records: their rows alone, whatever else was written."""
         places = {(record.task, record.split, record.doc_id) for record in records}
         images = {record.image for record in records}
-        entries = [
+        self._write_requests(
             entry
             for entry in self.entries()
             if (entry.record.task, entry.record.split, entry.record.doc_id) in places
-        ]
-        self._write_requests(entries)
+        )
         for file in TABLES.keys() - {REQUESTS_FILE}:
             if file == IMAGES_FILE:
                 self.rule(file, lambda _opening, row: row["sha256"] in images)
@@ -138,8 +137,8 @@ class RunFolder(Parts):
             if len(whole):
                 _write_table(self.path / file, whole)
 
-    def _write_requests(self, entries: Sequence[Entry]) -> None:
-        rows = [
+    def _write_requests(self, entries: Iterable[Entry]) -> None:
+        rows = (
             {
                 **{name: getattr(record, name) for name in ("task", "split", "doc_id")},
                 **dict.fromkeys(TABLES[REQUESTS_FILE].keys() - {"task", "split", "doc_id"}),
@@ -148,10 +147,8 @@ class RunFolder(Parts):
                 "sent": exchange.sent,
             }
             for record, exchange in entries
-        ]
-        if rows:
-            table = pa.Table.from_pylist(rows, schema=schema_of(REQUESTS_FILE))
-            _write_table(self.path / REQUESTS_FILE, table)
+        )
+        write_rows(self.path / REQUESTS_FILE, rows, schema_of(REQUESTS_FILE))
 
     def discard(self) -> None:
         """Remove the folder."""

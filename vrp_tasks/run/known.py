@@ -13,7 +13,7 @@ from loguru import logger
 from metrics.record.records import SampleRecord
 from vrp_tasks.place import Place, place_of
 from vrp_tasks.run.observing import ANSWER
-from vrp_tasks.run.parts import Entry
+from vrp_tasks.run.parts import Entry, Parts
 from vrp_tasks.run.request_identity import RequestIdentity, identity_of
 
 # part of an identity -> what people call it
@@ -37,8 +37,8 @@ class KnownAnswers:
         Ours.
     keeps_states : callable
         Task and document -> whether its hidden states are to be stored.
-    entries : iterable of Entry
-        What there is at the start, of any document.
+    parts : Parts
+        Where what there is stands; it is read when it is asked for.
     """
 
     def __init__(
@@ -46,24 +46,23 @@ class KnownAnswers:
         lm: Any,
         tasks: Mapping[str, Any],
         keeps_states: Callable[[str, str], bool],
-        entries: Iterable[Entry],
+        parts: Parts,
     ) -> None:
         self._lm, self._tasks, self._keeps = lm, tasks, keeps_states
-        self._entries = {_place(entry.record): entry for entry in entries}
+        self._parts = parts
+        parts.look()
         self._fits: dict[Place, bool] = {}
         self._requests: dict[str, dict[str, Any]] = {}  # task -> document -> its request
         self._finding = threading.Lock()
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def records(self) -> Iterable[SampleRecord]:
         """Every record, fitting or not."""
-        return (entry.record for entry in self._entries.values())
+        return (entry.record for entry in self._parts.entries())
 
     def entries(self, records: Iterable[SampleRecord]) -> list[Entry]:
         """The answers of some records."""
-        return [self._entries[_place(record)] for record in records]
+        found = [self._parts.entry(record.task, record.doc_id) for record in records]
+        return [entry for entry in found if entry is not None]
 
     def identity(self, request: Any) -> RequestIdentity:
         """What a request asks."""
@@ -78,27 +77,33 @@ class KnownAnswers:
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Documents that have just been answered."""
-        for entry in entries:
-            place = _place(entry.record)
-            self._entries[place], self._fits[place] = entry, True
+        self._fits |= {_place(entry.record): True for entry in entries}
 
-    def of_requests(self, task: str, requests: Sequence[Any]) -> dict[int, Entry]:
+    def record(self, request: Any) -> SampleRecord:
+        """The record of a request that is answered; KeyError if it is not."""
+        entry = self._entry(place_of(request))
+        if entry is None:
+            raise KeyError(place_of(request))
+        return entry.record
+
+    def of_requests(self, task: str, requests: Sequence[Any]) -> dict[int, str]:
         """Index of a request -> its answer, where what was asked then is what is asked now.
 
+        The answer is as the adapter gave it, for lmms-eval to treat as it does any.
         Says in one line how many are there, and how many others are asked again, and why.
         """
-        found: dict[int, Entry] = {}
+        found: dict[int, str] = {}
         reasons: Counter[str] = Counter()
         n_again = 0
         for index, request in enumerate(requests):
             place = place_of(request)
-            entry = self._entries.get(place)
+            entry = self._entry(place)
             if entry is None or ANSWER in entry.record.missing:
                 continue
             changed = self._changed(entry, request)
             self._fits[place] = not changed
             if not changed:
-                found[index] = entry
+                found[index] = entry.response
             n_again += bool(changed)
             reasons.update(changed)
         if found:
@@ -112,7 +117,7 @@ class KnownAnswers:
 
     def fitting(self, place: Place, answer: str) -> SampleRecord | None:
         """The record of an answer, where it is one and to what is asked now; from any thread."""
-        entry = self._entries.get(place)
+        entry = self._entry(place)
         if entry is None or entry.record.answer != answer:
             return None
         if place not in self._fits:  # lmms-eval's response cache gave the answer
@@ -128,6 +133,10 @@ class KnownAnswers:
                     str(own.doc_id): own for own in self._tasks[place.task].instances
                 }
         return self._requests[place.task].get(place.doc_id)
+
+    def _entry(self, place: Place) -> Entry | None:
+        entry = self._parts.entry(place.task, place.doc_id)
+        return entry if entry is not None and entry.record.split == place.split else None
 
     def _changed(self, entry: Entry, request: Any) -> list[str]:
         """Names of what is another now; an answer of which it is not known is asked again."""

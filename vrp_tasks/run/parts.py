@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.feather as feather
-from loguru import logger
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -25,6 +24,7 @@ from metrics.record.channels import Channel
 from metrics.record.records import TABLES, SampleRecord
 from metrics.record.shards import pack
 from metrics.record.store import ChannelStore
+from vrp_tasks.run.entry_index import EntryIndex
 from vrp_tasks.run.request_identity import RequestIdentity
 
 PARTS = "parts"
@@ -67,7 +67,7 @@ class Entry(NamedTuple):
 
     def to_line(self) -> str:
         """As JSON; NaN is refused."""
-        whole = {"record": asdict(self.record), **asdict(self.exchange)}
+        whole = {"record": self.record.to_json(), **asdict(self.exchange)}
         return json.dumps(whole, allow_nan=False) + "\n"
 
     @classmethod
@@ -103,7 +103,7 @@ class Parts:
             default=-1,
         )
         self._unasked = threading.Lock()
-        self._since: dict[tuple[str, str], int] = {}  # task, document -> opening of its record
+        self._index = EntryIndex()
         self._rules: dict[str, list[Rule]] = {}
 
     # -- records --------------------------------------------------------------------------------
@@ -154,30 +154,43 @@ class Parts:
 
     def add_entries(self, entries: Sequence[Entry]) -> None:
         """Write answered documents as one part; they are there once this returns."""
-        name = f"{self.rank}-{self._number('records')}.jsonl"
-        write_text(self.here / name, "".join(entry.to_line() for entry in entries))
-        self._since |= {_key(entry.record): self.opening for entry in entries}
+        path = self.here / f"{self.rank}-{self._number('records')}.jsonl"
+        lines = [entry.to_line().encode() for entry in entries]
+        write_text(path, b"".join(lines).decode())
+        self._index.wrote(path, self.opening, 0, [_key(own.record) for own in entries], lines)
 
     def add_unasked(self, entry: Entry) -> None:
         """Write the record of an answer that the model was not asked for; from any thread."""
         path = self.here / f"unasked-{self.rank}.jsonl"
-        with self._unasked, path.open("a", encoding="utf-8") as file:
-            file.write(entry.to_line())
-            self._since[_key(entry.record)] = self.opening
+        line = entry.to_line().encode()
+        with self._unasked, path.open("ab") as file:
+            start = file.tell()
+            file.write(line)
+            file.flush()
+            self._index.wrote(path, self.opening, start, [_key(entry.record)], [line])
 
-    def entries(self) -> list[Entry]:
-        """Every document that was answered so far, by any rank, as it was answered last."""
-        found: dict[tuple[str, str], Entry] = {}
+    def entry(self, task: str, doc_id: str) -> Entry | None:
+        """One document as it was answered last, as far as this rank knows; None if it was not."""
+        line = self._index.line((task, doc_id))
+        return None if line is None else Entry.from_line(line)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every document that was answered so far, by any rank, as it was answered last.
+
+        One at a time: all of them are too many to be held.
+        """
+        self.look()
+        for line in self._index.lines():
+            yield Entry.from_line(line)
+
+    def look(self) -> None:
+        """Take note of what other ranks, or this one before a stop, have written."""
         for opening, folder in self._openings():
             for part in sorted(folder.glob("*.jsonl")):
-                for entry in _entries_of(part):
-                    key = _key(entry.record)
-                    found[key] = entry
-                    self._since[key] = opening
-        return list(found.values())
+                self._index.look(part, opening, lambda line: _key(Entry.from_line(line).record))
 
     def records(self) -> list[SampleRecord]:
-        """The records of `entries`."""
+        """The records of `entries`, all at once."""
         return [entry.record for entry in self.entries()]
 
     # -- beside the records ---------------------------------------------------------------------
@@ -232,7 +245,7 @@ class Parts:
 
         As far as this rank knows: `entries` looks at what the others have written.
         """
-        since = self._since.get((task, doc_id))
+        since = self._index.opening((task, doc_id))
         return since is not None and opening >= since
 
     def files(self, pattern: str) -> list[tuple[int, Path]]:
@@ -294,11 +307,3 @@ _ARROW_TYPES = {
 
 def _key(record: SampleRecord) -> tuple[str, str]:
     return record.task, record.doc_id
-
-
-def _entries_of(part: Path) -> Iterator[Entry]:
-    for line in part.read_text("utf-8").splitlines():
-        try:
-            yield Entry.from_line(line)
-        except json.JSONDecodeError:  # the run was stopped while it was written
-            logger.warning(f"{part}: a line that was not written whole is passed over.")

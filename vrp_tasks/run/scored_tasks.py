@@ -13,6 +13,7 @@ from metrics.card.card import Card
 from metrics.card.of_records import card_of_records
 from metrics.errors import UndefinedMetricError
 from metrics.record.channels import Samples
+from metrics.record.compact import Compact
 from metrics.record.records import SampleRecord
 from metrics.second_pass.supervised import PROBE_STATE
 from metrics.second_pass.task import second_pass
@@ -76,10 +77,11 @@ class ScoredTasks:
     def _score(self, task: str, judged: Sequence[Judgement]) -> Card:
         self._not_offered.recall()
         docs = self._plans[task].docs
+        compact = Compact()
         answered = {
-            record.doc_id: record
-            for record in self._folder.records()
-            if record.task == task and record.doc_id in docs
+            entry.record.doc_id: compact(entry.record)
+            for entry in self._folder.entries()
+            if entry.record.task == task and entry.record.doc_id in docs
         }
         records = sorted(answered.values(), key=lambda r: _natural(r.doc_id))
         records = self._without_frozen(task, records)

@@ -111,7 +111,7 @@ class Session:
         except SetupError:
             self.close()
             raise
-        self.known = KnownAnswers(access.lm, tasks, self.storage.keeps, self.folder.entries())
+        self.known = KnownAnswers(access.lm, tasks, self.storage.keeps, self.folder)
 
     @property
     def keeps(self) -> bool:

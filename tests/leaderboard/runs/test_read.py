@@ -187,7 +187,7 @@ def test_records_that_are_no_parquet_are_a_damaged_run(tmp_path):
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest))
     (problem,) = read_runs([tmp_path])
     assert problem.status == "damaged"
-    assert "Parquet" in problem.reason
+    assert "no parquet file" in problem.reason
 
 
 def test_unlabelled_records_are_legal(tmp_path):

@@ -1,0 +1,62 @@
+"""Tables of a run folder that may be long, written some rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from metrics.record.records import LAYER_PREFIX, SIGNAL_PREFIX, SampleRecord
+
+_AT_ONCE = 4096  # rows
+_TEXTS = pa.list_(pa.string())
+_TYPES = {
+    "score": pa.float64(),
+    "correct": pa.int64(),
+    "samples": _TEXTS,
+    "normal_samples": _TEXTS,
+    "missing": pa.list_(pa.struct([("name", pa.string()), ("reason", pa.string())])),
+    "grid": pa.list_(pa.int64()),
+    "n_answer_tokens": pa.int64(),
+    "row": pa.int64(),
+}  # every other one is text
+
+
+def write_records(path: Path, records: Sequence[SampleRecord]) -> None:
+    """Write ``records.parquet``: each row has the columns of all, null where its task has none."""
+    schema = _schema(records)
+    write_rows(path, (record.to_row() for record in records), schema)
+
+
+def _schema(records: Sequence[SampleRecord]) -> pa.Schema:
+    signals: dict[str, None] = {}
+    layers: dict[str, None] = {}
+    for record in records:
+        signals |= dict.fromkeys(record.signals)
+        layers |= dict.fromkeys(record.layers)
+    plain = [n for n in SampleRecord.__dataclass_fields__ if n not in ("signals", "layers")]
+    return pa.schema(
+        [
+            *((name, _TYPES.get(name, pa.string())) for name in plain),
+            *((SIGNAL_PREFIX + name, pa.float64()) for name in signals),
+            *((LAYER_PREFIX + name, pa.list_(pa.float64())) for name in layers),
+        ]
+    )
+
+
+def write_rows(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> None:
+    """Write a table; none where there is no row. It is there whole or not at all."""
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        return
+    partial = path.with_name(path.name + ".partial")
+    with pq.ParquetWriter(partial, schema, compression="zstd") as file:
+        rest = chain([first], rows)
+        while some := list(islice(rest, _AT_ONCE)):
+            file.write_table(pa.Table.from_pylist(some, schema=schema))
+    partial.replace(path)
