@@ -8,7 +8,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -34,11 +33,10 @@ from leaderboard.report.answer import answer_lines
 from leaderboard.report.contents import terminal_tables
 from leaderboard.report.guarded import guarded
 from leaderboard.report.parts import SUMMARIES
-from leaderboard.report.waiting import SECONDS_BETWEEN_LINES, evaluated_at_times
+from leaderboard.report.waiting import evaluated_at_times, said_at_times
 from leaderboard.report.written import shown_cards, write_all
 from leaderboard.rescoring.folder import rescore_folder
 from leaderboard.rescoring.outside import similarities_of
-from leaderboard.rescoring.rescore import Progress
 from leaderboard.results.aggregate import Board
 from leaderboard.results.cache import Cache
 from leaderboard.results.workers import evaluate_paths
@@ -51,7 +49,6 @@ from metrics.errors import RecordError
 REGRESSED = 1
 NOTHING_READ = 2
 UNDECIDED = 3
-FITTED_FOR_LONG = 1000  # samples of a task
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -282,7 +279,7 @@ def _rescore(arguments: argparse.Namespace) -> int:
             found = rescore_folder(
                 arguments.run_folder,
                 arguments.output,
-                progress=_shown_at_times(),
+                progress=said_at_times(),
                 similarities=similarities,
             )
     except (RecordError, LeaderboardError, OSError, pa.ArrowException, SafetensorError) as error:
@@ -291,21 +288,6 @@ def _rescore(arguments: argparse.Namespace) -> int:
         return _fail(f"cannot rescore: {clean(unexpected(error))}")
     _print(str(found))
     return 0
-
-
-def _shown_at_times() -> Progress:
-    """A line on standard error every few seconds; none for what is done before."""
-    last = time.monotonic()
-
-    def progress(task: str, done: int, of: int) -> None:
-        nonlocal last
-        fitting = done == of and of >= FITTED_FOR_LONG
-        if time.monotonic() - last >= SECONDS_BETWEEN_LINES or fitting:
-            last = time.monotonic()
-            what = "; now what is fitted on labels" if fitting else ""
-            sys.stderr.write(f"{clean(task)}: {done} of {of} samples{what}\n")
-
-    return progress
 
 
 def _folder_of(path: Path) -> Path:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from leaderboard.tables.text import clean
+
 SECONDS_BEFORE_WORDS, SECONDS_BETWEEN_LINES = 2.0, 5.0
 
 
@@ -31,3 +33,21 @@ def evaluated_at_times() -> Iterator[Callable[[int, int], None]]:
         yield progress
     finally:
         timer.cancel()
+
+
+def said_at_times() -> Callable[[str, int, int], None]:
+    """A line on standard error every few seconds, with the time left; none for what is short."""
+    last = time.monotonic()
+    began: dict[str, float] = {}
+
+    def progress(what: str, done: int, of: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        since = began.setdefault(what, now)
+        if now - last < SECONDS_BETWEEN_LINES:
+            return
+        last = now
+        left = f", about {(now - since) / done * (of - done):.0f} s left" if done else ""
+        sys.stderr.write(f"{clean(what)}: {done} of {of}{left}\n")
+
+    return progress

@@ -25,7 +25,7 @@ from metrics.second_pass.transfer import transfer
 from metrics.signals import BY_NAME
 from metrics.signals.rescoring import Rescored, needed_channels, not_stored, rescored, withheld
 
-# task, samples done, samples in all
+# what is done of a task, how much of it, of so much
 Progress = Callable[[str, int, int], None]
 
 
@@ -52,7 +52,7 @@ def rescore(
     run : Run
         As read; answers, labels, samples and channels are taken from it as they are.
     progress : callable
-        Called with task, samples done and samples in all, as they are done.
+        Called as samples, and then what is fitted on labels, are done.
     meanings : Meanings, optional
         What another model says of pairs of answers; by default what the run folder holds of it.
 
@@ -122,7 +122,7 @@ def _task(
     for place, one in _one_by_one(records, store, meanings, left_out):
         count.add(task, one)
         anew[place] = one.record
-        progress(task, len(anew), len(records))
+        progress(f"{task}, samples", len(anew), len(records))
     single = [anew[place] for place in range(len(records))]
     known = {name for record in records for name in record.signals}
     stored = partial(store.holds, records=records)
@@ -134,6 +134,7 @@ def _task(
         not_offered=left_out,
         geometry=manifest.geometry,
         with_cluster_grid=bool(manifest.settings.get("cluster_grid")),
+        progress=partial(progress, f"{task}, fits on labels"),
     )
     return found, left_out
 

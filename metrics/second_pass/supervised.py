@@ -26,7 +26,7 @@ from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
 from metrics.second_pass.detectors import DETECTORS, FittedDetector, detected
 from metrics.second_pass.fitted_on import FittedOn, fitted_on
-from metrics.states.probe_panel import Held, probe_panel
+from metrics.states.probe_panel import Held, probe_panel, steps_of
 from metrics.states.stress_tests import attention_feature_scores, attention_mlp_scores
 
 PROBE_STATE = "last_prompt"
@@ -97,8 +97,16 @@ class Supervised:
         return self.reasons.get(name, "the sample lacks what it is computed from")
 
 
+# steps done, of so many
+Progress = Callable[[int, int], None]
+
+
 def supervised_signals(
-    store: ChannelStore, records: Sequence[SampleRecord], *, task: str
+    store: ChannelStore,
+    records: Sequence[SampleRecord],
+    *,
+    task: str,
+    progress: Progress = lambda done, of: None,
 ) -> Supervised:
     """Probes on the hidden states and stress tests on the maps of labelled records.
 
@@ -110,6 +118,8 @@ def supervised_signals(
         Of one task, each with a label.
     task : str
         Seeds the folds.
+    progress : callable, optional
+        Told how many steps of how many are done, before the first and after each.
 
     Returns
     -------
@@ -120,10 +130,17 @@ def supervised_signals(
     groups = [record.group for record in records]
     part = fitted_on(store.where(PromptState, "by_layer", records), groups, task=task)
     states = _States(store, [records[i] for i in part.rows])
+    n_probes = steps_of(states) if PROBE_STATE in states else 0
+    step = _Steps(progress, n_probes + len(_STRESS_TESTS) + len(DETECTORS))
     if PROBE_STATE in states:
         own = [records[i] for i in part.rows]
         panel = probe_panel(
-            states, correct[part.rows], [r.group for r in own], rng=rng_for(task), **_strata(own)
+            states,
+            correct[part.rows],
+            [r.group for r in own],
+            rng=rng_for(task),
+            progress=step,
+            **_strata(own),
         )
         found.fits |= panel.fits
         found.scores |= {name: part.spread(scores) for name, scores in panel.scores.items()}
@@ -135,9 +152,23 @@ def supervised_signals(
             found.reasons.setdefault(name, "no hidden states of this position were kept")
     for name in _STRESS_TESTS:
         _stress_test(found, name, store, records, task)
+        step()
     for detector in DETECTORS:
         _detect(found, detector, store, records, task)
+        step()
     return found
+
+
+class _Steps:
+    """Counts steps, and tells."""
+
+    def __init__(self, progress: Progress, of: int) -> None:
+        self._tell, self._done, self._of = progress, 0, of
+        progress(0, of)
+
+    def __call__(self) -> None:
+        self._done += 1
+        self._tell(self._done, self._of)
 
 
 def _detect(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -82,6 +82,7 @@ def probe_panel(
     rng: np.random.Generator,
     kinds: Labels | None = None,
     answers: Labels | None = None,
+    progress: Callable[[], None] = lambda: None,
 ) -> ProbePanel:
     r"""L2 probes at every position, other kinds of probe at the main one, and their controls.
 
@@ -112,6 +113,8 @@ def probe_panel(
         Source of all splits; the main probe draws first.
     kinds, answers : sequence, length n_samples, optional
         Question kind and given answer of each sample, for `fit_spread`.
+    progress : callable, optional
+        Called after each of `steps_of`.
 
     Returns
     -------
@@ -145,20 +148,29 @@ def probe_panel(
     for name in POSITIONS:  # the main one last: it is needed to the end, the others go
         if name in states and name != MAIN:
             _position(panel, name, states[name], all_, copy.deepcopy(alike))
+            progress()
     main = _position(panel, MAIN, states[MAIN], all_, rng)
+    progress()
     if main is None:
         for name in ("probe_l1", "probe_mlp", "probe_last5"):
             panel.reasons[name] = panel.reasons[POSITIONS[MAIN]]
         return panel
     for name, compute in _KINDS.items():
         _note(panel, name, main.rows, partial(compute, main, copy.deepcopy(alike)))
+        progress()
     panel.summary["shuffled_label_aurocs"] = main.probe.shuffled_aurocs.tolist()
     for name, describe in _CONTROLS.items():
         try:
             panel.summary[name] = describe(main, copy.deepcopy(alike))
         except UndefinedMetricError as undefined:
             panel.summary[f"{name}_undefined"] = str(undefined)
+        progress()
     return panel
+
+
+def steps_of(states: Collection[str]) -> int:
+    """How many steps `probe_panel` has with states of these positions, each of some seconds."""
+    return len(states) + len(_KINDS) + len(_CONTROLS)
 
 
 def _check_positions(states: Mapping[str, States]) -> None:

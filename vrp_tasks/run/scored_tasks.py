@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -30,6 +31,8 @@ from vrp_tasks.companion import COMPANIONS
 from vrp_tasks.run.folder import RunFolder
 from vrp_tasks.run.offers import NotOffered
 from vrp_tasks.settings.probe_file import SEEN, save_probe
+
+_SECONDS_BETWEEN_LINES = 5.0
 
 
 class ScoredTasks:
@@ -98,6 +101,7 @@ class ScoredTasks:
             not_offered=left_out,
             geometry=self._geometry,
             with_cluster_grid=self.access.settings.options.cluster_grid,
+            progress=fits_said(task, len(records)),
         )
         self._probe[task] = found.probe
         self._fits |= {f"{task}:{name}": fit for name, fit in found.fits.items()}
@@ -172,6 +176,24 @@ class ScoredTasks:
     def _n_seen(self, task: str) -> int:
         """Samples that a given probe leaves out, since it was fitted on their images."""
         return sum(r.missing.get("loaded_probe") == SEEN for r in self._of_task(task))
+
+
+def fits_said(
+    task: str, n: int, *, now: Callable[[], float] = time.monotonic
+) -> Callable[[int, int], None]:
+    """Say at times how far what is fitted on labels is, and how long it will take."""
+    began = said = now()
+
+    def progress(done: int, of: int) -> None:
+        nonlocal said
+        if done == 0:
+            logger.info(f"{task}: {n} samples are there; now what is fitted on their labels.")
+        elif now() - said >= _SECONDS_BETWEEN_LINES:
+            said = now()
+            left = (said - began) / done * (of - done)
+            logger.info(f"{task}: fits on labels, {done} of {of}, about {left:.0f} s left.")
+
+    return progress
 
 
 def _natural(doc_id: str) -> tuple[int, str]:

@@ -8,8 +8,8 @@ import shutil
 import numpy as np
 import pytest
 
-from leaderboard import cli
 from leaderboard.cli import main
+from leaderboard.report import waiting
 from leaderboard.rescoring import folder as folder_module
 from leaderboard.rescoring.folder import rescore_folder
 from leaderboard.runs.read import read_run
@@ -290,13 +290,13 @@ def manifest_with(run, **fields):
 
 def test_progress_is_shown_at_times(tmp_path, capsys, monkeypatch):
     run = write_observed(tmp_path / "run")
-    monkeypatch.setattr(cli, "SECONDS_BETWEEN_LINES", 0.0)
-    monkeypatch.setattr(cli, "FITTED_FOR_LONG", N)
+    monkeypatch.setattr(waiting, "SECONDS_BETWEEN_LINES", 0.0)
     assert main(["rescore", str(run)]) == 0
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == f"shapes: 1 of {N} samples"
-    assert lines[-1] == f"shapes: {N} of {N} samples; now what is fitted on labels"
-    assert len(lines) == N
+    assert lines[0].startswith(f"shapes, samples: 1 of {N}, about ")
+    assert lines[N - 1] == f"shapes, samples: {N} of {N}, about 0 s left"
+    assert lines[N].startswith("shapes, fits on labels: 0 of ")
+    assert lines[-1].endswith("about 0 s left")
     monkeypatch.undo()
     assert main(["rescore", str(run), "-o", str(tmp_path / "again")]) == 0
     assert capsys.readouterr().err == ""

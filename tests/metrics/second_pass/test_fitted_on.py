@@ -135,3 +135,11 @@ def test_a_state_that_is_no_number_is_as_if_it_were_not_there(planted):
     shard["state_prompt.by_layer"][3] = np.nan
     found = supervised_signals(store, records, task="t")
     assert np.isfinite(found.scores["probe"]).sum() == 119
+
+
+def test_each_step_is_told(planted):
+    store, records, _ = planted
+    told = []
+    supervised_signals(store, records, task="t", progress=lambda *own: told.append(own))
+    assert told == [(done, told[0][1]) for done in range(told[0][1] + 1)]
+    assert told[0][1] > 8

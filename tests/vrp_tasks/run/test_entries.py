@@ -6,6 +6,7 @@ import pytest
 
 from metrics.record.compact import Compact
 from tests.vrp_tasks.helpers.run_folders import at, create, record
+from vrp_tasks.run import scored_tasks
 from vrp_tasks.run.parts import Entry, Exchange, Parts
 from vrp_tasks.run.slices import FIRST, SECONDS, slices
 
@@ -86,3 +87,17 @@ def test_slices_are_whole_batches_and_at_least_one():
         sizes.append(len(chosen))
         clock[0] += 100 * len(chosen)
     assert sizes == [FIRST // 6 * 6, 6, 6, 6, 6, 4]
+
+
+def test_what_takes_long_is_said_with_the_time_left(monkeypatch):
+    clock, lines = [0.0], []
+    monkeypatch.setattr(scored_tasks.logger, "info", lines.append)
+    progress = scored_tasks.fits_said("t", 500, now=lambda: clock[0])
+    for done in range(5):
+        progress(done, 4)
+        clock[0] += 4.0
+    assert lines == [
+        "t: 500 samples are there; now what is fitted on their labels.",
+        "t: fits on labels, 2 of 4, about 8 s left.",
+        "t: fits on labels, 4 of 4, about 0 s left.",
+    ]
