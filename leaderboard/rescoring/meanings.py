@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
-import pyarrow.parquet as pq
 
+from leaderboard.runs.bounded import batches_of, schema_of
 from leaderboard.runs.read import Run
 from leaderboard.runs.schema import check_table
 from metrics.errors import RecordError
@@ -122,7 +122,8 @@ def _read(path: Path) -> pa.Table:
         options = pc_csv.ConvertOptions(column_types={**types, "value": pa.float64()})
         newlines = pc_csv.ParseOptions(newlines_in_values=True)
         return pc_csv.read_csv(path, convert_options=options, parse_options=newlines)
-    return pq.read_table(path)
+    batches = list(batches_of(path))
+    return pa.Table.from_batches(batches) if batches else schema_of(path).empty_table()
 
 
 def _meanings(table: pa.Table, where: str) -> Meanings:

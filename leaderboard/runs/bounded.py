@@ -148,13 +148,13 @@ def _size(values: pa.Array) -> int:
     return max(8 * len(values), int(values.nbytes))
 
 
-def values_of(values: pa.Array) -> list[Any]:
+def values_of(values: pa.Array | pa.ChunkedArray) -> list[Any]:
     """Python values of an array; equal texts of a dictionary are one object.
 
     Raises RecordError for a text that is not UTF-8.
     """
     try:
-        if pt.is_dictionary(values.type):
+        if isinstance(values, pa.Array) and pt.is_dictionary(values.type):
             words = values.dictionary.to_pylist()
             return [None if i is None else words[i] for i in values.indices.to_pylist()]
         found: list[Any] = values.to_pylist()

@@ -124,15 +124,17 @@ def check_table_schema(file: str, schema: pa.Schema) -> None:
             raise RecordError(f"{file}: column {name} must hold {column.kind}, got {kind}.")
 
 
-def check_table(file: str, rows: pa.RecordBatch, tasks: Collection[str]) -> None:
+def check_table(
+    file: str, rows: pa.RecordBatch | pa.Table, tasks: Collection[str] | None = None
+) -> None:
     """Check rows of one of `metrics.record.records.TABLES`: columns, types, nulls and values.
 
     Raises
     ------
     RecordError
         If a column is not as declared, null where it must not be, not finite, beyond what it can
-        be, a flag that is neither 0 nor 1, or of a task that is none of ``tasks``; names the
-        column.
+        be, a flag that is neither 0 nor 1, or of a task that is none of ``tasks`` (where they are
+        given); names the column.
     """
     check_table_schema(file, rows.schema)
     for name, column in TABLES[file].items():
@@ -143,7 +145,8 @@ def check_table(file: str, rows: pa.RecordBatch, tasks: Collection[str]) -> None
             _check_numbers(file, name, column, pc.cast(values, pa.float64(), safe=False))
         if name in FLAGS and not set(pc.unique(values).to_pylist()) <= {0, 1, None}:
             raise RecordError(f"{file}: column {name} must be 0, 1 or null.")
-        if name == "task" and (foreign := set(values_of(values)) - set(tasks)):
+        foreign = set(values_of(values)).difference(tasks) if name == "task" and tasks else ()
+        if foreign:
             raise RecordError(f"{file} has rows of the task {min(foreign)!r}, which the run lacks.")
 
 
