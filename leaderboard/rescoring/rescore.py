@@ -136,7 +136,7 @@ def _task(
         with_cluster_grid=bool(manifest.settings.get("cluster_grid")),
         progress=partial(progress, f"{task}, fits on labels"),
     )
-    return found, left_out
+    return found, left_out | found.left_out
 
 
 def _one_by_one(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -76,7 +77,8 @@ def lexical_similarity(samples: Sequence[str]) -> float:
     0.8667
     """
     s = similarity_matrix("lexical_similarity", samples)
-    return float(s[np.triu_indices(len(s), 1)].mean())
+    pairs = s[np.triu_indices(len(s), 1)]
+    return math.fsum(pairs) / pairs.size  # whatever the order
 
 
 def answer_degree(samples: Sequence[str], answer: str) -> float:
@@ -117,4 +119,4 @@ def answer_degree(samples: Sequence[str], answer: str) -> float:
     answer_counts("answer_degree", samples)
     if not answer:
         raise UndefinedMetricError("the scored answer is empty: no sample can be like it")
-    return float(np.mean([lexical_overlap(answer, sample) for sample in samples]))
+    return math.fsum(lexical_overlap(answer, sample) for sample in samples) / len(samples)

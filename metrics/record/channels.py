@@ -27,6 +27,22 @@ from metrics.record.asked_channels import (
     TruthAskedWithSamples,
 )
 from metrics.record.channel import DEPTHS, Array, Channel, Depth
+from metrics.record.detector_channels import (
+    CANDIDATES,
+    DETECTOR_CHANNELS,
+    N_WORDS,
+    TOP,
+    BlankScores,
+    CandidateMasses,
+    HeadMasses,
+    LookBack,
+    SampleScores,
+    SampleSpread,
+    TokenImageMass,
+    TokenSteps,
+    VisionState,
+)
+from metrics.record.lens_channels import LensReading, LensShares, TruthLens
 from metrics.record.state_channels import (
     STATES,
     BlankState,
@@ -38,17 +54,23 @@ from metrics.record.state_channels import (
 
 __all__ = [
     "BY_NAME",
+    "CANDIDATES",
     "CHANNELS",
     "DEPTHS",
+    "DETECTOR_CHANNELS",
     "NOT_COMPARED",
+    "N_WORDS",
     "OUTSIDE",
     "PERTURBATIONS",
     "STATES",
+    "TOP",
     "AnswersAlike",
     "AnswersEntailed",
     "Array",
+    "BlankScores",
     "BlankState",
     "BoundaryMaps",
+    "CandidateMasses",
     "Channel",
     "ConfidenceAfterwards",
     "ConfidenceInTurn",
@@ -56,25 +78,32 @@ __all__ = [
     "CoreHidden",
     "Depth",
     "FirstTwo",
+    "HeadMasses",
     "ImageMaps",
     "ImageMass",
     "ImageTokens",
     "LastAnswerState",
     "LensReading",
     "LensShares",
+    "LookBack",
     "MeanAnswerState",
     "Perturbed",
     "ProbeOpinion",
     "PromptState",
     "QuestionMaps",
+    "SampleScores",
+    "SampleSpread",
     "Samples",
     "StateChannel",
     "TokenEntropies",
+    "TokenImageMass",
     "TokenScores",
+    "TokenSteps",
     "TopHeadsMap",
     "TruthAsked",
     "TruthAskedWithSamples",
     "TruthLens",
+    "VisionState",
     "texts",
     "there",
 ]
@@ -181,34 +210,6 @@ class BoundaryMaps(Channel):
 
 
 @dataclass(frozen=True)
-class LensReading(Channel):
-    """The logit lens at the last prompt token, for the given answer's first token.
-
-    ``answer_margin``, shape (n_layers + 1,): its logit less the largest other.
-    """
-
-    name = "lens"
-    answer_margin: Array
-
-
-@dataclass(frozen=True)
-class LensShares(Channel):
-    """What attention and MLP of each layer add to the last margin, each of shape (n_layers,)."""
-
-    name = "lens_shares"
-    from_attention: Array
-    from_mlp: Array
-
-
-@dataclass(frozen=True)
-class TruthLens(Channel):
-    """The same margin for the true answer's first token, shape (n_layers + 1,): an oracle."""
-
-    name = "truth_lens"
-    margin: Array
-
-
-@dataclass(frozen=True)
 class Samples(Channel):
     """K sampled answers, strings: stored in the records, where text is.
 
@@ -261,6 +262,7 @@ CHANNELS: tuple[type[Channel], ...] = (
     AnswersEntailed,
     AnswersAlike,
     ProbeOpinion,
+    *DETECTOR_CHANNELS,
     *STATES,
 )
 BY_NAME: dict[str, type[Channel]] = {channel.name: channel for channel in CHANNELS}

@@ -11,11 +11,22 @@ from metrics.core.seeds import rng_for
 from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FittedScores
 from metrics.fitting.out_of_fold import Samples
-from metrics.record.channels import Array, BlankState, Channel, MeanAnswerState, PromptState
+from metrics.record.channels import (
+    Array,
+    BlankState,
+    Channel,
+    HeadMasses,
+    LastAnswerState,
+    MeanAnswerState,
+    PromptState,
+    VisionState,
+)
 from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
 from metrics.states.bicr import bicr_scores
 from metrics.states.distances import DISTANCES, distance_scores
+from metrics.states.linear_detector import linear_scores
+from metrics.states.network_detectors import inspector_scores, saplma_scores, spaced
 
 NOT_KEPT = "this run kept no {channel}, of which it is computed"
 # inputs, one (n, …) of each channel read, samples, generator -> scores by signal
@@ -48,7 +59,48 @@ def last_layer(by_layer: Array) -> Array:
     return last
 
 
+def middle_layer(by_layer: Array) -> Array:
+    """The state after the middle one of the stored layers."""
+    middle: Array = by_layer[len(by_layer) // 2].astype(np.float32)
+    return middle
+
+
+def flat_on_prompt(shares: Array) -> Array:
+    """Every head's share on the image and on the rest of the prompt, one after another."""
+    features: Array = shares[..., :2].astype(np.float32).ravel()
+    return features
+
+
+def as_it_is(state: Array) -> Array:
+    """A vector."""
+    same: Array = state.astype(np.float32)
+    return same
+
+
+def _linear(name: str) -> Fit:
+    return lambda x, samples, rng: {name: linear_scores(x[0], samples, rng=rng)}
+
+
 DETECTORS = (
+    FittedDetector(
+        ("lookback_ratio",), ((HeadMasses, "shares", flat_on_prompt),), _linear("lookback_ratio")
+    ),
+    FittedDetector(
+        ("halp_vision",), ((VisionState, "features", as_it_is),), _linear("halp_vision")
+    ),
+    FittedDetector(
+        ("halp_image_token",), ((VisionState, "last", as_it_is),), _linear("halp_image_token")
+    ),
+    FittedDetector(
+        ("saplma",),
+        ((LastAnswerState, "by_layer", middle_layer),),
+        lambda x, samples, rng: {"saplma": saplma_scores(x[0], samples, rng=rng)},
+    ),
+    FittedDetector(
+        ("internal_inspector",),
+        ((LastAnswerState, "by_layer", spaced),),
+        lambda x, samples, rng: {"internal_inspector": inspector_scores(x[0], samples, rng=rng)},
+    ),
     FittedDetector(
         ("bicr",),
         ((PromptState, "by_layer", last_layer), (BlankState, "by_layer", last_layer)),

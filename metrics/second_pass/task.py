@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,12 +32,15 @@ class SecondPass:
         Signal -> what fitting adds to its standard error, for `RunManifest.fits`.
     probe : dict
         What was found on the hidden states, for `RunManifest.probe`.
+    left_out : dict of str to str
+        Signal -> why it is about none of these answers; no record has it.
     """
 
     records: list[SampleRecord]
     invalid: dict[str, str]
     fits: dict[str, dict[str, Any]]
     probe: dict[str, Any]
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def second_pass(
@@ -74,7 +77,8 @@ def second_pass(
     -------
     SecondPass
     """
-    alike = with_same_signals(records)
+    left_out = _about_no_answer(records)
+    alike = with_same_signals([record.without_signals(left_out.keys()) for record in records])
     labelled = [record for record in alike if record.correct is not None]
     found = supervised_signals(store, labelled, task=task, progress=progress)
     for name in found.reasons.keys() & set(not_offered):
@@ -84,7 +88,19 @@ def second_pass(
     if with_cluster_grid:
         probe = probe | {"cluster_grid": cluster_grid(store, labelled)}
     fits = {name: fit.to_json() for name, fit in found.fits.items()}
-    return SecondPass(whole, invalid_signals(whole, geometry=geometry), fits, probe)
+    invalid = invalid_signals(whole, geometry=geometry)
+    return SecondPass(whole, invalid, fits, probe, left_out)
+
+
+def _about_no_answer(records: Sequence[SampleRecord]) -> dict[str, str]:
+    """Signals of a kind of answer that no record has, and why."""
+    found = {}
+    for name, signal in BY_NAME.items():
+        is_there = any(record.signals.get(name) is not None for record in records)
+        said = any(record.missing.get(name) == signal.applies for record in records)
+        if signal.applies and said and not is_there:
+            found[name] = f"no answer is of that kind: {signal.applies}"
+    return found
 
 
 def with_same_signals(records: Sequence[SampleRecord]) -> list[SampleRecord]:

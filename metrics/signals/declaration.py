@@ -69,6 +69,9 @@ class Signal:
         the share of samples that give the same answer.
     on_grid
         Reads where on the image's grid attention lies: void if the geometry self-test fails.
+    applies
+        The reason that an answer has when it is of another kind than the signal is about: a task
+        without any of that kind leaves the signal out, instead of calling it INVALID.
     about
         Its definition in one line, for the documentation; needless where docs/signals.md has it in
         its own words.
@@ -89,6 +92,7 @@ class Signal:
     fitted: bool = False
     states: Literal["probability", "log-probability", "share"] | None = None
     on_grid: bool = False
+    applies: str = ""
     about: str = ""
 
     @property

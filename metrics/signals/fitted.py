@@ -5,13 +5,15 @@ from __future__ import annotations
 from metrics.record.channels import (
     BlankState,
     Channel,
+    HeadMasses,
     ImageMaps,
     LastAnswerState,
     MeanAnswerState,
     ProbeOpinion,
     PromptState,
+    VisionState,
 )
-from metrics.signals.declaration import ANY, NEGATED, SHARE, Bounds, Signal
+from metrics.signals.declaration import ANY, NEGATED, SHARE, Bounds, CostClass, Signal
 
 
 def _probe(
@@ -30,6 +32,20 @@ def _probe(
 def _stress_test(name: str, label: str, which: str) -> Signal:
     source = f"method §2, supervised stress test ({which})"
     return Signal(name, label, "stress test", source, (ImageMaps,), fitted=True)
+
+
+def _detector(
+    name: str,
+    label: str,
+    channel: type[Channel],
+    source: str,
+    about: str,
+    *,
+    cost_class: CostClass = 0,
+) -> Signal:
+    return Signal(
+        name, label, "probe", source, (channel,), cost_class=cost_class, fitted=True, about=about
+    )
 
 
 def _distance(
@@ -70,6 +86,46 @@ SIGNALS = (
         fitted=True,
         about="out-of-fold perceptron on the last prompt token's state, trained to be surer of "
         "right answers than of the same prompt with its image blanked (`blank_image=1`)",
+    ),
+    _detector(
+        "saplma",
+        "SAPLMA",
+        LastAnswerState,
+        "arXiv 2304.13734",
+        "out-of-fold perceptron on the last answer token's state, middle layer",
+    ),
+    _detector(
+        "internal_inspector",
+        "InternalInspector",
+        LastAnswerState,
+        "arXiv 2406.12053",
+        "out-of-fold convolution over the layers of the last answer token's state",
+    ),
+    _detector(
+        "lookback_ratio",
+        "lookback ratio",
+        HeadMasses,
+        "arXiv 2407.07071",
+        "out-of-fold logistic regression on every head's share of attention on the image and on "
+        "the rest of the prompt while it answers",
+        cost_class=1,
+    ),
+    _detector(
+        "halp_vision",
+        "HALP, vision features",
+        VisionState,
+        "arXiv 2603.05465",
+        "out-of-fold logistic regression on the mean of the image tokens' embeddings: what can be "
+        "known before the model reads a word",
+        cost_class=1,
+    ),
+    _detector(
+        "halp_image_token",
+        "HALP, last image token",
+        VisionState,
+        "arXiv 2603.05465",
+        "the same on the last image token's state after the middle layer",
+        cost_class=1,
     ),
     _distance(
         "mahalanobis_distance",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from metrics.record.channels import (
+    DETECTOR_CHANNELS,
+    BlankScores,
     BlankState,
     BoundaryMaps,
     Channel,
@@ -18,15 +20,21 @@ from metrics.record.channels import (
     MeanAnswerState,
     PromptState,
     QuestionMaps,
+    SampleScores,
+    SampleSpread,
     TokenEntropies,
     TokenScores,
     TopHeadsMap,
     TruthLens,
+    VisionState,
 )
 from metrics.record.observation import Absent
 from vrp_tasks.capture.result import Captured
 
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
+_NO_STATES = "hidden states were not asked for (hidden_dtype=none)"
+_TOO_LARGE = "the hidden state exceeds float16: use hidden_dtype=float32"
+_NO_BLANK = "no second pass on a blank image was asked for (blank_image=false)"
 _STATES = {
     "last_prompt": PromptState,
     "last_answer": LastAnswerState,
@@ -50,7 +58,24 @@ def channels_of(captured: Captured) -> tuple[Channels, Reasons]:
     add(FirstTwo(captured.first_probabilities))
     _add_attention(captured, channels, absent)
     _add_lens(captured, channels, absent)
+    for kind in DETECTOR_CHANNELS:
+        if kind is VisionState:
+            continue  # a state
+        if kind.name in captured.further:
+            add(captured.further[kind.name])
+        else:
+            absent[kind.name] = _why_not_kept(captured, kind)
     return channels, absent
+
+
+def _why_not_kept(captured: Captured, kind: type[Channel]) -> Absent:
+    if kind.name in captured.missing:
+        return Absent(captured.missing[kind.name])
+    if kind is BlankScores:
+        return Absent(_NO_BLANK, "not offered")
+    if kind in (SampleScores, SampleSpread) and not captured.sampled_tokens:
+        return Absent("no answers were asked for (k=0)", "not offered")
+    return Absent(captured.missing.get("attention", "it was not captured"))
 
 
 def _add_attention(captured: Captured, channels: Channels, absent: Reasons) -> None:
@@ -120,11 +145,9 @@ def states_of(captured: Captured, *, dtype: str) -> tuple[Channels, Reasons]:
     for position, channel in _STATES.items():
         state = captured.hidden.get(position)
         if dtype == "none":
-            reason = "hidden states were not asked for (hidden_dtype=none)"
-            absent[channel.name] = Absent(reason, "not offered")
+            absent[channel.name] = Absent(_NO_STATES, "not offered")
         elif state is None and position == "blank" and "hidden_blank" not in captured.missing:
-            reason = "no second pass on a blank image was asked for (blank_image=false)"
-            absent[channel.name] = Absent(reason, "not offered")
+            absent[channel.name] = Absent(_NO_BLANK, "not offered")
         elif state is None:
             why = "hidden_blank" if position == "blank" else "hidden_answer"
             reason = captured.missing.get(why, "the state was not captured")
@@ -132,8 +155,25 @@ def states_of(captured: Captured, *, dtype: str) -> tuple[Channels, Reasons]:
         elif not np.isfinite(state).all():
             absent[channel.name] = Absent("the hidden state is not finite")
         elif dtype == "float16" and np.abs(state).max() > _FLOAT16_MAX:
-            reason = "the hidden state exceeds float16: use hidden_dtype=float32"
-            absent[channel.name] = Absent(reason)
+            absent[channel.name] = Absent(_TOO_LARGE)
         else:
             channels[channel.name] = channel(state.astype(dtype))
+    _add_vision(captured, dtype, channels, absent)
     return channels, absent
+
+
+def _add_vision(captured: Captured, dtype: str, channels: Channels, absent: Reasons) -> None:
+    name, found = VisionState.name, captured.further.get(VisionState.name)
+    if dtype == "none":
+        absent[name] = Absent(_NO_STATES, "not offered")
+    elif found is None:
+        why = captured.missing.get("tokens", "the image tokens' states were not seen")
+        absent[name] = Absent(why)
+    elif not all(np.isfinite(own).all() for own in found.arrays().values()):
+        absent[name] = Absent("the hidden state is not finite")
+    elif dtype == "float16" and any(
+        np.abs(o).max() > _FLOAT16_MAX for o in found.arrays().values()
+    ):
+        absent[name] = Absent(_TOO_LARGE)
+    else:
+        channels[name] = VisionState(**{n: o.astype(dtype) for n, o in found.arrays().items()})

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from metrics.record.channels import (
+    Channel,
+    HeadMasses,
+    LookBack,
+    SampleScores,
+    TokenImageMass,
+    TokenSteps,
+)
 from vrp_tasks.capture.decode_state import DecodeState
 from vrp_tasks.capture.recorder import Recorder
 from vrp_tasks.capture.result import Captured
@@ -23,8 +33,12 @@ def collect(
     """One `Captured` per prompt, on the CPU."""
     is_image = family.image_tokens(model.config, input_ids).to(recorder.row_sum.device)
     rows = recorder.row_sum / recorder.row_count[None, :, None]
-    logprobs = torch.stack(state.logprobs).cpu().numpy()
-    entropies = torch.stack(state.entropies).cpu().numpy()
+    notes = state.notes
+    chosen = torch.stack(notes.chosen).cpu().numpy()
+    logprobs = chosen[:, :: state.rows]
+    entropies = torch.stack(notes.entropies).cpu().numpy()
+    names = [field.name for field in fields(TokenSteps)]
+    steps = [torch.stack(getattr(notes, name)).cpu().numpy() for name in names]
     grids = family.grids_of_prompts(model.config, inputs, input_ids)
     captured = []
     for index in range(state.batch):
@@ -37,18 +51,61 @@ def collect(
             ],
             logprobs=logprobs[: len(tokens), index],
             entropies=entropies[: len(tokens), index],
-            first_probabilities=state.first_probabilities[index].cpu().numpy(),
+            first_probabilities=notes.first_two[index].cpu().numpy(),
             maps=None,
             image_mass=None,
             grid=None,
             hidden={"last_prompt": recorder.last_prompt[:, index].cpu().numpy()},
         )
+        _keep(item, TokenSteps(*(own[: len(tokens), index] for own in steps)))
+        if item.sampled_tokens:
+            own_rows = chosen[:, first + 1 : first + state.rows].T
+            _keep(item, _sample_scores(own_rows, item.sampled_tokens))
         _add_answer_states(item, recorder, index)
         weights = rows[:, index, is_image[index]]
         reason = family.lacks.get("attention") or recorder.misfit_of(index)
         _add_maps(item, weights, grids[index], reason, recorder)
+        _add_gaze(item, recorder, index, reason)
         captured.append(item)
     return captured
+
+
+def _keep(item: Captured, channel: Channel) -> None:
+    item.further[channel.name] = channel
+
+
+def _sample_scores(logprobs: np.ndarray, tokens: list[list[int]]) -> SampleScores:
+    """Of K samples, log-probabilities (K, n_steps) cut where each sample ends."""
+    lengths = np.array([len(own) for own in tokens], np.int32)
+    sums = [row[:n].sum(dtype=np.float64) for row, n in zip(logprobs, lengths, strict=True)]
+    return SampleScores(np.array(sums, np.float32), lengths)
+
+
+def _add_gaze(item: Captured, recorder: Recorder, index: int, reason: str | None) -> None:
+    """Where the heads look, unless the rows are none that the model attended with."""
+    gaze = recorder.gaze
+    why = reason
+    if gaze is None or gaze.why_not is not None:
+        why = reason or (None if gaze is None else gaze.why_not)
+        why = why or "where heads look was not kept"
+    elif not item.tokens:
+        why = "the answer is empty"
+    if gaze is None or why is not None:
+        for kind in (TokenImageMass, HeadMasses, LookBack):
+            item.missing[kind.name] = str(why)
+        return
+    n = len(item.tokens)
+    if bool(gaze.is_image[index].any()):
+        _keep(item, TokenImageMass(gaze.image_by_token(index, n)))
+        _keep(item, HeadMasses(gaze.mean_shares(index, recorder.row_count).astype(np.float16)))
+    else:
+        for kind in (TokenImageMass, HeadMasses):
+            item.missing[kind.name] = "the prompt has no image tokens"
+    previous = gaze.look_back(index, n)
+    if previous is None:
+        item.missing[LookBack.name] = "no layer in the middle third attends with a softmax"
+    else:
+        _keep(item, LookBack(previous))
 
 
 def _add_answer_states(item: Captured, recorder: Recorder, index: int) -> None:

@@ -19,6 +19,7 @@ from vrp_tasks.capture.cache import spread_cache
 from vrp_tasks.capture.processors import RowProcessors
 from vrp_tasks.capture.sampling import SampleStreams, draw, warpers
 from vrp_tasks.capture.settings import CaptureSettings
+from vrp_tasks.capture.token_notes import TokenNotes
 
 # prepared inputs with one row per prompt (position ids too, on their second to last axis)
 _PER_ROW = (
@@ -70,8 +71,7 @@ class DecodeState:
         self.newest = torch.zeros_like(self.alive)
         self.lengths = torch.zeros_like(self.alive, dtype=torch.long)
         self.warp = warpers(temperature=settings.temperature, top_p=settings.top_p)
-        self.logprobs: list[torch.Tensor] = []
-        self.entropies: list[torch.Tensor] = []
+        self.notes = TokenNotes(self.rows)
         self.sequence_length = self.prompt_length
 
     def spread(self, identities: list[str], *, shared: Collection[int] = ()) -> None:
@@ -91,7 +91,6 @@ class DecodeState:
             logits = logits.repeat_interleave(self.rows, dim=0)
         processed = self.process(self.ids, logits)
         greedy = processed[:: self.rows].argmax(dim=-1)
-        self._note(logits[:: self.rows], greedy)
         tokens = torch.full_like(self.ids[:, 0], self.pad)
         tokens[:: self.rows] = greedy
         if self.settings.k:
@@ -99,6 +98,7 @@ class DecodeState:
             sampled[:: self.rows] = False
             warped = self.warp(self.ids[sampled], processed[sampled])
             tokens[sampled] = draw(warped, self.streams.next())
+        self.notes.add(logits, tokens)
         tokens = torch.where(self.alive, tokens, self.pad)
         if bool(self.alive[:: self.rows].any()):
             self.sequence_length += 1
@@ -115,14 +115,6 @@ class DecodeState:
         for end, is_token, token in zip(self.ends, own, greedy.tolist(), strict=True):
             if is_token and not end.closed:
                 end.add(token)
-
-    def _note(self, raw: torch.Tensor, chosen: torch.Tensor) -> None:
-        logprobs = raw.log_softmax(dim=-1)
-        self.logprobs.append(logprobs.gather(1, chosen[:, None]).squeeze(1))
-        terms = torch.where(logprobs > -torch.inf, logprobs.exp() * logprobs, 0.0)
-        self.entropies.append(-terms.sum(dim=-1))
-        if len(self.logprobs) == 1:
-            self.first_probabilities = logprobs.topk(2, dim=-1).values.exp()
 
     def forward(self, outputs: Any) -> Any:
         """Feed the tokens just chosen."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,10 +20,12 @@ from transformers import (
     StoppingCriteriaList,
 )
 
+from metrics.record.channels import BlankScores
 from vrp_tasks.capture.answers import AnswerRule
 from vrp_tasks.capture.attention import branching, is_edited, listening
-from vrp_tasks.capture.blank import blank_states
+from vrp_tasks.capture.blank import blank_pass
 from vrp_tasks.capture.cache import Straight
+from vrp_tasks.capture.candidates import CandidateMass
 from vrp_tasks.capture.collect import collect
 from vrp_tasks.capture.continuation import Prefilled
 from vrp_tasks.capture.core_hidden import hide_core
@@ -39,13 +41,19 @@ from vrp_tasks.capture.observer import (
 )
 from vrp_tasks.capture.recorder import Recorder
 from vrp_tasks.capture.result import Captured
+from vrp_tasks.capture.sample_spread import SampleStates
 from vrp_tasks.capture.settings import CaptureSettings
 from vrp_tasks.capture.shared_prompt import Branches
 from vrp_tasks.capture.visual_tokens import VisualTokens
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
 
-STANDARD: tuple[ObserverFactory, ...] = (LogitLens, VisualTokens)
+STANDARD: tuple[ObserverFactory, ...] = (
+    LogitLens,
+    VisualTokens,
+    CandidateMass,
+    SampleStates,
+)
 
 
 def probed_generate(
@@ -112,17 +120,26 @@ def probed_generate(
     why_not = family.lacks.get("hidden_blank")
     if settings.blank_image and why_not is None and "pixel_values" in inputs:
         began = time.perf_counter()
-        blank = blank_states(model, family, inputs, **generate_options).cpu().numpy()
+        blank = blank_pass(
+            model, family, inputs, [item.tokens for item in caught], capture.first[0],
+            **generate_options,
+        )  # fmt: skip
         shown = family.image_tokens(model.config, inputs["input_ids"]).any(dim=1).tolist()
         for index, item in enumerate(caught):
+            scores = blank.scores[index]
             if shown[index]:
-                item.hidden["blank"] = blank[:, index]
+                item.hidden["blank"] = blank.states[:, index].cpu().numpy()
+                if scores is not None:
+                    item.further[BlankScores.name] = scores
+                else:
+                    item.missing[BlankScores.name] = "the answer is empty"
             item.seconds["blank"] = (time.perf_counter() - began) / len(caught)
     if "vauq" in settings.extra:
         hide_core(model, family, inputs, caught, **generate_options)
     for item in caught if settings.blank_image else ():
         if "blank" not in item.hidden:
-            item.missing["hidden_blank"] = why_not or "the prompt has no image to blank"
+            reason = why_not or "the prompt has no image to blank"
+            item.missing["hidden_blank"] = item.missing[BlankScores.name] = reason
     return sequences, caught
 
 
@@ -139,6 +156,7 @@ class _Capture:
     observers: Sequence[ObserverFactory]
     share_prompt: bool
     out: list[Captured]
+    first: list[torch.Tensor] = field(default_factory=list)  # log-probabilities (B, vocabulary)
 
 
 def _check(inputs: dict[str, torch.Tensor]) -> None:
@@ -165,7 +183,7 @@ def _decode(
     batch, prompt_length = input_ids.shape
     recorder = Recorder(
         family.decoder(model), batch_size=batch, prompt_length=prompt_length,
-        all_attend=family.all_layers_attend,
+        all_attend=family.all_layers_attend, is_image=family.image_tokens(model.config, input_ids),
     )  # fmt: skip
     context = CaptureContext(
         model, family, capture.inputs, input_ids, recorder, settings, capture.subjects
@@ -180,6 +198,8 @@ def _decode(
             outputs = model(**prepared, return_dict=True)
         recorder.take_prompt()
         observers.after_prefill(outputs)
+        if settings.blank_image:
+            capture.first.append(outputs.logits[:, -1].float().log_softmax(dim=-1))
         prompts = None
         if CONTINUED & set(settings.extra):
             prompts = Prefilled.of(model, family, input_ids, model_kwargs, generation_config)

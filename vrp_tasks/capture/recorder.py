@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from vrp_tasks.capture.attention import Attended, listening
+from vrp_tasks.capture.gaze import HeadGaze, Looks
 from vrp_tasks.capture.rows import MISFIT, cheap_row, has_own_rows, own_row
 from vrp_tasks.errors import CaptureError
 
@@ -37,6 +38,8 @@ class Recorder:
         Padded prompt length T; attention is kept for these columns.
     all_attend : bool, default True
         Whether a row of every layer is due; else those count from which one arrives in the prefill.
+    is_image : bool tensor, shape (B, T), optional
+        Image tokens: then it is kept where each head looks (`HeadGaze`).
 
     Attributes
     ----------
@@ -45,7 +48,13 @@ class Recorder:
     """
 
     def __init__(
-        self, decoder: Any, *, batch_size: int, prompt_length: int, all_attend: bool = True
+        self,
+        decoder: Any,
+        *,
+        batch_size: int,
+        prompt_length: int,
+        all_attend: bool = True,
+        is_image: torch.Tensor | None = None,
     ) -> None:
         self.layers = decoder.layers
         self.attending = list(range(len(self.layers)))
@@ -62,8 +71,9 @@ class Recorder:
         self._misfits: list[torch.Tensor | None] = [None] * n_layers
         self._n_seen = [0] * n_layers
         self._states: list[torch.Tensor | None] = [None] * (n_layers + 1)
-        # states, rows and misfits of a step
-        self._pending: deque[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = deque()
+        self.gaze = None if is_image is None else HeadGaze(is_image, n_layers)
+        # states, rows and misfits of a step, and where its heads look
+        self._pending: deque[tuple[torch.Tensor, torch.Tensor, torch.Tensor, Looks]] = deque()
         self._folded = 0
         self.batch_size = batch_size
 
@@ -89,7 +99,9 @@ class Recorder:
         sums = row.mean(dim=1).sum(dim=-1)
         # a sink takes what is left; that such a row is right, its misfit says
         self._sums[layer] = sums.clamp_min(1.0) if layer in self._own else sums
-        row = self._on_prompt(row)
+        whole, row = row, self._on_prompt(row)
+        if self.gaze is not None:
+            self.gaze.see(layer, whole, row)
         if not self.prompt_heads:
             self._heads[layer] = row
         self._rows[layer] = row.mean(dim=1)
@@ -162,13 +174,16 @@ class Recorder:
         self.row_sum, self.misfits = self._stacked_rows()
         self.prompt_heads = [row for row in self._heads if row is not None]
         self.row_count = torch.ones(self.batch_size, device=self.row_sum.device)
+        if self.gaze is not None:
+            self.gaze.begin(self.attending)
         self.last_answer = torch.zeros_like(self.last_prompt)
         self.answer_sum = torch.zeros_like(self.last_prompt)
         self.answer_count = torch.zeros_like(self.row_count)
 
     def take_step(self) -> None:
         """After a decoding step: keep what was read of it until `fold` knows whether it counts."""
-        self._pending.append((self._stacked_states(), *self._stacked_rows()))
+        looks = None if self.gaze is None else self.gaze.taken()
+        self._pending.append((self._stacked_states(), *self._stacked_rows(), looks))
 
     def fold(self, settled: Sequence[int], most: Sequence[int]) -> None:
         """Add the steps to sums and counts of which it is known whether they belong to the answer.
@@ -185,10 +200,13 @@ class Recorder:
             fed = self._folded
             if any(least <= s < limit for least, limit in bounds for s in (fed, fed + 1)):
                 return
-            states, rows, misfits = self._pending.popleft()
+            states, rows, misfits, looks = self._pending.popleft()
             self._folded += 1
             self._add_states(states, [fed < n for n in settled])
-            self._add_rows(rows, misfits, [fed + 1 < n for n in settled])
+            predicts = [fed + 1 < n for n in settled]
+            self._add_rows(rows, misfits, predicts)
+            if self.gaze is not None and looks is not None:
+                self.gaze.add(looks, predicts)
 
     def _add_states(self, states: torch.Tensor, is_answer: list[bool]) -> None:
         if any(is_answer):

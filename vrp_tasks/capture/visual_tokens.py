@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from metrics.record.channels import VisionState
 from vrp_tasks.capture.decode_state import DecodeState
 from vrp_tasks.capture.observer import CaptureContext, Observer
 from vrp_tasks.capture.result import Captured
@@ -19,6 +20,9 @@ SINK_RATIO = 20.0
 
 class VisualTokens(Observer):
     """Adds ``update_norm``, float (n_layers,), and ``sinks``, bool (n_layers, S), to ``extra``.
+
+    And `VisionState`: the mean of the image tokens' embeddings, and the last image token's state
+    after the middle layer.
 
     ``update_norm[l]`` is ‖h^(l+1) − h^(l)‖₂, mean over the image tokens (method §2). A token is a
     sink at layer l if the largest magnitude in its state at the layer's *input*, where attention
@@ -33,6 +37,10 @@ class VisualTokens(Observer):
         self.sinks: list[torch.Tensor] = []
         self.reading = True
         self.cut: int | None = None  # a layer that was given less than the whole prompt
+        self.features: torch.Tensor | None = (
+            None  # embeddings of all image tokens, one after another
+        )
+        self.middle: torch.Tensor | None = None  # their states after the middle layer
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -58,6 +66,10 @@ class VisualTokens(Observer):
             return
         chosen = self.is_image.to(before.device)
         before, after = before[chosen].float(), after[chosen].float()
+        if not self.norms:
+            self.features = before
+        if len(self.norms) == len(self.layers) // 2:
+            self.middle = after
         rms = before.square().mean(dim=-1).sqrt()
         self.sinks.append((before.abs().amax(dim=-1) > SINK_RATIO * rms).cpu())
         self.norms.append((after - before).norm(dim=-1).cpu())
@@ -73,3 +85,7 @@ class VisualTokens(Observer):
         own = slice(sum(counts[:index]), sum(counts[: index + 1]))
         item.extra["update_norm"] = torch.stack([n[own].mean() for n in self.norms]).numpy()
         item.extra["sinks"] = torch.stack([s[own] for s in self.sinks]).numpy()
+        if self.features is not None and self.middle is not None:
+            features, last = self.features[own].mean(dim=0), self.middle[own][-1]
+            kept = VisionState(features.cpu().numpy(), last.cpu().numpy())
+            item.further[VisionState.name] = kept

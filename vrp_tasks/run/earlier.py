@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from loguru import logger
 
 from metrics.errors import RecordError
-from metrics.record.channels import STATES
+from metrics.record.channels import STATES, Channel, HeadMasses, VisionState
 from metrics.record.columns import of_task
 from metrics.record.records import MANIFEST_FILE, RECORDS_FILE, RunManifest, SampleRecord
 from metrics.signals import BY_NAME
@@ -56,7 +56,8 @@ class EarlierRuns:
         )
         if record is None or not same:
             return record_without(judged, CACHED)
-        gone = {channel.name: KEPT_THERE.format(run=run) for channel in STATES}
+        fitted_on: tuple[type[Channel], ...] = (*STATES, VisionState, HeadMasses)
+        gone = {channel.name: KEPT_THERE.format(run=run) for channel in fitted_on}
         # that run may have been given another probe
         opinion: dict[str, float | None] = {n: None for n in record.signals if n == "loaded_probe"}
         gone |= dict.fromkeys(opinion, CACHED)

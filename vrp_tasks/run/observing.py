@@ -14,6 +14,7 @@ from metrics.record.channels import (
     ProbeOpinion,
     Samples,
     StateChannel,
+    VisionState,
 )
 from metrics.record.observation import Absent, Observation
 from vrp_tasks.access.base import Seen
@@ -67,7 +68,7 @@ def observation_of(
         channels[Samples.name] = Samples.of(samples, same_form, normal)
     elif Samples.name not in absent:
         absent[Samples.name] = Absent("no answers were asked for (k=0)", "not offered")
-    states = {n: c for n, c in channels.items() if isinstance(c, StateChannel)}
+    states = {n: c for n, c in channels.items() if isinstance(c, StateChannel | VisionState)}
     again, why_not = _perturbed(seen, normal, lambda text: judged.normalize(as_scored(text)))
     if again is not None:
         channels[Perturbed.name] = again

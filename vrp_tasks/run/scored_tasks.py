@@ -103,6 +103,8 @@ class ScoredTasks:
             with_cluster_grid=self.access.settings.options.cluster_grid,
             progress=fits_said(task, len(records)),
         )
+        self._not_offered.add_known(task, found.left_out)
+        left_out = left_out | found.left_out
         self._probe[task] = found.probe
         self._fits |= {f"{task}:{name}": fit for name, fit in found.fits.items()}
         self._invalid |= {f"{task}:{name}": reason for name, reason in found.invalid.items()}

@@ -15,7 +15,7 @@ from typing import Any
 from loguru import logger
 from PIL import Image
 
-from metrics.record.channels import StateChannel
+from metrics.record.channels import Channel, StateChannel
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access
 from vrp_tasks.attach.documents import first_visuals
@@ -23,6 +23,7 @@ from vrp_tasks.attach.plan import TaskPlan
 from vrp_tasks.errors import SetupError
 
 _BYTES = {"none": 0, "float16": 2, "float32": 4}
+_HEAD = 64  # dimensions of a head, or more
 _RECORD = 6000  # bytes of one sample's record and small image, as measured
 
 
@@ -46,8 +47,8 @@ class StoragePlan:
         return task not in self.kept or doc_id in self.kept[task]
 
     def trimmed(
-        self, task: str, doc_id: str, states: Mapping[str, StateChannel]
-    ) -> tuple[dict[str, StateChannel], dict[str, Absent]]:
+        self, task: str, doc_id: str, states: Mapping[str, Channel]
+    ) -> tuple[dict[str, Channel], dict[str, Absent]]:
         """A sample's states as far as they are kept, and why the others are not."""
         if not self.keeps(task, doc_id):
             most = len(self.kept[task])
@@ -57,7 +58,11 @@ class StoragePlan:
         if self.layers is None:
             return dict(states), {}
         chosen = list(self.layers)
-        return {n: type(own)(own.by_layer[chosen]) for n, own in states.items()}, {}
+        kept = {
+            name: type(own)(own.by_layer[chosen]) if isinstance(own, StateChannel) else own
+            for name, own in states.items()
+        }
+        return kept, {}
 
 
 def storage_plan(
@@ -199,11 +204,13 @@ def estimate(
     hidden_dtype : {"float16", "float32", "none"}
         Of the states.
     """
-    per_sample = n_positions * n_states * d_model * _BYTES[hidden_dtype]
+    vision = 2  # states: mean vision feature, last image token
+    per_sample = (n_positions * n_states + vision) * d_model * _BYTES[hidden_dtype]
+    heads = n_layers * (d_model // _HEAD) * 3 * 2  # where each looks, float16
     return Estimate(
         states=n_kept * per_sample,
         maps=n_samples * n_layers * n_tokens * 4,
-        records=n_samples * _RECORD,
+        records=n_samples * (_RECORD + heads),
     )
 
 

@@ -303,11 +303,22 @@ FORMULAS: dict[str, Callable[[Seen], float]] = {
     "loaded_probe": probe_probability,
 }
 
+# recomputed from the stock model in `test_kept_channels`
+KEPT = frozenset(
+    (
+        "self_certainty", "renyi_entropy", "epr", "likelihood_semantic_entropy",
+        "predictive_entropy", "eigenscore", "candidate_mass", "candidate_margin",
+        "candidate_share", "rauq", "image_information", "blank_entropy_difference",
+        "first_step_divergence",
+    )
+)  # fmt: skip
+
 # fitted on the run's own labels once a task is done, so no answer has them by itself
 FITTED_ON_LABELS = frozenset(
     (
         "probe", "probe_l1", "probe_mlp", "probe_last5", "probe_last_answer", "probe_mean_answer",
         "probe_blank", "attention_features", "attention_mlp", "bicr", "mahalanobis_distance",
-        "relative_mahalanobis_distance", "knn_distance",
+        "relative_mahalanobis_distance", "knn_distance", "saplma", "internal_inspector",
+        "lookback_ratio", "halp_vision", "halp_image_token",
     )
 )  # fmt: skip

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from metrics.record.channels import ProbeOpinion, Samples
+from metrics.record.channels import DETECTOR_CHANNELS, ProbeOpinion, Samples
 from metrics.record.observation import Observation
 from metrics.signals.recording import record_of as of_observation
 from metrics.states.fitted_probe import FittedProbe
 from tests.vrp_tasks.helpers.observed import not_asked_for
-from tests.vrp_tasks.helpers.plain_signals import Probe
+from tests.vrp_tasks.helpers.plain_signals import KEPT, Probe
 from vrp_tasks.capture import Captured
 from vrp_tasks.capture.channels import channels_of
 
@@ -30,7 +30,11 @@ def produced(
         target=None, score=1.0, correct=1, normal_answer=normal, channels=channels, absent=absent,
     )  # fmt: skip
     record = of_observation(observation, shard=None, row=None)
-    return record.signals, record.missing
+    kept = {*KEPT, *(channel.name for channel in DETECTOR_CHANNELS)}
+    return tuple(  # see `test_kept_channels`
+        {name: value for name, value in own.items() if name not in kept}
+        for own in (record.signals, record.missing)
+    )
 
 
 def fitted(probe: Probe, *, n_layers_stored: int) -> FittedProbe:

@@ -79,9 +79,11 @@ def test_the_estimate_by_hand():
         n_samples=214_354, n_kept=214_354, n_states=33, d_model=4096, n_layers=32, n_tokens=576,
         n_positions=3, hidden_dtype="float16",
     )  # fmt: skip
-    assert found.states == 214_354 * 811_008
+    # and 2 states of the image; by head, of 64 dimensions at least, 3 shares x 2 bytes
+    assert found.states == 214_354 * (811_008 + 16_384)
+    assert found.records == 214_354 * (6000 + 32 * 64 * 3 * 2)
     assert found.maps == 214_354 * 73_728
-    assert "about 190.9 GB on disk (states 173.8 GB, maps 15.8 GB)" in describe(
+    assert "about 197.1 GB on disk (states 177.4 GB, maps 15.8 GB)" in describe(
         found, n_samples=214_354, states="float16"
     )
     none = estimate(

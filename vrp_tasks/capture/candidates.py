@@ -1,0 +1,64 @@
+"""How much probability the first answer position gives to each candidate, spellings added up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from metrics.record.channels import CANDIDATES, N_WORDS, CandidateMasses
+from vrp_tasks.capture.decode_state import DecodeState
+from vrp_tasks.capture.first_tokens import first_tokens
+from vrp_tasks.capture.observer import CaptureContext, Observer
+from vrp_tasks.capture.result import Captured
+
+
+class CandidateMass(Observer):
+    """Adds `CandidateMasses`: of yes and no in any case, of letters in capitals alone.
+
+    "a" begins many an answer that names no option.
+    """
+
+    def __init__(self, context: CaptureContext) -> None:
+        super().__init__(context)
+        self.tokens = _tokens_of(context.tokenizer)
+        self.masses: np.ndarray | None = None
+
+    def after_prefill(self, outputs: Any) -> None:
+        """The first position's distribution."""
+        if any(self.tokens):
+            p = outputs.logits[:, -1].float().softmax(dim=-1)
+            columns = [
+                p[:, own].sum(dim=-1) if own else torch.full_like(p[:, 0], torch.nan)
+                for own in self.tokens
+            ]
+            self.masses = torch.stack(columns, dim=1).cpu().numpy()
+
+    def collect(self, index: int, item: Captured, state: DecodeState) -> None:
+        """Of one prompt."""
+        if self.masses is None:
+            why = "no token of this tokenizer tells yes from no, or options from each other"
+            item.missing[CandidateMasses.name] = (
+                why if self.context.tokenizer is not None else "the tokenizer is not known"
+            )
+            return
+        given = [i for i, own in enumerate(self.tokens) if item.tokens and item.tokens[0] in own]
+        item.further[CandidateMasses.name] = CandidateMasses(
+            self.masses[index], np.array(given or [-1], np.int8)
+        )
+
+
+def _tokens_of(tokenizer: Any) -> list[list[int]]:
+    """First tokens of each candidate that begin no other of its kind."""
+    if tokenizer is None:
+        return [[] for _ in CANDIDATES]
+    words, letters = [word.capitalize() for word in CANDIDATES[:N_WORDS]], CANDIDATES[N_WORDS:]
+    return first_tokens(tokenizer, words) + [_letter(tokenizer, letter) for letter in letters]
+
+
+def _letter(tokenizer: Any, letter: str) -> list[int]:
+    """Tokens that are this letter and no more, a space before it or not."""
+    encoded = (tokenizer.encode(text, add_special_tokens=False) for text in (letter, f" {letter}"))
+    firsts = {tokens[0] for tokens in encoded if tokens}
+    return sorted(token for token in firsts if tokenizer.decode([token]).strip() == letter)
