@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from metrics.core.checks import FloatArray
@@ -21,7 +23,7 @@ def eccentricity_of(similarity: FloatArray) -> float:
     values, vectors = np.linalg.eigh(_laplacian(similarity))
     own = vectors[:, values < KEPT_BELOW]
     squares = float(np.square(own - own.mean(axis=0)).sum())
-    return round(squares, DIGITS) ** 0.5
+    return math.sqrt(round(squares, DIGITS))
 
 
 def _laplacian(s: FloatArray) -> FloatArray:
