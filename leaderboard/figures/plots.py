@@ -8,7 +8,7 @@ passing the template's escaping.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from leaderboard.figures.charts import Tick
@@ -19,11 +19,15 @@ from leaderboard.tables.table import ACCESS_TITLES
 from leaderboard.tables.text import MAX_NAME, clean
 from metrics.card.card import SignalResult
 from metrics.scores.bootstrap import Estimate
+from metrics.signals import FREE
 
 WIDTH = 400.0
 LEFT, RIGHT = 12.0, 388.0
 LABEL_HEIGHT, MARK_HEIGHT, GAP = 15.0, 11.0, 7.0
 MAX_SERIES = 8
+N_FIRST = 8  # deployable signals that are drawn before the rest
+
+Pairs = Sequence[tuple[RunResult, TaskResult]]
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,11 @@ class Forest:
     series: tuple[str, ...]
     mixed: bool
     n_left_out: int
+    controls: tuple[float, float] | None = None
 
 
-def forest(board: Board, task: str) -> Forest:
-    """Lay out the forest plot of one benchmark, for at most eight models.
+def forest(board: Board, task: str, *, rest: bool = False) -> Forest:
+    """Lay out the forest plot of one benchmark, for at most eight models, the highest first.
 
     Parameters
     ----------
@@ -72,11 +77,14 @@ def forest(board: Board, task: str) -> Forest:
         All results.
     task : str
         Name of the benchmark.
+    rest : bool, default False
+        The deployable signals beyond the first eight, instead of these with oracles and controls.
 
     Returns
     -------
     Forest
-        Undefined and invalid figures have no mark; the table beside the plot says why.
+        ``controls`` are the ends of the controls' figures, to be shaded. Undefined and invalid
+        figures have no mark; the table beside the plot says why.
     """
     everyone = board.of_task(task)
     pairs = everyone[:MAX_SERIES]
@@ -86,12 +94,7 @@ def forest(board: Board, task: str) -> Forest:
     rows: list[ForestRow] = []
     y = 4.0
     for access, title in ACCESS_TITLES.items():
-        labels = {
-            s.name: s.label
-            for _, r in pairs
-            for s in r.card.signals
-            if s.access == access and s.name in own_rows
-        }
+        labels = _labels(pairs, access, own_rows, mixed=mixed, rest=rest)
         if not labels:
             continue
         rows.append(ForestRow(title, y + LABEL_HEIGHT - 3, (), is_heading=True))
@@ -106,11 +109,50 @@ def forest(board: Board, task: str) -> Forest:
     )
     names = tuple(clean(run.label, limit=MAX_NAME) for run, _ in pairs)
     left_out = len(everyone) - len(pairs)
-    return Forest(task, y + 20, ticks, _scale(0.5, first), tuple(rows), names, mixed, left_out)
+    chance, shade = _scale(0.5, first), _controls(pairs, first, mixed=mixed)
+    return Forest(task, y + 20, ticks, chance, tuple(rows), names, mixed, left_out, shade)
+
+
+def _labels(
+    pairs: Pairs, access: str, own_rows: Collection[str], *, mixed: bool, rest: bool
+) -> dict[str, str]:
+    """Names and labels of a block's rows, by their mean figure over models."""
+    found: dict[str, list[SignalResult]] = {}
+    for _, result in pairs:
+        for signal in result.card.signals:
+            if signal.access == access and signal.name in own_rows:
+                found.setdefault(signal.name, []).append(signal)
+    names = sorted(found, key=lambda name: -_mean(found[name], mixed=mixed))
+    if access == "deployable":
+        first = names[:N_FIRST]
+        if FREE in names and FREE not in first:
+            first = [*first[:-1], FREE]
+        names = [name for name in names if (name in first) != rest]
+    elif rest:
+        return {}
+    return {name: found[name][0].label for name in names}
+
+
+def _mean(signals: Sequence[SignalResult], *, mixed: bool) -> float:
+    shown = [_shown(signal, mixed=mixed) for signal in signals]
+    known = [figure.value for figure in shown if figure is not None and figure.value is not None]
+    return sum(known) / len(known) if known else -1.0
+
+
+def _controls(pairs: Pairs, first: float, *, mixed: bool) -> tuple[float, float] | None:
+    """Ends of the controls' figures over all models."""
+    shown = [
+        _shown(signal, mixed=mixed)
+        for _, result in pairs
+        for signal in result.card.signals
+        if signal.access == "control"
+    ]
+    known = [figure.value for figure in shown if figure is not None and figure.value is not None]
+    return (_scale(min(known), first), _scale(max(known), first)) if known else None
 
 
 def _marks(
-    pairs: Sequence[tuple[RunResult, TaskResult]], name: str, first: float, top: float, *,
+    pairs: Pairs, name: str, first: float, top: float, *,
     mixed: bool,
 ) -> tuple[Mark, ...]:  # fmt: skip
     marks = []
@@ -144,7 +186,7 @@ def _shown(signal: SignalResult, *, mixed: bool) -> Estimate | None:
     return signal.within_kind_auroc if mixed else signal.auroc
 
 
-def _axis_start(pairs: Sequence[tuple[RunResult, TaskResult]], *, mixed: bool) -> float:
+def _axis_start(pairs: Pairs, *, mixed: bool) -> float:
     """Start of the axis: the tenth below the lowest figure, 0.4 at the highest."""
     lows = [0.41]
     for _, result in pairs:

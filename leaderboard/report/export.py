@@ -12,6 +12,7 @@ from typing import Any
 
 from leaderboard.report.export_arena import arena_as_json, arena_rows
 from leaderboard.results.aggregate import Board, RunResult, TaskResult
+from leaderboard.results.listing import LISTING
 from leaderboard.results.published import FIGURES, MODELS, POOLED, SOURCE
 from leaderboard.results.screen import worth_of
 from metrics.card.card import ConsistencyCard, Contrast, SignalResult
@@ -222,7 +223,7 @@ def _run_as_json(run: RunResult) -> dict[str, Any]:
                 "adjusted": _adjusted(run, result.task),
                 "robustness": _plain(result.robustness),
                 "grounding": _plain(result.grounding and replace(result.grounding, looks=())),
-                **_plain(result.further),
+                **_plain({k: v for k, v in result.further.items() if k != LISTING.key}),
             }
             for result in run.tasks
         },

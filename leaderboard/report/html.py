@@ -26,7 +26,7 @@ from leaderboard.tables.published import published_table
 from leaderboard.tables.signals import signals_table
 from leaderboard.tables.text import clean
 
-SCRIPTS = ("tables.js", "charts.js", "browser.js", "anchors.js")
+SCRIPTS = ("tables.js", "charts.js", "browser.js", "listing.js", "anchors.js")
 
 
 def to_html(board: Board, *, published: bool = False) -> str:

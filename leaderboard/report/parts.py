@@ -14,6 +14,7 @@ from leaderboard.figures.galleries import Gallery, grounding_galleries
 from leaderboard.figures.robustness import figures as robustness_figures
 from leaderboard.figures.thresholds import threshold_charts
 from leaderboard.results.aggregate import Board
+from leaderboard.results.listing import LISTING
 from leaderboard.results.summary import Summary
 from leaderboard.tables.arena import arena_tables
 from leaderboard.tables.card import (
@@ -86,4 +87,4 @@ PARTS: tuple[Part, ...] = (
 )
 
 # what is computed of each run for them
-SUMMARIES = tuple(part.summary for part in PARTS if part.summary is not None)
+SUMMARIES = (LISTING, *(part.summary for part in PARTS if part.summary is not None))

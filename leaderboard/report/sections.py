@@ -10,6 +10,7 @@ from leaderboard.figures.curves import model_charts, run_charts
 from leaderboard.figures.galleries import GalleryView, gallery_view
 from leaderboard.figures.plots import Forest, forest
 from leaderboard.report.browser import Album, Shelf, shelf_of
+from leaderboard.report.listings import ListingView, listing_of
 from leaderboard.report.parts import PARTS
 from leaderboard.results.aggregate import Board, RunResult, TaskResult
 from leaderboard.tables.cells import Cell
@@ -66,6 +67,7 @@ class RunView:
     card: HtmlTable
     charts: tuple[Chart, ...]
     shelf: Shelf | None
+    listing: ListingView | None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Section:
     task: str
     table: HtmlTable
     forest: Forest | None
+    more_forest: Forest | None
     comparisons: tuple[Chart, ...]
     parts: tuple[HtmlPart, ...]
     runs: tuple[RunView, ...]
@@ -103,16 +106,18 @@ def section_of(board: Board, task: str, table: Table, number: int, album: Album)
     Section
     """
     pairs = board.of_task(task)
-    plot = forest(board, task)
+    plot, more = forest(board, task), forest(board, task, rest=True)
+    n_lists = sum(min(len(board.of_task(name)), MAX_RUNS) for name in board.tasks)
     return Section(
         id=f"task-{number}",
         task=task,
         table=html_table(table, f"signals-{number}"),
         forest=plot if any(row.marks for row in plot.rows) else None,
+        more_forest=more if any(row.marks for row in more.rows) else None,
         comparisons=model_charts(pairs),
         parts=_parts(board, task, number, album),
         runs=tuple(
-            _run_view(run, result, f"run-{number}-{index}", album)
+            _run_view(run, result, f"run-{number}-{index}", album, n_lists)
             for index, (run, result) in enumerate(pairs[:MAX_RUNS])
         ),
         n_left_out=max(0, len(pairs) - MAX_RUNS),
@@ -149,11 +154,14 @@ def _parts(board: Board, task: str, number: int, album: Album) -> tuple[HtmlPart
     return tuple(parts)
 
 
-def _run_view(run: RunResult, result: TaskResult, view_id: str, album: Album) -> RunView:
+def _run_view(
+    run: RunResult, result: TaskResult, view_id: str, album: Album, n_lists: int
+) -> RunView:
     return RunView(
         id=view_id,
         label=run.label,
         card=html_table(run_table(run, result), f"card-{view_id}"),
         charts=run_charts(run, result),
         shelf=None if result.showcase is None else shelf_of(run.label, result.showcase, album),
+        listing=listing_of(run, result, n_lists),
     )

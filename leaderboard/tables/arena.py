@@ -78,7 +78,7 @@ def arena_tables(board: Board, task: str) -> list[Table]:
         own = [e for e in entries if e.run is run and e.task is result]
         blocks += [Block(text_cell(run.label).lines[0], tuple(map(_row, own)))] if own else []
     notes = (NOTE.format(figure=figure), CLASSES)
-    title = task_title("Arena", task)
+    title = task_title("Arena: every detector against the free one", task)
     return [Table(f"{ARENA}-{task}", title, columns, tuple(blocks), notes)]
 
 

@@ -10,7 +10,9 @@ function settle(target, frames, steady) {
 
 function land() {
   const target = document.getElementById(location.hash.slice(1));
-  if (target) settle(target, 60, 0);
+  if (!target) return;
+  for (let around = target.closest("details"); around; around = around.parentElement.closest("details")) around.open = true;
+  settle(target, 60, 0);
 }
 
 addEventListener("hashchange", land);
