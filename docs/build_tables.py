@@ -126,7 +126,7 @@ def run_settings() -> str:
     for kind, names in (
         (CaptureSettings, CAPTURE),
         (RunOptions, {field.name: field.name for field in fields(RunOptions)}),
-        (RunSettings, {name: name for name in ("hidden_dtype", "probe", "access")}),
+        (RunSettings, {name: name for name in ("hidden_dtype", "probe", "access", "max_failed")}),
     ):
         words, defaults = _attributes(kind), {f.name: f.default for f in fields(kind)}
         rows += [

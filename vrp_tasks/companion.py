@@ -66,6 +66,10 @@ class Companion:
         """Measurements to take beside the standard ones."""
         return ()
 
+    def complaints(self, doc: Any) -> Mapping[str, str]:
+        """What of a document cannot be had for this, by key of a record's ``missing``."""
+        return {}
+
     def after_slice(
         self, requests: list[Any], seen: list[Seen], records: list[SampleRecord]
     ) -> None:

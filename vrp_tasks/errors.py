@@ -6,10 +6,17 @@
     CaptureError (RuntimeError)  what was captured is not what the model computed; the run stops
     SampleError (ValueError)     one sample lacks something: its message is the reason kept with it
     ├── UnmappedError            a region that the image's grid cannot be compared with
+    │   └── FailedRegionsError   the task's function failed on the document
     └── UnalignedError           words of the question that are not found among its tokens
+    ScorerError (UndefinedMetricError)  whoever scores answers failed on one: it has no label
+    FailuresError (RuntimeError) too many documents failed; what was answered is kept
     ReplyError (RuntimeError)    a server's reply is no chat completion; the request is tried again
     └── NoTextError              a sample without a text: asking again would bring the same
 """
+
+from __future__ import annotations
+
+from metrics.errors import UndefinedMetricError
 
 
 class SetupError(ValueError):
@@ -24,12 +31,24 @@ class SampleError(ValueError):
     """One sample lacks something; the message is the reason. It never ends a run."""
 
 
+class ScorerError(UndefinedMetricError):
+    """Whoever scores answers failed on this one, a judge or a function of the user's."""
+
+
 class UnmappedError(SampleError):
     """A region that cannot be used; the message is the reason."""
 
 
+class FailedRegionsError(UnmappedError):
+    """The function that annotates regions failed on a document."""
+
+
 class UnalignedError(SampleError):
     """The words to look from cannot be found; the message is the reason."""
+
+
+class FailuresError(RuntimeError):
+    """Too many documents failed; the message names them. What was answered is kept."""
 
 
 class ReplyError(RuntimeError):

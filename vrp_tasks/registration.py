@@ -26,6 +26,7 @@ from vrp_tasks.attach import names
 from vrp_tasks.errors import without_extra
 from vrp_tasks.seam.evaluator import Around, wrap_simple_evaluate
 from vrp_tasks.seam.import_hook import patch_when_imported
+from vrp_tasks.seam.readable_docs import patch_documents
 from vrp_tasks.seam.task_manager import patch_task_manager
 
 TASKS_FOLDER = Path(__file__).parent / "tasks"
@@ -61,6 +62,7 @@ def install_hooks() -> None:
 
 def _patch_tasks(module: ModuleType) -> None:
     patch_task_manager(module, folder=TASKS_FOLDER, names=names)
+    patch_documents(module)
 
 
 def _patch_evaluator(module: ModuleType) -> None:

@@ -26,6 +26,7 @@ from leaderboard.tables.card import (
 from leaderboard.tables.controls import controls_tables
 from leaderboard.tables.cost import cost_tables
 from leaderboard.tables.evolution import evolution_tables
+from leaderboard.tables.failures import FAILED, failure_tables
 from leaderboard.tables.grounding import tables as grounding_tables
 from leaderboard.tables.lens import lens_tables
 from leaderboard.tables.ranks import rank_tables
@@ -71,6 +72,7 @@ class Part:
 PARTS: tuple[Part, ...] = (
     Part("Arena: every detector against the free one", arena_tables),
     Part("Thresholds with a promise", threshold_tables, threshold_charts, summary=THRESHOLDS),
+    Part("Samples that failed", failure_tables, summary=FAILED),
     Part("What beats its controls", worth_tables),
     Part("Ranks", rank_tables),
     Part("Controls and leakage", controls_tables),

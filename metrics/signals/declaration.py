@@ -126,12 +126,19 @@ class Signal:
         return clipped
 
     def of(self, observation: Observation) -> float | Absent:
-        """The signal of one answer, or why there is none."""
+        """The signal of one answer, or why there is none.
+
+        It is *not offered* if any of its channels is, whatever else the answer lacks.
+        """
         if self.compute is None:
             raise TypeError(f"{self.name} is not computed from a single answer.")
-        for channel in self.needs:
-            if observation.get(channel) is None:
-                return observation.why_absent(channel)
+        lacking = [
+            observation.why_absent(channel)
+            for channel in self.needs
+            if observation.get(channel) is None
+        ]
+        if lacking:
+            return next((why for why in lacking if why.state == "not offered"), lacking[0])
         try:
             return float(self.compute(*(observation.need(channel) for channel in self.needs)))
         except UndefinedMetricError as undefined:

@@ -6,19 +6,22 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from PIL import Image
 
-from metrics.record.channels import CHANNELS, Channel
+from metrics.record.channels import CHANNELS, Channel, Samples, SampleScores, SampleSpread
+from metrics.record.failures import ANSWER, SIGNALS
 from metrics.record.observation import Absent
 from vrp_tasks.access.identity import last_parts, stock_arguments
+from vrp_tasks.capture.extras import unasked
 from vrp_tasks.errors import CaptureError
 from vrp_tasks.seam.requests import clone_request
 from vrp_tasks.settings.run_settings import RunSettings
 
+NO_SAMPLES = "no answers were asked for (k=0)"
 CAPTURE = "capture"  # in `Seen.absent`: why nothing was looked at
 Stock = Callable[[list[Any]], list[Any]]
 
@@ -45,6 +48,8 @@ class Seen:
         Why there is no answer at all; ``answer`` is empty then, and nothing to be scored.
     perturbed : mapping of str to str
         How the image was changed -> the answer to the same question then.
+    excused : bool
+        Whether that is no fault of a document or of whoever answers: it was not asked, or refused.
     """
 
     answer: str
@@ -56,6 +61,7 @@ class Seen:
     prompt: str | None = None
     failure: str | None = None
     perturbed: Mapping[str, str] = field(default_factory=dict)
+    excused: bool = False
 
     @property
     def is_captured(self) -> bool:
@@ -63,16 +69,18 @@ class Seen:
         return CAPTURE not in self.absent
 
     @classmethod
-    def uncaptured(cls, answer: str, reason: str) -> Seen:
-        """An answer beside which something went wrong."""
+    def uncaptured(cls, answer: str, reason: str, never: Mapping[str, Absent]) -> Seen:
+        """An answer beside which something went wrong; ``never`` is what is not offered anyway."""
         why = Absent(reason)
-        return cls(answer, {}, {CAPTURE: why} | {c.name: why for c in CHANNELS})
+        nothing = {CAPTURE: why} | {c.name: why for c in CHANNELS}
+        return cls(answer, {}, {**nothing, SIGNALS: why, **never})
 
     @classmethod
-    def failed(cls, reason: str, never: Mapping[str, Absent]) -> Seen:
-        """No answer; ``never`` is what would not have stood beside one either."""
-        nothing = cls.uncaptured("", reason)
-        return replace(nothing, absent={**nothing.absent, **never}, failure=reason)
+    def failed(cls, reason: str, never: Mapping[str, Absent], *, excused: bool = False) -> Seen:
+        """No answer."""
+        why = Absent(reason)
+        nothing = {CAPTURE: why} | {c.name: why for c in CHANNELS}
+        return cls("", {}, {**nothing, ANSWER: why, **never}, failure=reason, excused=excused)
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,6 @@ class Asked:
         Request -> what other documents of its task show, one after another.
     observers : sequence
         Further measurements, of companions.
-    progress : callable
-        Told how many answers have just come.
-    captured_before : callable
-        Whether the run has captured a document already: then one that fails is at fault itself.
     """
 
     task: str
@@ -106,8 +110,6 @@ class Asked:
     visuals: Callable[[Any], Any]
     others: Callable[[Any], Iterable[Any]] = lambda request: ()
     observers: Sequence[Any] = ()
-    progress: Callable[[int], Any] = lambda n: None
-    captured_before: Callable[[], bool] = lambda: False
 
 
 class Access(ABC):
@@ -167,7 +169,23 @@ class Access(ABC):
 
     @abstractmethod
     def observe(self, asked: Asked) -> list[Seen]:
-        """Answer requests of one task; one entry each, in their order."""
+        """Answer requests of one task; one entry each, in their order.
+
+        What it raises costs nothing but time: each request is asked again alone, and one that fails
+        alone too is handed to `after_failure`.
+        """
+
+    def after_failure(self, asked: Asked, reason: str) -> Seen:
+        """What can still be had of a single request that could not be observed."""
+        return Seen.failed(reason, self.never())
+
+    def never(self) -> dict[str, Absent]:
+        """Channels that stand beside no answer of this run, whatever is asked."""
+        never = unasked(self.settings.capture)
+        if not self.settings.capture.k:
+            drawn = (Samples, SampleScores, SampleSpread)
+            never |= {own.name: Absent(NO_SAMPLES, "not offered") for own in drawn}
+        return never
 
     def answer_again(
         self, asked: Asked, clean: Mapping[str, Sequence[int]]
@@ -224,6 +242,11 @@ class Access(ABC):
     def order(self, requests: list[Any], indices: list[int]) -> list[int]:
         """The order in which the stock adapter would batch, so that batches have its members."""
         return indices
+
+    @property
+    def at_once(self) -> int | None:
+        """How many requests `observe` should get; None for as many as there are."""
+        return None
 
     @property
     def batch_size(self) -> int:

@@ -30,7 +30,6 @@ from vrp_tasks.access.server.findings import LENGTH, PROMPT, Examination, Findin
 from vrp_tasks.access.server.further import ASKED, FurtherTurns
 from vrp_tasks.access.server.replies import Usage, channels_of
 from vrp_tasks.attach.documents import first_visuals
-from vrp_tasks.capture.extras import not_asked
 from vrp_tasks.capture.settings import CaptureSettings
 from vrp_tasks.errors import SetupError
 from vrp_tasks.seam.client import served_client, stock_payload
@@ -167,7 +166,6 @@ class OpenAIAccess(Access):
         texts = self._served(asked, self.settings.capture)
         seen = [self._seen(text) for text in texts]
         self._check_there(seen)
-        asked.progress(len(seen))
         return seen
 
     def answers_alone(self, asked: Asked) -> list[str]:
@@ -203,12 +201,13 @@ class OpenAIAccess(Access):
         )
 
     def _seen(self, text: str) -> Seen:
-        never = self._never()
+        never = self.never()
         if not isinstance(text, CarryingText):
-            return Seen.failed(failure_in(text) or NOT_ASKED, never)
+            failure = failure_in(text)
+            return Seen.failed(failure or NOT_ASKED, never, excused=failure in (None, NOT_ASKED))
         answered: Answered = text.answered
-        if answered.choice.text is None:
-            return Seen.failed(str(answered.choice.reason), never)
+        if answered.choice.text is None:  # it answered, and said why it says nothing
+            return Seen.failed(str(answered.choice.reason), never, excused=True)
         channels, absent = channels_of(answered.choice)
         channels |= answered.further.channels
         absent |= {name: Absent(why) for name, why in answered.further.reasons.items()}
@@ -222,7 +221,7 @@ class OpenAIAccess(Access):
             prompt=f"messages:{answered.prompt}",
         )
 
-    def _never(self) -> dict[str, Absent]:
+    def never(self) -> dict[str, Absent]:
         """What this server gives with no answer, and why."""
         found = self._findings
         why = {c.name: _NOT_OFFERED for c in CHANNELS if c not in (*_GIVEN, *ASKED)}
@@ -233,10 +232,9 @@ class OpenAIAccess(Access):
             why[FirstTwo.name] = "the server lists no other tokens"
         if found.no_samples is not None:
             why[Samples.name] = found.no_samples
-        never = {name: Absent(reason, "not offered") for name, reason in why.items()}
+        never = super().never()
+        never |= {name: Absent(reason, "not offered") for name, reason in why.items()}
         capture = self.settings.capture
-        if "perturb" not in capture.extra:
-            never[Perturbed.name] = not_asked("perturb")
         return never | FurtherTurns(found, capture.extra).never(k=capture.k)
 
     def _check_there(self, seen: Sequence[Seen]) -> None:

@@ -20,6 +20,7 @@ from PIL import Image, ImageChops, ImageFilter, ImageOps
 from metrics.record.channels import PERTURBATIONS, Perturbed
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access, Asked, Seen
+from vrp_tasks.access.isolation import isolated
 from vrp_tasks.seam.failed_request import failure_in
 from vrp_tasks.seam.requests import with_images
 
@@ -135,13 +136,18 @@ def _answers(name: str, access: Access, asked: Asked, chosen: Mapping[int, Any])
     """Answers to changed requests by index, or why there are none."""
     if not chosen:
         return {}
-    try:
-        texts = access.answers_alone(replace(asked, requests=list(chosen.values()), observers=()))
-    except Exception as error:  # noqa: BLE001 - whatever an adapter raises on a changed image
-        words = " ".join(str(error).split())[:200]
-        why = _Why(f"the model could not be asked again ({type(error).__name__}: {words})")
+
+    def lost(_: Any, reason: str) -> str:
+        why = _Why(f"the model could not be asked again ({reason})")
         logger.warning(f"{asked.task}, {name}: {why}.")
-        return dict.fromkeys(chosen, why)
+        return why
+
+    texts = isolated(
+        lambda part: access.answers_alone(replace(asked, requests=part, observers=())),
+        list(chosen.values()),
+        at_once=access.at_once or len(chosen),
+        lost=lost,
+    )
     return dict(zip(chosen, texts, strict=True))
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from vrp_tasks.access.base import Asked, texts_of
-from vrp_tasks.errors import CaptureError, SetupError
+from vrp_tasks.errors import CaptureError, SampleError
+from vrp_tasks.faults import ends_run, is_out_of_memory, reason_of
 from vrp_tasks.seam.documents import recording_docs
 from vrp_tasks.seam.model_generate import patched_generate
 from vrp_tasks.seam.requests import clone_request
@@ -44,7 +45,7 @@ def serve(
     ------
     CaptureError
         If documents and calls cannot be paired. Errors of the handler come through.
-    SetupError
+    SampleError
         If the stock adapter fails on a document without an image.
     """
     seen: list[Any] = []
@@ -71,6 +72,8 @@ def serve(
         try:
             texts = stock(clones)
         except Exception as error:
+            if ends_run(error) or is_out_of_memory(error):
+                raise
             _check_images(asked, {str(doc) for doc in seen[served:]}, error)
             raise
     if failure:
@@ -85,12 +88,11 @@ def serve(
 
 
 def _check_images(asked: Asked, docs: set[str], error: Exception) -> None:
-    """Raise SetupError if a document that the stock adapter failed on shows no image."""
+    """Raise SampleError if a document that the stock adapter failed on shows no image."""
     for request in asked.requests:
         if str(request.doc_id) in docs and not asked.visuals(request):
-            raise SetupError(
-                f"task {asked.task}: this model's adapter in lmms-eval failed "
-                f"({type(error).__name__}: {error}) where document {request.doc_id} shows no "
-                "image. If that is why, leave such documents out with process_docs in the task's "
-                "YAML."
+            raise SampleError(
+                f"this model's adapter in lmms-eval failed ({reason_of(error)}) where document "
+                f"{request.doc_id} shows no image. If that is why, leave such documents out with "
+                "process_docs in the task's YAML."
             ) from error

@@ -9,9 +9,8 @@ from loguru import logger
 from metrics.record.channels import CHANNELS, Perturbed, Samples
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access, Asked, Seen
-from vrp_tasks.capture.extras import not_asked
 from vrp_tasks.errors import CaptureError
-from vrp_tasks.seam.failed_request import failure_in
+from vrp_tasks.seam.failed_request import NOT_ASKED, failure_in
 from vrp_tasks.seam.requests import clone_request
 
 _NOT_OFFERED = "access to text alone does not offer it"
@@ -40,23 +39,25 @@ class TextAccess(Access):
     def observe(self, asked: Asked) -> list[Seen]:
         """Ask once for the answers, then K times for a sample of each."""
         answers = self.answers(asked.requests)
-        absent = {c.name: Absent(_NOT_OFFERED, "not offered") for c in CHANNELS if c not in _GIVEN}
-        if "perturb" not in self.settings.capture.extra:
-            absent[Perturbed.name] = not_asked("perturb")
         drawn = self._samples(asked.requests)
-        if self._refusal is not None:
-            absent[Samples.name] = Absent(self._refusal, "not offered")
-        asked.progress(len(answers))
+        absent = self.never()
         return [
             self._seen(answer, samples, absent)
             for answer, samples in zip(answers, drawn, strict=True)
         ]
 
+    def never(self) -> dict[str, Absent]:
+        """Everything but answers, and samples too once they were refused."""
+        absent = {c.name: Absent(_NOT_OFFERED, "not offered") for c in CHANNELS if c not in _GIVEN}
+        if self._refusal is not None:
+            absent[Samples.name] = Absent(self._refusal, "not offered")
+        return super().never() | absent
+
     def _seen(self, answer: str, samples: list[str], absent: dict[str, Absent]) -> Seen:
         """An answer and its samples, as far as the adapter's requests did not fail."""
         failure = failure_in(answer)
         if failure is not None:
-            return Seen.failed(failure, absent)
+            return Seen.failed(failure, absent, excused=failure == NOT_ASKED)
         failed = next(filter(None, map(failure_in, samples)), None)
         if failed is not None:
             return Seen(answer, {}, absent | {Samples.name: Absent(f"sampling failed: {failed}")})

@@ -15,9 +15,11 @@ from loguru import logger
 from PIL import Image
 
 from metrics.record.channels import Channel, ProbeOpinion, Samples
+from metrics.record.failures import QUESTION
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access, Asked, Seen, model_name
 from vrp_tasks.access.identity import center_crop, checkpoint_identity, last_parts
+from vrp_tasks.access.memory import Room
 from vrp_tasks.access.serving import GenerateHandler, serve
 from vrp_tasks.access.stock_adapters import stock_adapter_of
 from vrp_tasks.access.tried import count_image_tokens, geometry_of, tried
@@ -25,9 +27,9 @@ from vrp_tasks.attach.documents import LOOKED_AT, first_visuals
 from vrp_tasks.capture import Captured, probed_generate
 from vrp_tasks.capture.answers import AnswerRule
 from vrp_tasks.capture.attention import attention_of, capturing_attention
-from vrp_tasks.capture.channels import channels_of, states_of
+from vrp_tasks.capture.channels import channels_of, states_not_offered, states_of
 from vrp_tasks.capture.dialogue import render_of
-from vrp_tasks.capture.extras import further_of, unasked
+from vrp_tasks.capture.extras import further_of
 from vrp_tasks.capture.forced import generate_and_score
 from vrp_tasks.capture.generate import STANDARD
 from vrp_tasks.capture.generation_settings import (
@@ -39,9 +41,13 @@ from vrp_tasks.capture.observer import Subjects
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.families import Family, family_for
 from vrp_tasks.families.adapters import adapters_of
+from vrp_tasks.faults import ends_run
 from vrp_tasks.seam.progress import silenced
 from vrp_tasks.settings.probe_file import check_probe
 from vrp_tasks.settings.run_settings import RunSettings
+
+_NO_PROBE = "no probe of another run was given (probe=…)"
+_UNCAPTURED = "this document could not be captured: "
 
 
 class TransformersAccess(Access):
@@ -80,6 +86,7 @@ class TransformersAccess(Access):
         self.adapter = stock_adapter_of(lm)
         self.tokenizer: Any = self._processor().tokenizer
         self.task_dict: Any = lm.task_dict
+        self._room = Room(self.batch_size, max(1, settings.capture.k))
         self._checks = tried(self.model, self.family, self._processor())
         self._probe = settings.probe
         if self._probe is not None:
@@ -164,41 +171,26 @@ class TransformersAccess(Access):
     def observe(self, asked: Asked) -> list[Seen]:
         """Answers and everything beside them, from one prefill.
 
-        A document that cannot be captured is answered as in stock, with the reason.
-
-        Raises
-        ------
-        CaptureError
-            If no document of the run could be captured: then it is no document's fault.
+        Where memory runs out, fewer go at a time.
         """
-        came = 0
+        return self._room.fitted(
+            lambda requests: self._together(replace(asked, requests=requests)), asked.requests
+        )
 
-        def counted(n: int) -> None:
-            nonlocal came
-            came += n
-            asked.progress(n)
+    @property
+    def at_once(self) -> int:
+        """A batch: no more go through the model together, and one that fails costs no other."""
+        return min(self.batch_size, self._room.batch)
 
+    def after_failure(self, asked: Asked, reason: str) -> Seen:
+        """Without its signals, the model may answer as it does in stock."""
         try:
-            return self._together(replace(asked, progress=counted))
-        except CaptureError as error:
-            asked.progress(-came)
-            found = [self._alone(replace(asked, requests=[own])) for own in asked.requests]
-            if not any(seen.is_captured for seen in found) and not asked.captured_before():
+            (text,) = self.answers_alone(asked)
+        except Exception as error:
+            if ends_run(error):
                 raise
-            logger.warning(f"{asked.task}: some documents have no signals: {error}")
-            return found
-
-    def _alone(self, asked: Asked) -> Seen:
-        """One request; without its signals, the model answers as it does in stock."""
-        try:
-            return self._together(asked)[0]
-        except CaptureError as error:
-            reason = f"this document could not be captured: {error}"
-
-        (text,) = self.answers_alone(asked)
-        asked.progress(1)
-        seen = Seen.uncaptured(text, reason)
-        return replace(seen, absent={**seen.absent, **unasked(self.settings.capture)})
+            return super().after_failure(asked, reason)
+        return Seen.uncaptured(text, _UNCAPTURED + reason, self.never())
 
     def answers_alone(self, asked: Asked) -> list[str]:
         """Greedy answers as in stock."""
@@ -211,6 +203,19 @@ class TransformersAccess(Access):
             return sequences
 
         return self.serve(asked, handler)
+
+    def never(self) -> dict[str, Absent]:
+        """What the settings leave out."""
+        why = states_not_offered(
+            dtype=self.settings.hidden_dtype, blank=self.settings.capture.blank_image
+        )
+        if self._probe is None:
+            why[ProbeOpinion.name] = Absent(_NO_PROBE, "not offered")
+        return super().never() | why
+
+    def cost(self) -> dict[str, Any]:
+        """Whether memory ran out, and what was done."""
+        return self._room.described()
 
     def answer_rule(self, request: Any) -> AnswerRule:
         """What the stock adapter makes an answer by; the same for all requests of a task."""
@@ -240,6 +245,7 @@ class TransformersAccess(Access):
         rule = self.answer_rule(asked.requests[0])
         caught: dict[str, Captured] = {}
         prompts: dict[str, str] = {}
+        beyond: dict[str, str | None] = {}
 
         def handler(
             inputs: dict[str, Any], options: dict[str, Any], docs: list[str]
@@ -260,10 +266,11 @@ class TransformersAccess(Access):
                 ),
                 rule=rule,
                 observers=[*STANDARD, *asked.observers],
+                samples_at_once=self._room.samples,
                 **options,
             )
             caught.update(zip(docs, captured, strict=True))
-            asked.progress(len(docs))
+            beyond.update(zip(docs, self._beyond_context(inputs), strict=True))
             return sequences
 
         texts = self.serve(asked, handler)
@@ -271,7 +278,25 @@ class TransformersAccess(Access):
         self._compare(asked.task, texts, rule.texts([item.tokens for item in items]))
         seen = [self._seen(text, item, rule) for text, item in zip(texts, items, strict=True)]
         docs = [str(request.doc_id) for request in asked.requests]
-        return [replace(own, prompt=prompts[doc]) for own, doc in zip(seen, docs, strict=True)]
+        return [
+            replace(own, prompt=prompts[doc], absent={**own.absent, **_said_of(beyond[doc])})
+            for own, doc in zip(seen, docs, strict=True)
+        ]
+
+    def _beyond_context(self, inputs: dict[str, torch.Tensor]) -> list[str | None]:
+        """Of each prompt, that it is longer than what the model was made for, if it is."""
+        longest = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        cut = cut_at(self.tokenizer)
+        ids, mask = inputs["input_ids"], inputs.get("attention_mask")
+        kept = torch.ones_like(ids) if mask is None else mask
+        return [
+            f"the prompt was cut at the tokenizer's {cut} tokens"
+            if cut is not None and n >= cut
+            else f"the prompt has {n} tokens, the model's context {longest}"
+            if longest is not None and n > longest
+            else None
+            for n in kept.sum(dim=1).tolist()
+        ]
 
     def _compare(self, task: str, texts: list[str], shown: list[str]) -> None:
         """Say so if the adapter's answers are not made of the tokens that signals are of."""
@@ -289,6 +314,9 @@ class TransformersAccess(Access):
             raise CaptureError("the prompt has image tokens, but the document shows no image")
 
     def _seen(self, text: str, item: Captured, rule: AnswerRule) -> Seen:
+        if item.failed is not None:
+            nothing = Seen.uncaptured(text, _UNCAPTURED + item.failed, self.never())
+            return replace(nothing, tokens=item.tokens)
         channels, absent = channels_of(item)
         further, no_further = further_of(item, self.settings.capture)
         channels |= further
@@ -302,8 +330,7 @@ class TransformersAccess(Access):
             opinion: Channel = ProbeOpinion(self._probe.probability(item.hidden))
             channels[opinion.name] = opinion
         else:
-            reason = "no probe of another run was given (probe=…)"
-            absent[ProbeOpinion.name] = Absent(reason, "not offered")
+            absent[ProbeOpinion.name] = Absent(_NO_PROBE, "not offered")
         samples = rule.texts(item.sampled_tokens)
         if (why := self.family.lacks.get("samples")) is not None:
             samples, absent[Samples.name] = [], Absent(why)
@@ -370,6 +397,16 @@ class TransformersAccess(Access):
             *(getattr(p, "tokenizer", None) for p in processors_of_lm(self.lm)),
         ]
         return [t for t in {id(t): t for t in found if t is not None}.values()]
+
+
+def _said_of(beyond: str | None) -> dict[str, Absent]:
+    return {} if beyond is None else {QUESTION: Absent(beyond)}
+
+
+def cut_at(tokenizer: Any) -> int | None:
+    """Tokens after which a tokenizer cuts whatever it is given; None for one that does not."""
+    truncation = getattr(getattr(tokenizer, "backend_tokenizer", None), "truncation", None)
+    return None if not truncation else int(truncation["max_length"])
 
 
 def _prompt_hashes(inputs: dict[str, torch.Tensor]) -> list[str]:

@@ -15,6 +15,7 @@ from vrp_tasks.attach.comparison import watched
 from vrp_tasks.attach.score import choose_score
 from vrp_tasks.attach.scorer import AttachedScorer, renamed
 from vrp_tasks.attach.settings import attach_settings
+from vrp_tasks.attach.tolerant import tolerant
 
 # keys by which lmms-eval files the base task, not the attached one
 _FILING = ("task", "task_alias", "tag", "group", "group_alias", "include")
@@ -67,7 +68,9 @@ def attached_config(manager: Any, name: str, own: Mapping[str, Any]) -> dict[str
         metric
         | {
             "metric": renamed(metric["metric"]),
-            "aggregation": watched(metric, rule, scorer.comparison),
+            "aggregation": tolerant(
+                watched(metric, rule, scorer.comparison), task=name, metric=metric["metric"]
+            ),
         }
         for metric in scored.metrics
     ]

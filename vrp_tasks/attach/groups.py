@@ -19,7 +19,8 @@ def group_of(column: str | None, doc: Mapping[str, Any], task: Any, place: Place
     Parameters
     ----------
     column : str or None
-        A column or a function of the document; None for the pixels.
+        A column or a function of the document; None for the pixels, which count too where it has
+        no value.
     doc : mapping
         As lmms-eval passes it to scorers: without images, as a rule.
     task : lmms-eval task or None
@@ -27,12 +28,16 @@ def group_of(column: str | None, doc: Mapping[str, Any], task: Any, place: Place
     place : Place or None
         Of the document.
     """
-    if column:
-        return str(column_reader(column)(doc))
+    named = column_reader(column)(doc) if column else None
+    if named is not None:
+        return str(named)
     if task is None:
         return _hash_of_text(doc)
     if place is not None and place.split in task.dataset:
-        doc = task.dataset[place.split][int(place.doc_id)]
+        try:
+            doc = task.dataset[place.split][int(place.doc_id)]
+        except Exception:  # noqa: BLE001 - a picture that cannot be decoded has no pixels
+            return _hash_of_text(doc)
     return image_hash(task, doc) or _hash_of_text(doc)
 
 
@@ -53,7 +58,7 @@ def content_hashes(task: Any, doc: Mapping[str, Any]) -> list[str]:
 def _images(task: Any, doc: Mapping[str, Any]) -> list[Image.Image]:
     try:
         visuals = task.doc_to_visual(doc)
-    except (KeyError, AssertionError):  # a document whose images were left out
+    except Exception:  # noqa: BLE001 - a document whose images were left out, or cannot be read
         return []
     return [visual for visual in visuals or () if isinstance(visual, Image.Image)]
 

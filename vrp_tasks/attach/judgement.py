@@ -33,6 +33,8 @@ class Judgement:
         The base task's results under the names that lmms-eval prints.
     labels : object
         What `vrp_tasks.attach.labels` made of the answer, if it was asked.
+    failure : str or None
+        Why whoever scores the answer failed.
     """
 
     place: Place
@@ -46,6 +48,7 @@ class Judgement:
     normalize: Callable[[str], str]
     own: Mapping[str, Any] = field(default_factory=dict)
     labels: Any = None
+    failure: str | None = None
 
 
 _collecting: ContextVar[list[Judgement] | None] = ContextVar("judgements", default=None)

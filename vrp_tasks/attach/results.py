@@ -8,10 +8,12 @@ from dataclasses import asdict
 from typing import Any
 
 from metrics.errors import UndefinedMetricError
+from metrics.record.failures import LABEL
 from metrics.record.records import SampleRecord
 from metrics.signals import REPORTED
 from vrp_tasks.attach.judgement import Judgement, hand_over
 from vrp_tasks.attach.running import running_or_none
+from vrp_tasks.errors import ScorerError
 from vrp_tasks.place import Place, current_place
 
 THRESHOLD = 0.5  # a soft score of at least this counts as correct (method §1)
@@ -73,10 +75,12 @@ def reliability_results(
         ``own``; ``accuracy`` holds the whole record, ``auroc_<signal>`` the signal's value.
     """
     answer = results[0]
+    reason = failure = None
     try:
-        value, reason = score(answer), None
+        value = score(answer)
     except UndefinedMetricError as undefined:
         value, reason = None, str(undefined)
+        failure = reason if isinstance(undefined, ScorerError) else None
     place = current_place() or Place(task, "", doc_id)
     judged = Judgement(
         place=place,
@@ -90,6 +94,7 @@ def reliability_results(
         normalize=normalize,
         own=dict(own or {}),
         labels=labels(),
+        failure=failure,
     )
     running = running_or_none()
     if hand_over(judged) or running is None:
@@ -114,6 +119,7 @@ def results_of(judged: Judgement, record: SampleRecord) -> dict[str, Any]:
 def record_without(judged: Judgement, why: str) -> SampleRecord:
     """The record of an answer beside which nothing was seen."""
     missing = {"capture": why} | ({} if judged.reason is None else {"score": judged.reason})
+    missing |= {} if judged.failure is None else {LABEL: judged.failure}
     return SampleRecord(
         **judged.place._asdict(),
         group=judged.group,

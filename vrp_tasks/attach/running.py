@@ -25,6 +25,10 @@ class Running(Protocol):
     def results_without(self, judged: Judgement) -> dict[str, Any]:
         """What there is for an answer that was not observed in this process."""
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether any document has failed so far."""
+
     def card(self, task: str) -> Card:
         """Every signal of a task, scored; once all of its samples are there."""
 

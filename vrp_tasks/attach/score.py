@@ -11,7 +11,8 @@ from typing import Any
 from metrics.errors import UndefinedMetricError
 from vrp_tasks.attach.outputs import ANY, ELSEWHERE, Shape
 from vrp_tasks.attach.settings import NO_SCORE, AttachSettings
-from vrp_tasks.errors import SetupError
+from vrp_tasks.errors import ScorerError, SetupError
+from vrp_tasks.faults import reason_of
 
 # fields that hold the score of one answer, wherever they occur
 FIELDS = ("score", "is_correct", "accuracy", "acc", "correct", "exact_match", "overall", "hit")
@@ -61,9 +62,7 @@ class ScoreRule:
             except UndefinedMetricError:
                 raise
             except Exception as error:  # of the user's code; the answer keeps its signals
-                raise UndefinedMetricError(
-                    f"the score function failed: {type(error).__name__}: {error}"
-                ) from error
+                raise ScorerError(f"the score function failed: {reason_of(error)}") from error
             return _number(value, "the score function's value")
         if not self.keys:
             raise UndefinedMetricError("the task has no reference answers")

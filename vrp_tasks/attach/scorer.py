@@ -14,6 +14,7 @@ from metrics.record.records import SampleRecord
 from vrp_tasks.attach.base_task import BaseTask
 from vrp_tasks.attach.comparison import Comparison, warn_if_other
 from vrp_tasks.attach.groups import group_of
+from vrp_tasks.attach.identity import Identity, identity_of
 from vrp_tasks.attach.judgement import Judgement, is_collecting
 from vrp_tasks.attach.labels import (
     LabelFile,
@@ -27,8 +28,8 @@ from vrp_tasks.attach.results import METRICS, THRESHOLD, reliability_results
 from vrp_tasks.attach.running import running_or_none
 from vrp_tasks.attach.score import ScoreRule
 from vrp_tasks.attach.settings import LABELS, AttachSettings, column_reader
-from vrp_tasks.errors import SetupError
-from vrp_tasks.place import current_place
+from vrp_tasks.errors import SampleError, SetupError
+from vrp_tasks.place import Place, current_place
 
 RENAMED = "stock_"  # before a metric of the base that has the name of one of ours
 
@@ -94,14 +95,15 @@ class AttachedScorer:
                 return known
         task = session.tasks.get(self.task) if session else None
         own = self.base.results(doc, results[0], task)
-        group = group_of(self.settings.group, doc, task, place)
-        target = self._reference(doc, task)
+        who = self.identity(doc, task, place)
+        if who.complaint is not None:
+            raise SampleError(who.complaint)
         labels: list[Labels] = []
 
         def score(answer: str) -> float | None:
             if self.settings.parser is None and self._corrected is None:
                 return self.rule.read(doc, answer, own)
-            labels.append(self._label(doc, answer, own, group=group, target=target))
+            labels.append(self._label(doc, answer, own, group=who.group, target=who.target))
             return score_by(labels[-1], self.label)
 
         return reliability_results(
@@ -110,12 +112,22 @@ class AttachedScorer:
             score=score,
             normalize=self.settings.normalizer,
             doc_id=str(doc.get("id", "")),
-            group=group,
-            kind="all" if self._kind is None else str(self._kind(doc)),
-            target=target,
+            group=who.group,
+            kind=who.kind,
+            target=who.target,
             threshold=self.settings.threshold,
             own={renamed(key): value for key, value in own.items()},
             labels=lambda: labels[-1] if labels else None,
+        )
+
+    def identity(self, doc: Mapping[str, Any], task: Any, place: Place | None) -> Identity:
+        """Image, kind and reference of a document, whatever the settings' functions raise."""
+        kind = self._kind
+        return identity_of(
+            group=lambda: group_of(self.settings.group, doc, task, place),
+            kind=lambda: "all" if kind is None else kind(doc),
+            target=lambda: self._reference(doc, task),
+            pixels=lambda: group_of(None, doc, task, place),
         )
 
     def _label(

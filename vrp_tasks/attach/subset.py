@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from loguru import logger
 
+from metrics.record.failures import NO_KIND
 from vrp_tasks.attach.groups import image_hash
 from vrp_tasks.attach.settings import column_reader, given_keys
 from vrp_tasks.errors import SetupError
@@ -82,20 +83,37 @@ def identities(task: Any) -> tuple[list[str], list[str]]:
     """Group and kind of every document of a task, without decoding images if a column says it."""
     settings = given_keys(task.config.metadata["vrp"])
     n = len(task.eval_docs)
-    kinds = _values(task, settings["kind"]) if settings.get("kind") else ["all"] * n
+    kinds = (
+        _values(task, settings["kind"], lambda row: NO_KIND)
+        if settings.get("kind")
+        else ["all"] * n
+    )
     if settings.get("group"):
-        return _values(task, settings["group"]), kinds
+        return _values(task, settings["group"], _alone), kinds
     logger.info(
         f"{task.config.task}: hashing the images of {n} documents to tell which are the same; "
         "metadata.vrp.group: COLUMN spares that."
     )
     found = (image_hash(task, doc) for doc in task.eval_docs)
-    return [digest or f"row {row}" for row, digest in enumerate(found)], kinds
+    return [digest or _alone(row) for row, digest in enumerate(found)], kinds
 
 
-def _values(task: Any, column: str) -> list[str]:
+def _alone(row: int) -> str:
+    """The group of a document of which nobody says what it shares."""
+    return f"row {row}"
+
+
+def _values(task: Any, column: str, otherwise: Callable[[int], str]) -> list[str]:
     docs = task.eval_docs_no_media
     if ":" not in column and column in docs.column_names:
-        return [str(value) for value in docs[column]]
+        return [otherwise(row) if v is None else str(v) for row, v in enumerate(docs[column])]
     read = column_reader(column)
-    return [str(read(doc)) for doc in docs]
+    return [_value(read, doc, row, otherwise) for row, doc in enumerate(docs)]
+
+
+def _value(read: Callable[[Any], Any], doc: Any, row: int, otherwise: Callable[[int], str]) -> str:
+    try:
+        value = read(doc)
+    except Exception:  # noqa: BLE001 - of the user's code; its record will say so
+        value = None
+    return otherwise(row) if value is None else str(value)

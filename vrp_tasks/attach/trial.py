@@ -6,7 +6,8 @@ Functions that the settings name are called too: they must bear an empty answer,
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from vrp_tasks.attach.results import Item
 from vrp_tasks.attach.scorer import AttachedScorer, scorer_of
 from vrp_tasks.attach.settings import READERS, AttachSettings, function_at
 from vrp_tasks.errors import SetupError
+from vrp_tasks.faults import reason_of
+from vrp_tasks.seam.process_results import Score, without_attempts
 
 _DOCUMENTS = 5
 _JUDGES = ("llm_judge", "openai", "requests.post")  # a trial would ask them
@@ -48,28 +51,37 @@ def try_scoring(name: str, task: Any) -> None:
     for key in READERS:
         path = getattr(scorer.settings, key)
         if path and ":" in path:
-            for doc in docs:
-                _try_function(name, key, path, doc)
-    if scorer.rule.labelled and not _asks_a_judge(scorer):
+            _try_function(name, key, path, [(doc,) for doc in docs])
+    if scorer.rule.labelled and not asks_a_judge(scorer):
         _try_reading(name, task, scorer, docs)
 
 
 def _first_documents(task: Any) -> list[Any]:
-    docs = task.eval_docs if task.config.process_results_use_image else task.eval_docs_no_media
+    with_media = task.config.process_results_use_image
+    docs = task.eval_docs if with_media else task.eval_docs_no_media
     return list(islice((doc for doc in docs if doc is not None), _DOCUMENTS))
 
 
-def _try_function(name: str, key: str, path: str, *arguments: Any) -> None:
-    """Call a function of the settings; what it raises becomes one line."""
-    try:
-        function_at(path)(*arguments)
-    except UndefinedMetricError:
-        return
-    except Exception as error:  # of the user's code
+def _try_function(name: str, key: str, path: str, calls: Sequence[tuple[Any, ...]]) -> None:
+    """Call a function of the settings on the first documents; if it fails on all, that is one line.
+
+    One document on which it fails costs itself alone.
+    """
+    failure: Exception | None = None
+    for arguments in calls:
+        try:
+            function_at(path)(*arguments)
+        except UndefinedMetricError:
+            return
+        except Exception as error:  # noqa: BLE001 - of the user's code
+            failure = failure or error
+        else:
+            return
+    if failure is not None:
         raise SetupError(
-            f"task {name}: metadata.vrp.{key}, {path}, fails on one of the first documents: "
-            f"{type(error).__name__}: {error}. The document has {', '.join(arguments[0])}."
-        ) from error
+            f"task {name}: metadata.vrp.{key}, {path}, fails on the first documents: "
+            f"{reason_of(failure)}. A document has {', '.join(calls[0][0])}."
+        ) from failure
 
 
 def _try_own(name: str, task: Any) -> None:
@@ -90,6 +102,7 @@ def _try_own(name: str, task: Any) -> None:
 
 def _try_reading(name: str, task: Any, scorer: AttachedScorer, docs: list[Any]) -> None:
     reasons: list[str] = []
+    calls: list[tuple[Any, ...]] = []
     for doc in docs:
         try:
             own = scorer.base.results(doc, "", task)
@@ -97,7 +110,7 @@ def _try_reading(name: str, task: Any, scorer: AttachedScorer, docs: list[Any]) 
             logger.debug(f"{name}: the trial of its scorer failed: {error!r}")
             return
         if scorer.rule.function is not None:
-            _try_function(name, "score", scorer.settings.score[0], doc, "", dict(own))
+            calls.append((doc, "", dict(own)))
             continue
         try:
             scorer.rule.read(doc, "", own)
@@ -105,6 +118,7 @@ def _try_reading(name: str, task: Any, scorer: AttachedScorer, docs: list[Any]) 
             reasons.append(str(undefined))
         else:
             return
+    _try_function(name, "score", scorer.settings.score[0] if calls else "", calls)
     if reasons:
         raise SetupError(
             f"task {name}: no score can be read: {reasons[0]}. Set score and field in metadata.vrp "
@@ -123,7 +137,15 @@ def check_columns(name: str, columns: Collection[str], settings: AttachSettings)
             )
 
 
-def _asks_a_judge(scorer: AttachedScorer) -> bool:
+def scoring_of(task: Any) -> Score:
+    """A task's ``process_results``: five attempts where a judge is asked, as in stock; else one."""
+    scorer = scorer_of(task)
+    if scorer is not None and asks_a_judge(scorer):
+        return partial(type(task).process_results, task)
+    return without_attempts(task)
+
+
+def asks_a_judge(scorer: AttachedScorer) -> bool:
     """Whether the base's scorer, or ours, sends answers somewhere."""
     if scorer.settings.check is not None:
         return True

@@ -130,6 +130,17 @@ def _add_lens(captured: Captured, channels: Channels, absent: Reasons) -> None:
         absent[TopHeadsMap.name] = Absent(why or "no head attends to the image")
 
 
+def states_not_offered(*, dtype: str, blank: bool) -> Reasons:
+    """Hidden states that the settings of a run leave out: how they are stored, a blank image."""
+    states: tuple[type[Channel], ...] = (*_STATES.values(), VisionState)
+    states = states if dtype == "none" else ()
+    found = {channel.name: Absent(_NO_STATES, "not offered") for channel in states}
+    if not blank:
+        no_blank = Absent(_NO_BLANK, "not offered")
+        found = {BlankState.name: no_blank, BlankScores.name: no_blank} | found
+    return found
+
+
 def states_of(captured: Captured, *, dtype: str) -> tuple[Channels, Reasons]:
     """Hidden states as they are stored.
 
@@ -142,12 +153,12 @@ def states_of(captured: Captured, *, dtype: str) -> tuple[Channels, Reasons]:
     """
     channels: Channels = {}
     absent: Reasons = {}
+    blank = "blank" in captured.hidden or "hidden_blank" in captured.missing
+    unasked = states_not_offered(dtype=dtype, blank=blank)
     for position, channel in _STATES.items():
         state = captured.hidden.get(position)
-        if dtype == "none":
-            absent[channel.name] = Absent(_NO_STATES, "not offered")
-        elif state is None and position == "blank" and "hidden_blank" not in captured.missing:
-            absent[channel.name] = Absent(_NO_BLANK, "not offered")
+        if channel.name in unasked:
+            absent[channel.name] = unasked[channel.name]
         elif state is None:
             why = "hidden_blank" if position == "blank" else "hidden_answer"
             reason = captured.missing.get(why, "the state was not captured")

@@ -56,6 +56,7 @@ def collect(
             image_mass=None,
             grid=None,
             hidden={"last_prompt": recorder.last_prompt[:, index].cpu().numpy()},
+            failed=state.complaint(index) or recorder.complaint(index),
         )
         _keep(item, TokenSteps(*(own[: len(tokens), index] for own in steps)))
         if item.sampled_tokens:

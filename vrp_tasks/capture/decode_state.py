@@ -53,9 +53,11 @@ class DecodeState:
         settings: CaptureSettings,
         processors: LogitsProcessorList,
         rule: AnswerRule | None,
+        samples: range,
     ) -> None:
         self.model, self.kwargs, self.settings = model, model_kwargs, settings
-        self.rows = settings.k + 1
+        self.samples = samples
+        self.rows = len(samples) + 1
         self.batch, self.prompt_length = input_ids.shape
         self.ids = input_ids.repeat_interleave(self.rows, dim=0)
         prompts = torch.arange(self.batch, device=input_ids.device).repeat_interleave(self.rows)
@@ -69,6 +71,7 @@ class DecodeState:
         self.room = min(config.max_length - self.prompt_length, _ROOM)
         self.alive = torch.ones(len(self.ids), dtype=torch.bool, device=input_ids.device)
         self.newest = torch.zeros_like(self.alive)
+        self._broken = torch.zeros_like(self.alive)
         self.lengths = torch.zeros_like(self.alive, dtype=torch.long)
         self.warp = warpers(temperature=settings.temperature, top_p=settings.top_p)
         self.notes = TokenNotes(self.rows)
@@ -76,9 +79,9 @@ class DecodeState:
 
     def spread(self, identities: list[str], *, shared: Collection[int] = ()) -> None:
         """Repeat for the K samples what has a row per prompt, but ``shared`` cache layers."""
-        self.streams = SampleStreams(identities, k=self.settings.k, seed=self.settings.seed)
+        self.streams = SampleStreams(identities, samples=self.samples, seed=self.settings.seed)
         self.kwargs = per_row(self.kwargs, lambda v, axis: v.repeat_interleave(self.rows, dim=axis))
-        shared = shared if self.settings.k else ()
+        shared = shared if self.samples else ()
         spread_cache(self.kwargs["past_key_values"], rows=self.rows, room=self.room, shared=shared)
 
     def choose(self, outputs: Any, criteria: StoppingCriteriaList) -> bool:
@@ -93,12 +96,13 @@ class DecodeState:
         greedy = processed[:: self.rows].argmax(dim=-1)
         tokens = torch.full_like(self.ids[:, 0], self.pad)
         tokens[:: self.rows] = greedy
-        if self.settings.k:
+        if self.samples:
             sampled = torch.ones_like(self.alive)
             sampled[:: self.rows] = False
             warped = self.warp(self.ids[sampled], processed[sampled])
             tokens[sampled] = draw(warped, self.streams.next())
         self.notes.add(logits, tokens)
+        self._broken |= ~self.notes.chosen[-1].isfinite() & self.alive
         tokens = torch.where(self.alive, tokens, self.pad)
         if bool(self.alive[:: self.rows].any()):
             self.sequence_length += 1
@@ -139,6 +143,11 @@ class DecodeState:
         least = [e.length if k else e.settled for e, k in zip(self.ends, known, strict=True)]
         most = [e.length if k else sys.maxsize for e, k in zip(self.ends, known, strict=True)]
         return least, most
+
+    def complaint(self, index: int) -> str | None:
+        """Why the answer and samples of prompt ``index`` were drawn from nothing, or None."""
+        own = self._broken[index * self.rows : (index + 1) * self.rows]
+        return "the model's logits are not finite" if bool(own.any()) else None
 
     def greedy_sequences(self) -> torch.Tensor:
         """Prompts and greedy answers, padded, as `generate` returns them."""

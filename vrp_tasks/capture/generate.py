@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import (
     GenerationConfig,
@@ -20,7 +21,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from metrics.record.channels import BlankScores
+from metrics.record.channels import BlankScores, SampleScores, SampleSpread
 from vrp_tasks.capture.answers import AnswerRule
 from vrp_tasks.capture.attention import branching, is_edited, listening
 from vrp_tasks.capture.blank import blank_pass
@@ -48,6 +49,7 @@ from vrp_tasks.capture.visual_tokens import VisualTokens
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
 
+_APART = "the samples were decoded in several passes, since memory ran out, not side by side"
 STANDARD: tuple[ObserverFactory, ...] = (
     LogitLens,
     VisualTokens,
@@ -67,6 +69,7 @@ def probed_generate(
     rule: AnswerRule | None = None,
     observers: Sequence[ObserverFactory] = STANDARD,
     share_prompt: bool = True,
+    samples_at_once: int | None = None,
     **generate_options: object,
 ) -> tuple[torch.Tensor, list[Captured]]:
     """Generate greedily as `model.generate` would, and capture signals beside it.
@@ -92,6 +95,8 @@ def probed_generate(
     share_prompt : bool, default True
         Samples share one copy of their prompt's keys and values in layers that allow it; else each
         has its own, which takes K + 1 times the memory.
+    samples_at_once : int, optional
+        Most samples that are decoded together, where memory is short; they are the same samples.
     **generate_options
         Options of `generate`; greedy decoding only.
 
@@ -106,17 +111,16 @@ def probed_generate(
     SetupError
         For right padding, and settings of `generate` that `served_options` refuses.
     CaptureError
-        If a hook did not fire or attention rows are no distributions.
+        If a hook did not fire. Where a prompt's logits are not finite, or its attention rows are no
+        distributions, its `Captured.failed` says so.
     """
     generate_options = served_options(model, generate_options)
     _check(inputs)
-    caught: list[Captured] = []
     capture = _Capture(
         family, inputs, identities, settings, subjects or Subjects.unknown(len(identities)),
-        rule, observers, share_prompt, caught,
+        rule, observers, share_prompt,
     )  # fmt: skip
-    decode = functools.partial(_decode, capture=capture)
-    sequences = model.generate(**inputs, **generate_options, custom_generate=decode)
+    sequences, caught = capture.generated(model, samples_at_once, **generate_options)
     why_not = family.lacks.get("hidden_blank")
     if settings.blank_image and why_not is None and "pixel_values" in inputs:
         began = time.perf_counter()
@@ -155,8 +159,45 @@ class _Capture:
     rule: AnswerRule | None
     observers: Sequence[ObserverFactory]
     share_prompt: bool
-    out: list[Captured]
     first: list[torch.Tensor] = field(default_factory=list)  # log-probabilities (B, vocabulary)
+    samples: range = range(0)  # which of the K
+    is_whole: bool = False  # or the samples alone are wanted
+    before: list[list[Captured]] = field(default_factory=list)  # passes over other samples
+    out: list[Captured] = field(default_factory=list)
+
+    def generated(
+        self, model: PreTrainedModel, at_once: int | None, **options: Any
+    ) -> tuple[torch.Tensor, list[Captured]]:
+        """Sequences and items; samples that do not fit beside the answer come first."""
+        k = self.settings.k
+        step = max(1, at_once or k)
+        for start in range(step, k, step):
+            samples = range(start, min(start + step, k))
+            part = replace(self, samples=samples, observers=(), out=[])
+            part.decoded(model, **options)
+            self.before.append(part.out)
+        whole = replace(self, samples=range(min(step, k)), is_whole=True)
+        return whole.decoded(model, **options), whole.out
+
+    def decoded(self, model: PreTrainedModel, **options: Any) -> torch.Tensor:
+        """Sequences of a `generate` that decodes by `_decode`; items go to ``out``."""
+        decode = functools.partial(_decode, capture=self)
+        found: torch.Tensor = model.generate(**self.inputs, **options, custom_generate=decode)
+        return found
+
+    def gather(self, items: list[Captured]) -> None:
+        """Add the samples of earlier passes to items."""
+        for index, item in enumerate(items):
+            for earlier in self.before:
+                other = earlier[index]
+                item.sampled_tokens += other.sampled_tokens
+                item.failed = item.failed or other.failed
+                own, more = (one.further[SampleScores.name] for one in (item, other))
+                pairs = zip(own.arrays().values(), more.arrays().values(), strict=True)
+                item.further[SampleScores.name] = SampleScores(*map(np.concatenate, pairs))
+            if self.before:
+                item.further.pop(SampleSpread.name, None)
+                item.missing[SampleSpread.name] = _APART
 
 
 def _check(inputs: dict[str, torch.Tensor]) -> None:
@@ -201,11 +242,11 @@ def _decode(
         if settings.blank_image:
             capture.first.append(outputs.logits[:, -1].float().log_softmax(dim=-1))
         prompts = None
-        if CONTINUED & set(settings.extra):
+        if capture.is_whole and CONTINUED & set(settings.extra):
             prompts = Prefilled.of(model, family, input_ids, model_kwargs, generation_config)
         state = DecodeState(
             model, input_ids, model_kwargs, generation_config, settings, logits_processor,
-            capture.rule,
+            capture.rule, capture.samples,
         )  # fmt: skip
         shared: list[int] = []
         if capture.share_prompt and not is_edited():
@@ -222,9 +263,23 @@ def _decode(
                     recorder.take_step()
                     recorder.fold(*state.answers_end())
     items = collect(model, family, capture.inputs, input_ids, recorder, state)
-    for index, item in enumerate(items):
-        observers.collect(index, item, state)
-    if prompts is not None:
-        continue_all(prompts, items, capture.subjects, capture.rule, settings)
     capture.out.extend(items)
+    _complete(capture, items, observers, state, prompts)
     return state.greedy_sequences()
+
+
+def _complete(
+    capture: _Capture,
+    items: list[Captured],
+    observers: ObserverGroup,
+    state: DecodeState,
+    prompts: Prefilled | None,
+) -> None:
+    """What observers saw, the samples of earlier passes, and what goes on from the prompts."""
+    for index, item in enumerate(items):
+        if item.failed is None:
+            observers.collect(index, item, state)
+    if capture.is_whole:
+        capture.gather(items)
+    if prompts is not None and not all(item.failed for item in items):
+        continue_all(prompts, items, capture.subjects, capture.rule, capture.settings)

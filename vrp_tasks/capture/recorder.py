@@ -76,6 +76,7 @@ class Recorder:
         self._pending: deque[tuple[torch.Tensor, torch.Tensor, torch.Tensor, Looks]] = deque()
         self._folded = 0
         self.batch_size = batch_size
+        self._complaints: dict[int, str] = {}
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -132,8 +133,12 @@ class Recorder:
             return row[..., : self.prompt_length]
         return functional.pad(row, (first, 0))[..., : self.prompt_length]
 
+    def complaint(self, index: int) -> str | None:
+        """Why the rows of prompt ``index`` are no attention at all, or None."""
+        return self._complaints.get(index)
+
     def check_sums(self, sums: torch.Tensor) -> None:
-        """Raise CaptureError unless every row is a distribution over all keys (method §0).
+        """Note the prompts of which some row is no distribution over all keys (method §0).
 
         Parameters
         ----------
@@ -143,13 +148,15 @@ class Recorder:
         """
         if not len(sums):
             return
-        worst = (sums - 1).abs().amax(dim=1)
-        if not bool((worst <= _ROW_TOLERANCE).all()):
-            index = int(worst.nan_to_num(nan=torch.inf).argmax())
-            raise CaptureError(
-                f"attention rows of layer {self.attending[index]} sum to 1 ± "
-                f"{float(worst[index]):.2g}; "
-                "the model's weights or inputs are not finite, or its attention was replaced."
+        off = (sums - 1).abs()
+        worst, layers = off.nan_to_num(nan=torch.inf).max(dim=0)
+        for index in torch.nonzero(worst > _ROW_TOLERANCE).flatten().tolist():
+            layer = int(layers[index])
+            self._complaints.setdefault(
+                index,
+                f"attention rows of layer {self.attending[layer]} sum to 1 ± "
+                f"{float(off[layer, index]):.2g}; "
+                "the model's weights or inputs are not finite, or its attention was replaced",
             )
 
     def _on_input(self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -45,6 +45,10 @@ class Captured:
         What passes of their own have brought (`vrp_tasks.capture.extras`), by channel name.
     seconds : dict of str to float
         What each of these passes took.
+        Why something above is None or absent; keys ``attention``, ``hidden_answer`` and those of
+        observers.
+    failed : str or None
+        Why nothing of this prompt counts: its logits or attention rows are not what they must be.
     extra : dict of str to object
         What observers measured, by their own key; ``arrays`` (name -> array) is kept in the shards.
     """
@@ -62,4 +66,5 @@ class Captured:
     never: dict[str, str] = field(default_factory=dict)
     further: dict[str, Channel] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    failed: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)

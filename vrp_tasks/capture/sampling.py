@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,17 +17,17 @@ class SampleStreams:
     ----------
     identities : list of str
         One per prompt; names the sample, not its place in the batch.
-    k : int
-        Samples per prompt.
+    samples : sequence of int
+        Numbers of the samples of each prompt.
     seed : int
         The run's seed.
     """
 
-    def __init__(self, identities: list[str], *, k: int, seed: int) -> None:
+    def __init__(self, identities: list[str], *, samples: Sequence[int], seed: int) -> None:
         self._generators = [
             np.random.default_rng(_entropy(f"{seed}/{identity}/{index}"))
             for identity in identities
-            for index in range(k)
+            for index in samples
         ]
 
     def next(self) -> np.ndarray:
@@ -61,10 +62,11 @@ def draw(logits: torch.Tensor, uniforms: np.ndarray) -> torch.Tensor:
     Returns
     -------
     int64 tensor, shape (n,)
-        Tokens distributed as softmax(logits).
+        Tokens distributed as softmax(logits); any token where those are not finite.
     """
     cumulative = logits.float().softmax(dim=-1).double().cumsum(dim=-1)
     total = cumulative[:, -1:]
     level = torch.from_numpy(uniforms).to(logits.device)[:, None] * total
     level = torch.minimum(level, torch.nextafter(total, torch.zeros_like(total)))
-    return torch.searchsorted(cumulative, level, right=True).squeeze(1)
+    found = torch.searchsorted(cumulative, level, right=True).squeeze(1)
+    return found.clamp_max(logits.shape[-1] - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from PIL import Image
 
 from metrics.answers.normal_form import normalize_answer
 from metrics.record.channels import ImageMaps
+from metrics.record.failures import ANSWER, REGIONS
 from metrics.record.records import (
     GROUNDING_FILE,
     INTERVENTIONS_FILE,
@@ -20,10 +21,12 @@ from metrics.record.records import (
     SampleRecord,
 )
 from vrp_tasks.access.base import Seen
+from vrp_tasks.access.isolation import isolated
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.companion import Companion
-from vrp_tasks.errors import UnmappedError
+from vrp_tasks.errors import FailedRegionsError, UnmappedError
 from vrp_tasks.families.window import Window, window_of
+from vrp_tasks.faults import reason_of
 from vrp_tasks.grounding.geometry import region_on_grid
 from vrp_tasks.grounding.observer import KEY, PromptMaps
 from vrp_tasks.grounding.occlusion import elsewhere_pixels, occluded_request, region_pixels
@@ -63,6 +66,25 @@ class Grounding(Companion):
 
     def _words_of(self, text: str) -> str:
         return question_in(text, self.settings, self.prompts)
+
+    def complaints(self, doc: Any) -> Mapping[str, str]:
+        """That the task's ``regions`` function fails on a document."""
+        try:
+            self._annotation(doc)
+        except FailedRegionsError as failed:
+            return {REGIONS: str(failed)}
+        except UnmappedError:
+            pass
+        return {}
+
+    def _annotation(self, doc: Any) -> Mapping[str, Any] | None:
+        """What the task's function says of a document; UnmappedError where it says nothing."""
+        if self.annotate is None:
+            raise UnmappedError("the task names no regions")
+        try:
+            return self.annotate(doc)
+        except Exception as error:  # of the user's code
+            raise FailedRegionsError(f"the regions function failed ({reason_of(error)})") from error
 
     def after_slice(
         self, requests: list[Any], seen: list[Seen], records: list[SampleRecord]
@@ -112,6 +134,9 @@ class Grounding(Companion):
         pixels = partial(self._pixels, choice)
         left: list[tuple[Any, SampleRecord, float]] = []
         for request, record in zip(requests, records, strict=True):
+            if ANSWER in record.missing:
+                refused[f"{choice}: the sample has no answer"] += 1
+                continue
             try:
                 share = float(pixels(self._doc(request), None).mean())
             except UnmappedError as unmapped:
@@ -122,20 +147,29 @@ class Grounding(Companion):
         step = max(1, _SLICE // self.access.batch_size) * self.access.batch_size
         for start in range(0, len(left), step):
             part = left[start : start + step]
-            self._complete_tokens([request for request, *_ in part])
-            changed = [occluded_request(request, pixels) for request, *_ in part]
-            again = self.access.answer_again(self.asked(changed), self.tokens)
-            rows = [
-                self._intervention_row(choice, *entry, text, logprob)
-                for entry, (text, logprob) in zip(part, again, strict=True)
-            ]
+            again = isolated(
+                partial(self._answered_again, pixels),
+                [request for request, *_ in part],
+                at_once=self.access.at_once or len(part),
+                lost=lambda _, reason: reason,
+            )
+            rows = []
+            for entry, answer in zip(part, again, strict=True):
+                if isinstance(answer, str):
+                    refused[f"{choice}: not answered again ({answer})"] += 1
+                else:
+                    rows.append(self._intervention_row(choice, *entry, *answer))
             self.session.folder.add_rows(INTERVENTIONS_FILE, rows)
 
-    def _complete_tokens(self, requests: list[Any]) -> None:
-        """Clean answers that an earlier, stopped process gave."""
+    def _answered_again(
+        self, pixels: Callable[..., np.ndarray], requests: list[Any]
+    ) -> list[tuple[str, float | None] | str]:
+        """Answers with some pixels blanked, and how probable each clean answer is then."""
         absent = [request for request in requests if str(request.doc_id) not in self.tokens]
-        if absent:
+        if absent:  # clean answers that an earlier, stopped process gave
             self.tokens |= self.access.answer_tokens(self.asked(absent))
+        changed = [occluded_request(request, pixels) for request in requests]
+        return list(self.access.answer_again(self.asked(changed), self.tokens))
 
     def _intervention_row(
         self,
@@ -174,12 +208,11 @@ class Grounding(Companion):
         return elsewhere_pixels(region, window, seed=self.settings.seed)
 
     def _region(self, doc: Any) -> Region:
-        if self.annotate is None:
-            raise UnmappedError("the task names no regions")
+        annotation = self._annotation(doc)
         visuals = self.session.tasks[self.task].doc_to_visual(doc) or []
         if len(visuals) != 1 or not isinstance(visuals[0], Image.Image):
             raise UnmappedError(f"the sample has {len(visuals)} visuals instead of one image")
-        return region_of(self.annotate(doc), visuals[0].size)
+        return region_of(annotation, visuals[0].size)
 
     def _window(self, region: Region) -> Window:
         """What the image tokens show of the image of a region."""

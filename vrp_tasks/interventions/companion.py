@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -16,12 +17,16 @@ from loguru import logger
 from tqdm import tqdm
 
 from metrics.record.channels import ImageMaps, there
+from metrics.record.failures import ANSWER, SIGNALS
 from metrics.record.records import INTERVENTIONS_FILE, SampleRecord
 from vrp_tasks.access.base import Seen
+from vrp_tasks.access.isolation import isolated
+from vrp_tasks.access.serving import GenerateHandler
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.companion import Companion
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import FAMILIES
+from vrp_tasks.faults import is_out_of_memory, let_go
 from vrp_tasks.interventions.branches import Answer, branched_generate
 from vrp_tasks.interventions.clean_pass import CleanPass
 from vrp_tasks.interventions.kinds import (
@@ -65,6 +70,8 @@ class Robustness(Companion):
         asked = [own for name, own in INTERVENTIONS.items() if name in self.settings.interventions]
         sites = dict.fromkeys(own.site for own in asked if own.site is not None)
         self.places: list[Place] = [(layer, site) for site in sites for layer in layers]
+        self.max_rows = self.settings.max_rows
+        self.lost: dict[str, str] = {}  # document -> why it could not be swept
         self.store = UnitStateStore(self.session.folder, self.task)
 
     @classmethod
@@ -92,6 +99,8 @@ class Robustness(Companion):
     def after_task(self, requests: list[Any], records: list[SampleRecord]) -> None:
         """Rank, then sweep what is not in the run folder yet."""
         began = time.perf_counter()
+        whole = [i for i, record in enumerate(records) if not _failed(record)]
+        requests, records = [requests[i] for i in whole], [records[i] for i in whole]
         self._barrier()
         entries = self._entries(records)
         samples = [entry.record for entry in entries]
@@ -119,10 +128,16 @@ class Robustness(Companion):
         """Rank and sweep; what the manifest says of it."""
         self._complete_states(requests)
         self._barrier()
+        if self.places:  # but for samples whose states could not be had
+            there = self.store.docs()
+            samples = [sample for sample in samples if sample.doc_id in there]
+            measured = [(r, sample) for r, sample in measured if sample.doc_id in there]
         ranking = rank_units(self.task, samples, self.settings, self.places, self.store.read)
         for what, reason in ranking.refused.items():
             logger.warning(f"{self.task}: no ablation of {what}: {reason}.")
         unmapped, mismatched = self._sweep(measured, ranking)
+        for reason, n in Counter(self.lost.values()).items():
+            ranking.refused[f"the sweep of {n} samples"] = reason
         if unmapped:
             ranking.refused["masks of some samples"] = f"{unmapped} samples have no attention map"
         return {
@@ -195,26 +210,35 @@ class Robustness(Companion):
         there = self.store.docs()
         absent = [r for r in requests if str(r.doc_id) not in there] if self.places else []
         for start in range(0, len(absent), _SLICE):
-            own = absent[start : start + _SLICE]
             found: dict[str, dict[str, np.ndarray]] = {}
-
-            def handler(
-                inputs: dict[str, torch.Tensor],
-                options: dict[str, Any],
-                docs: list[str],
-                found: dict[str, dict[str, np.ndarray]] = found,
-            ) -> torch.Tensor:
-                mask = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"]))
-                states = UnitStates(self.model, self.family, self.places, mask)
-                with states.attached():
-                    sequences = branched_generate(
-                        self.model, self.family, inputs, _no_work, keep=(), **options
-                    )
-                found |= {doc: states.of(index) for index, doc in enumerate(docs)}
-                return sequences
-
-            self.access.serve(self.asked(own), handler)
+            own = absent[start : start + _SLICE]
+            isolated(
+                partial(self._states_of, found=found),
+                own,
+                at_once=self.access.at_once or len(own),
+                lost=self._note_lost,
+            )
             self.store.add(list(found), list(found.values()))
+
+    def _states_of(
+        self, requests: list[Any], *, found: dict[str, dict[str, np.ndarray]]
+    ) -> list[None]:
+        """Unit states by document, into ``found``."""
+
+        def handler(
+            inputs: dict[str, torch.Tensor], options: dict[str, Any], docs: list[str]
+        ) -> torch.Tensor:
+            mask = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"]))
+            states = UnitStates(self.model, self.family, self.places, mask)
+            with states.attached():
+                sequences = branched_generate(
+                    self.model, self.family, inputs, _no_work, keep=(), **options
+                )
+            found.update({doc: states.of(index) for index, doc in enumerate(docs)})
+            return sequences
+
+        self.access.serve(self.asked(requests), handler)
+        return [None] * len(requests)
 
     def _barrier(self) -> None:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -223,7 +247,8 @@ class Robustness(Companion):
     def _entries(self, records: list[SampleRecord]) -> list[Any]:
         """The clean pass of every rank, in the order of the documents."""
         if self.access.world_size > 1:
-            entries = self.session.answered(self.task)
+            every = self.session.answered(self.task)
+            entries = [entry for entry in every if not _failed(entry.record)]
         else:
             entries = self.session.known.entries(records)
         return sorted(entries, key=lambda entry: int(entry.record.doc_id))
@@ -246,7 +271,7 @@ class Robustness(Companion):
         self, requests: list[Any], samples: list[SampleRecord]
     ) -> list[tuple[Any, SampleRecord]]:
         by_doc = {sample.doc_id: sample for sample in samples}
-        return [(request, by_doc[str(request.doc_id)]) for request in requests]
+        return [(r, by_doc[str(r.doc_id)]) for r in requests if str(r.doc_id) in by_doc]
 
     def _sweep(self, pairs: list[tuple[Any, SampleRecord]], ranking: Ranking) -> tuple[int, int]:
         """Write rows of every sample; how many had no map, and were decoded differently."""
@@ -263,12 +288,38 @@ class Robustness(Companion):
             prompts = {s.doc_id: self._prompt(s, m) for (_, s), m in zip(part, maps, strict=True)}
             unmapped += sum(prompt.attended is None for prompt in prompts.values())
             wanted = [r for r, s in part if writer.missing(self.groups, s.doc_id)]
-            if wanted:
-                handler = partial(self._handle, ranking=ranking, writer=writer, prompts=prompts)
-                writer.finish(wanted, self.access.serve(self.asked(wanted), handler))
+            handler = partial(self._handle, ranking=ranking, writer=writer, prompts=prompts)
+            isolated(
+                partial(self._swept, handler=handler, writer=writer),
+                wanted,
+                at_once=self.access.at_once or len(wanted),
+                lost=self._note_lost,
+            )
+            writer.write()
             bar.update(len(part))
         bar.close()
         return unmapped, writer.n_mismatched
+
+    def _swept(
+        self, requests: list[Any], *, handler: GenerateHandler, writer: SweepRows
+    ) -> list[None]:
+        """Rows of some samples; with fewer rows at a time where memory runs out."""
+        while True:
+            writer.forget()
+            try:
+                texts = self.access.serve(self.asked(requests), handler)
+            except Exception as error:
+                if not is_out_of_memory(error) or self.max_rows == 1:
+                    raise
+                let_go(error)
+            else:
+                writer.finish(requests, texts)
+                return [None] * len(requests)
+            self.max_rows = max(1, self.max_rows // 2)
+            logger.warning(f"Out of memory: {self.max_rows} variants at a time from here on.")
+
+    def _note_lost(self, request: Any, reason: str) -> None:
+        self.lost[str(request.doc_id)] = reason
 
     def _prompt(self, sample: SampleRecord, maps: np.ndarray | None) -> Prompt:
         identity = f"{self.task}/{sample.split}/{sample.doc_id}"
@@ -294,7 +345,7 @@ class Robustness(Companion):
         def work(clean: CleanPass, references: list[Answer]) -> None:
             writer.note_clean(docs, references)
             batch = Batch(clean, references, inputs, own, ranking)
-            found = sweep_answers(batch, groups, max_rows=self.settings.max_rows)
+            found = sweep_answers(batch, groups, max_rows=self.max_rows)
             for index, variant, answer in found:
                 writer.note(docs[index], variant, answer)
 
@@ -306,6 +357,11 @@ class Robustness(Companion):
             keep={group.start for group in groups if group.intervention.resumes},
             **options,
         )
+
+
+def _failed(record: SampleRecord) -> bool:
+    """Whether a sample has no clean pass that a sweep could start from."""
+    return ANSWER in record.missing or SIGNALS in record.missing
 
 
 def _no_work(_clean: CleanPass, _references: list[Answer]) -> None:

@@ -44,6 +44,7 @@ class SweepRows:
         self._samples, self._done = samples, done
         self._clean: dict[str, Answer] = {}
         self._found: dict[str, list[tuple[Variant, Answer]]] = {}
+        self._rows: list[dict[str, Any]] = []
         self.n_mismatched = 0
 
     def missing(self, groups: list[Group], *docs: str) -> list[Group]:
@@ -65,11 +66,18 @@ class SweepRows:
             self._found.setdefault(doc, []).append((variant, answer))
 
     def finish(self, requests: list[Any], texts: list[str]) -> None:
-        """Score what was noted and write it."""
-        rows: list[dict[str, Any]] = []
+        """Score what was noted; it stays until `write`."""
         for request, text in zip(requests, texts, strict=True):
-            rows += self._rows_of(request, text)
-        self._session.folder.add_rows(INTERVENTIONS_FILE, rows)
+            self._rows += self._rows_of(request, text)
+        self.forget()
+
+    def write(self) -> None:
+        """Write the rows that are finished."""
+        self._session.folder.add_rows(INTERVENTIONS_FILE, self._rows)
+        self._rows = []
+
+    def forget(self) -> None:
+        """Let go what was noted and not written."""
         self._clean.clear()
         self._found.clear()
 

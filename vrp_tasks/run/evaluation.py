@@ -122,6 +122,7 @@ def _evaluate(
         stack.enter_context(terminated_as_interrupted())
         stack.enter_context(running(session))
         stack.enter_context(told_documents(module))
+        stack.enter_context(session.scoring())
         stack.enter_context(served_generate_until(lm, Answering(session, access)))
         results = stock(*args, **kwargs)
         session.finish()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from vrp_tasks.errors import SetupError
+from vrp_tasks.errors import FailuresError, SetupError
 from vrp_tasks.run.session import Session
 
 _FULL = "No space left on device"  # by Python's files, Arrow and safetensors alike
@@ -51,6 +51,8 @@ def errors_in_one_line(cli: Namespace | None) -> Iterator[None]:
 
 
 def _as_line(error: Exception) -> str:
+    if isinstance(error, FailuresError):
+        return str(error)
     said = str(error).strip().splitlines()
     if _FULL in str(error):
         return (

@@ -10,9 +10,9 @@ from typing import Any
 
 from loguru import logger
 
+from metrics.record.failures import failure_in
 from metrics.record.records import SampleRecord
 from vrp_tasks.place import Place, place_of
-from vrp_tasks.run.observing import ANSWER
 from vrp_tasks.run.parts import Entry, Parts
 from vrp_tasks.run.request_identity import RequestIdentity, identity_of
 
@@ -59,6 +59,11 @@ class KnownAnswers:
         """Every record, fitting or not."""
         return (entry.record for entry in self._parts.entries())
 
+    def record_at(self, place: Place) -> SampleRecord | None:
+        """The record of a document, fitting or not."""
+        entry = self._entry(place)
+        return None if entry is None else entry.record
+
     def entries(self, records: Iterable[SampleRecord]) -> list[Entry]:
         """The answers of some records."""
         found = [self._parts.entry(record.task, record.doc_id) for record in records]
@@ -90,7 +95,8 @@ class KnownAnswers:
         """Index of a request -> its answer, where what was asked then is what is asked now.
 
         The answer is as the adapter gave it, for lmms-eval to treat as it does any.
-        Says in one line how many are there, and how many others are asked again, and why.
+        Says in one line how many are there, and how many others are asked again, and why; so are
+        those that failed.
         """
         found: dict[int, str] = {}
         reasons: Counter[str] = Counter()
@@ -98,7 +104,7 @@ class KnownAnswers:
         for index, request in enumerate(requests):
             place = place_of(request)
             entry = self._entry(place)
-            if entry is None or ANSWER in entry.record.missing:
+            if entry is None or failure_in(entry.record.missing) is not None:
                 continue
             changed = self._changed(entry, request)
             self._fits[place] = not changed

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -16,15 +17,36 @@ from metrics.record.channels import (
     StateChannel,
     VisionState,
 )
+from metrics.record.failures import LABEL
 from metrics.record.observation import Absent, Observation
-from vrp_tasks.access.base import Seen
+from metrics.record.records import SampleRecord
+from metrics.signals.recording import record_of
+from vrp_tasks.access.base import NO_SAMPLES, Seen
 from vrp_tasks.attach.judgement import Judgement
 from vrp_tasks.capture.extras import not_asked
+from vrp_tasks.faults import ends_run, reason_of
 from vrp_tasks.run.storage_plan import StoragePlan
 from vrp_tasks.settings.probe_file import SEEN
 
 _COMPARED_LATER = Absent(NOT_COMPARED, "not offered")
-ANSWER = "answer"  # in a record's `missing`: why there is none
+
+
+def sample_of(
+    judged: Judgement, seen: Seen, never: Mapping[str, Absent], **about: Any
+) -> tuple[Observation, SampleRecord]:
+    """`observation_of` and its record; without its signals where they cannot be computed.
+
+    ``never`` is what stands beside no answer of the run.
+    """
+    try:
+        observation = observation_of(judged, seen, **about)
+        return observation, record_of(observation, shard=None, row=None)
+    except Exception as error:
+        if ends_run(error):
+            raise
+        reason = f"the signals cannot be computed ({reason_of(error)})"
+    observation = observation_of(judged, Seen.uncaptured(seen.answer, reason, never), **about)
+    return observation, record_of(observation, shard=None, row=None)
 
 
 def observation_of(
@@ -36,6 +58,7 @@ def observation_of(
     as_scored: Callable[[str], str],
     storage: StoragePlan,
     probe_has_seen: Callable[[], bool],
+    marks: Mapping[str, str],
 ) -> Observation:
     """The observation of an answer.
 
@@ -55,6 +78,8 @@ def observation_of(
         Which hidden states are kept.
     probe_has_seen : callable
         Whether a given probe was fitted on an image of the document.
+    marks : mapping of str to str
+        What else is not as it should be, by key of the record's ``missing``.
     """
     task, split, doc_id = judged.place
     channels, absent = dict(seen.channels), dict(seen.absent)
@@ -62,12 +87,11 @@ def observation_of(
         del channels[ProbeOpinion.name]
         absent[ProbeOpinion.name] = Absent(SEEN)
     normal = judged.normalize(judged.answer)
-    if seen.samples:
-        samples = list(seen.samples)
-        same_form = [judged.normalize(as_scored(sample)) for sample in samples]
-        channels[Samples.name] = Samples.of(samples, same_form, normal)
-    elif Samples.name not in absent:
-        absent[Samples.name] = Absent("no answers were asked for (k=0)", "not offered")
+    drawn, no_samples = _samples(seen, normal, lambda text: judged.normalize(as_scored(text)))
+    if drawn is not None:
+        channels[Samples.name] = drawn
+    elif no_samples is not None:
+        absent[Samples.name] = no_samples
     states = {n: c for n, c in channels.items() if isinstance(c, StateChannel | VisionState)}
     again, why_not = _perturbed(seen, normal, lambda text: judged.normalize(as_scored(text)))
     if again is not None:
@@ -79,8 +103,9 @@ def observation_of(
     kept, reasons = storage.trimmed(task, doc_id, states)
     if judged.reason is not None:
         absent["score"] = Absent(judged.reason)
-    if seen.failure is not None:
-        absent[ANSWER] = Absent(seen.failure)
+    if judged.failure is not None:
+        absent[LABEL] = Absent(judged.failure)
+    absent |= {name: Absent(reason) for name, reason in marks.items()}
     return Observation(
         task=task,
         split=split,
@@ -97,6 +122,20 @@ def observation_of(
         absent=absent | reasons,
         image=image,
     )
+
+
+def _samples(
+    seen: Seen, normal: str, normalized: Callable[[str], str]
+) -> tuple[Samples | None, Absent | None]:
+    """Samples in the benchmark's own form; or why there are none, where that is not said yet."""
+    if not seen.samples:
+        unsaid = Samples.name not in seen.absent
+        return None, Absent(NO_SAMPLES, "not offered") if unsaid else None
+    samples = list(seen.samples)
+    try:
+        return Samples.of(samples, [normalized(sample) for sample in samples], normal), None
+    except Exception as error:  # noqa: BLE001 - of the benchmark's code
+        return None, Absent(f"the samples cannot be compared ({reason_of(error)})")
 
 
 def _perturbed(

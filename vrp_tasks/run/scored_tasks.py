@@ -15,6 +15,7 @@ from metrics.card.of_records import card_of_records
 from metrics.errors import UndefinedMetricError
 from metrics.record.channels import Samples
 from metrics.record.compact import Compact
+from metrics.record.failures import MARKS, failure_in, lacking
 from metrics.record.records import SampleRecord
 from metrics.second_pass.supervised import PROBE_STATE
 from metrics.second_pass.task import second_pass
@@ -28,6 +29,7 @@ from vrp_tasks.attach.results import unlabelled
 from vrp_tasks.attach.scorer import describe_task, scorer_of
 from vrp_tasks.attach.settings import given_keys
 from vrp_tasks.companion import COMPANIONS
+from vrp_tasks.run.failures import said
 from vrp_tasks.run.folder import RunFolder
 from vrp_tasks.run.offers import NotOffered
 from vrp_tasks.settings.probe_file import SEEN, save_probe
@@ -91,7 +93,10 @@ class ScoredTasks:
         scorer = scorer_of(self._tasks[task])
         if scorer is not None and (labels := scorer.summarise(judged)) is not None:
             self._labels[task] = labels
-        if (gap := unlabelled(records)) is not None:
+        if (failed := said(records)) is not None:
+            logger.warning(f"{task}: {failed}. Scores are over the others.")
+        whole = [record for record in records if failure_in(record.missing) is None]
+        if (gap := unlabelled(whole)) is not None:
             logger.warning(f"{task}: {gap}")
         left_out = self._not_offered.of_task(task)
         found = second_pass(
@@ -156,6 +161,7 @@ class ScoredTasks:
                     labels=self._labels.get(name),
                     subset=self._plans[name].subset,
                 )
+                | self._failures(name)
                 | {"n_seen_by_loaded_probe": self._n_seen(name), "prompts": prompts.get(name)}
                 for name, task in self._tasks.items()
             },
@@ -174,6 +180,15 @@ class ScoredTasks:
 
     def _of_task(self, name: str) -> list[SampleRecord]:
         return [record for record in self.records if record.task == name]
+
+    def _failures(self, name: str) -> dict[str, Any]:
+        """What failed, and what was answered from less than the whole; by reason."""
+        records = self._of_task(name)
+        return {
+            "n_failed": sum(failure_in(record.missing) is not None for record in records),
+            "failures": [own.to_json() for own in lacking(records)],
+            "marked": [own.to_json() for own in lacking(records, MARKS)],
+        }
 
     def _n_seen(self, task: str) -> int:
         """Samples that a given probe leaves out, since it was fitted on their images."""

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,25 +18,29 @@ from loguru import logger
 
 from metrics.card.card import Card
 from metrics.record.columns import of_task
-from metrics.record.observation import Observation
+from metrics.record.failures import failure_in
 from metrics.record.records import (
     GEOMETRY_NOT_RUN,
     GEOMETRY_PASSED,
     IMAGES_FILE,
     SampleRecord,
 )
-from metrics.signals.recording import record_of
 from vrp_tasks.access.base import Access, Seen
 from vrp_tasks.attach.groups import content_hashes
+from vrp_tasks.attach.identity import failed_judgement
 from vrp_tasks.attach.judgement import Judgement, judging
 from vrp_tasks.attach.plan import TaskPlan
 from vrp_tasks.attach.results import results_of
-from vrp_tasks.errors import CaptureError, SetupError
-from vrp_tasks.place import Place, at_place, place_of
+from vrp_tasks.attach.scorer import scorer_of
+from vrp_tasks.attach.trial import scoring_of
+from vrp_tasks.errors import SetupError
+from vrp_tasks.faults import ends_run, reason_of
+from vrp_tasks.place import Place, at_place, current_place, place_of
 from vrp_tasks.run.earlier import EarlierRuns
 from vrp_tasks.run.fingerprint import digests, run_fingerprint
 from vrp_tasks.run.known import KnownAnswers
-from vrp_tasks.run.observing import observation_of
+from vrp_tasks.run.looking import Looked
+from vrp_tasks.run.observing import sample_of
 from vrp_tasks.run.offers import NotOffered
 from vrp_tasks.run.opening import open_folder
 from vrp_tasks.run.parts import Entry, Exchange
@@ -49,6 +53,7 @@ from vrp_tasks.run.provenance import (
 from vrp_tasks.run.scored_tasks import ScoredTasks
 from vrp_tasks.run.storage_plan import storage_plan
 from vrp_tasks.run.thumbnails import Thumbnails
+from vrp_tasks.seam.process_results import Score, served_process_results, tolerated_targets
 from vrp_tasks.seam.scored_answer import as_scored
 
 
@@ -139,13 +144,56 @@ class Session:
     # -- labels ---------------------------------------------------------------------------------
 
     def judge(self, place: Place, doc: Any, answer: str) -> Judgement:
-        """What the task's own scorer says of an answer, as lmms-eval would have it scored."""
-        text = self._as_scored(place.task, doc, answer)
-        with at_place(place), judging() as found:
-            self._tasks[place.task].process_results(doc, [text])
+        """What the task's own scorer says of an answer, as lmms-eval would have it scored.
+
+        Where the scorer fails the judgement says so, and has no score.
+        """
+        task, text = self._tasks[place.task], answer
+        try:
+            text = self._as_scored(place.task, doc, answer)
+            with at_place(place), judging() as found:
+                scoring_of(task)(doc, [text])
+            for own in found:
+                own.normalize(text)
+        except Exception as error:
+            if ends_run(error):
+                raise
+            reason = f"the scorer failed ({reason_of(error)})"
+            return failed_judgement(task, place, doc, text, reason)
         if not found:
-            raise CaptureError(f"{place.task}: its scorer handed over no judgement of {place}.")
+            raise SetupError(f"{place.task}: its scorer handed over no judgement of {place}.")
         return found[-1]
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether any document has failed so far."""
+        return any(failure_in(record.missing) is not None for record in self.known.records())
+
+    @contextmanager
+    def scoring(self) -> Iterator[None]:
+        """Inside the block lmms-eval scores documents of our tasks through `_results`."""
+        with ExitStack() as stack:
+            for task in self._tasks.values():
+                around = partial(_through, partial(self._results, task))
+                stack.enter_context(served_process_results(task, around))
+                stack.enter_context(tolerated_targets(task))
+            yield
+
+    def _results(self, task: Any, stock: Score, doc: Any, results: Sequence[Any]) -> dict[str, Any]:
+        """What lmms-eval gets for a document; one that failed is no answer, and no score of 0."""
+        place = current_place()
+        judged = None if place is None else self._judged.get(place)
+        if place is not None and judged is not None and judged.correct is None:
+            record = self.known.record_at(place)
+            if record is not None and failure_in(record.missing) is not None:
+                return results_of(judged, record)
+        try:
+            return stock(doc, results)
+        except Exception as error:
+            if place is None or ends_run(error):
+                raise
+            reason = f"the scorer failed ({reason_of(error)})"
+            return self.results_without(failed_judgement(task, place, doc, str(results[0]), reason))
 
     def _as_scored(self, task: str, doc: Any, answer: str) -> str:
         """An answer as lmms-eval hands it to the task's scorer."""
@@ -182,14 +230,10 @@ class Session:
 
     # -- observations ---------------------------------------------------------------------------
 
-    def has_captured(self) -> bool:
-        """Whether anything was seen beside any answer so far."""
-        return any("capture" not in record.missing for record in self.known.records())
-
     def observe(
         self,
         requests: Sequence[Any],
-        docs: Sequence[Any],
+        looked: Sequence[Looked],
         seen: Sequence[Seen],
         *,
         beside: Callable[[list[SampleRecord]], None] = lambda records: None,
@@ -199,27 +243,29 @@ class Session:
         ``beside`` writes what must be there for each record that is.
         """
         task = requests[0].args[4]
-        images = self._keep_images(task, docs)
-        make, channels = [], []
-        for request, doc, one, image in zip(requests, docs, seen, images, strict=True):
-            judged = self._judgement_of(place_of(request), doc, one)
+        images = self._keep_images(looked)
+        make, channels, never = [], [], self.access.never()
+        for request, own, one, image in zip(requests, looked, seen, images, strict=True):
+            judged = self._judgement_of(place_of(request), own.doc, one)
             self._judged[judged.place] = judged
-            observation = observation_of(
+            observation, record = sample_of(
                 judged,
                 one,
+                never,
                 prompt=request.args[0],
                 image=image,
-                as_scored=partial(self._as_scored, task, doc),
+                as_scored=partial(self._as_scored, task, own.doc),
                 storage=self.storage,
-                probe_has_seen=partial(self._probe_has_seen, task, doc),
+                probe_has_seen=partial(self._probe_has_seen, task, own.doc),
+                marks=own.marks,
             )
             self._not_offered.add(task, observation.absent)
-            make.append(partial(_record_at, observation))
+            make.append(partial(_placed, record))
             channels.append(observation.channels)
         self._not_offered.note()
         exchanges = [
-            Exchange(self.known.identity(request), response=own.answer, sent=own.prompt)
-            for request, own in zip(requests, seen, strict=True)
+            Exchange(self.known.identity(request), response=one.answer, sent=one.prompt)
+            for request, one in zip(requests, seen, strict=True)
         ]
         records = self.folder.add(make, channels, exchanges, beside=beside)
         self.known.add(map(Entry, records, exchanges))
@@ -228,19 +274,24 @@ class Session:
 
     def _judgement_of(self, place: Place, doc: Any, seen: Seen) -> Judgement:
         """What the scorer says of an answer; of one that never came, nothing."""
-        judged = self.judge(place, doc, seen.answer)
         if seen.failure is None:
-            return judged
-        return replace(judged, score=None, correct=None, reason=seen.failure, own={})
+            return self.judge(place, doc, seen.answer)
+        task = self._tasks[place.task]
+        if scorer_of(task) is None:  # its own scorer alone knows kind and image
+            judged = self.judge(place, doc, seen.answer)
+        else:
+            judged = failed_judgement(task, place, doc, seen.answer, seen.failure)
+        nothing: dict[str, Any] = dict.fromkeys(("score", "correct", "failure", "labels"))
+        return replace(judged, reason=seen.failure, own={}, **nothing)
 
     def _probe_has_seen(self, task: str, doc: Any) -> bool:
         """Whether the given probe was fitted on an image of a document."""
         loaded = self.access.settings.probe
         return loaded is not None and loaded.has_seen(content_hashes(self._tasks[task], doc))
 
-    def _keep_images(self, task: str, docs: Sequence[Any]) -> list[str | None]:
+    def _keep_images(self, looked: Sequence[Looked]) -> list[str | None]:
         """Store a small copy of each document's image, once; hashes, None where none is kept."""
-        kept = [self._images.take(self._tasks[task], doc) for doc in docs]
+        kept = [self._images.take(own.images) for own in looked]
         self.folder.add_rows(IMAGES_FILE, [row for _, rows in kept for row in rows])
         return [digest for digest, _ in kept]
 
@@ -312,8 +363,12 @@ class Session:
             self._temporary.cleanup()
 
 
-def _record_at(observation: Observation, shard: str | None, row: int | None) -> SampleRecord:
-    return record_of(observation, shard=shard, row=row)
+def _placed(record: SampleRecord, shard: str | None, row: int | None) -> SampleRecord:
+    return replace(record, shard=shard, row=row)
+
+
+def _through(own: Callable[..., dict[str, Any]], stock: Score) -> Score:
+    return partial(own, stock)
 
 
 def _place(record: SampleRecord) -> Place:

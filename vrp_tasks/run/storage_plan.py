@@ -18,9 +18,10 @@ from PIL import Image
 from metrics.record.channels import Channel, StateChannel
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access
-from vrp_tasks.attach.documents import first_visuals
+from vrp_tasks.attach.documents import shown_by
 from vrp_tasks.attach.plan import TaskPlan
 from vrp_tasks.errors import SetupError
+from vrp_tasks.faults import ends_run
 
 _BYTES = {"none": 0, "float16": 2, "float32": 4}
 _HEAD = 64  # dimensions of a head, or more
@@ -100,7 +101,7 @@ def storage_plan(
                 n_states=len(layers) if layers else n_layers + 1,
                 d_model=d_model,
                 n_layers=n_layers,
-                n_tokens=_image_tokens(access, first_visuals(task) or []),
+                n_tokens=_image_tokens(access, task),
                 n_positions=3 + settings.capture.blank_image,
                 hidden_dtype=settings.hidden_dtype,
             )
@@ -119,11 +120,16 @@ def storage_plan(
     return StoragePlan(layers, kept)
 
 
-def _image_tokens(access: Access, images: list[Any]) -> int:
-    """Image tokens that these images of one prompt become."""
-    return access.image_tokens(
-        [image.convert("RGB") for image in images if isinstance(image, Image.Image)]
-    )
+def _image_tokens(access: Access, task: Any) -> int:
+    """Image tokens of the first document that the processor takes; 0 where it takes none."""
+    for shown in shown_by(task):
+        images = [image.convert("RGB") for image in shown if isinstance(image, Image.Image)]
+        try:
+            return access.image_tokens(images)
+        except Exception as error:
+            if ends_run(error):
+                raise
+    return 0
 
 
 def layers_of(text: str, n_layers: int) -> tuple[int, ...] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from typing import Any
 
 from PIL import Image
@@ -18,8 +19,8 @@ class Thumbnails:
     def __init__(self) -> None:
         self._seen: set[str] = set()
 
-    def take(self, task: Any, doc: Any) -> tuple[str | None, list[dict[str, Any]]]:
-        """Copy a document's first image.
+    def take(self, images: Sequence[Image.Image]) -> tuple[str | None, list[dict[str, Any]]]:
+        """Copy the first of a document's images.
 
         Returns
         -------
@@ -28,14 +29,12 @@ class Thumbnails:
         rows : list of dict
             The new row of ``images.parquet``, if the image is new.
         """
-        images = [i for i in task.doc_to_visual(doc) or [] if isinstance(i, Image.Image)]
         if not images:
             return None, []
-        small = images[0].convert("RGB")
-        small.thumbnail((SIDE, SIDE))
-        buffer = io.BytesIO()
-        small.save(buffer, format="JPEG", quality=85)
-        jpeg = buffer.getvalue()
+        try:
+            small, jpeg = _copy(images[0])
+        except Exception:  # noqa: BLE001 - a picture without pixels, or of a mode JPEG has not
+            return None, []
         digest = hashlib.sha256(jpeg).hexdigest()
         if digest in self._seen:
             return digest, []
@@ -44,3 +43,12 @@ class Thumbnails:
         self._seen.add(digest)
         row = {"sha256": digest, "jpeg": jpeg, "width": small.width, "height": small.height}
         return digest, [row]
+
+
+def _copy(image: Image.Image) -> tuple[Image.Image, bytes]:
+    """A small copy of an image, and the same as JPEG."""
+    small = image.convert("RGB")
+    small.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    small.save(buffer, format="JPEG", quality=85)
+    return small, buffer.getvalue()

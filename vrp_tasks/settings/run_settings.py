@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -26,7 +27,7 @@ CAPTURE = {
 }
 NAMES = (
     *CAPTURE,
-    *("hidden_dtype", "probe", "access"),
+    *("hidden_dtype", "probe", "access", "max_failed"),
     *(option.name for option in fields(RunOptions)),
 )
 
@@ -48,6 +49,9 @@ class RunSettings:
     access : str
         How the model is looked into: the name of a level, or auto, which takes the one that sees
         most.
+    max_failed : float
+        Share of a task's documents that may fail before the run ends. Not described: a run that
+        ended so goes on under another share.
     """
 
     capture: CaptureSettings = field(default_factory=CaptureSettings)
@@ -55,6 +59,7 @@ class RunSettings:
     hidden_dtype: str = "float16"
     probe: LoadedProbe | None = None
     access: str = "auto"
+    max_failed: float = 0.05
 
     def described(self) -> dict[str, Any]:
         """For the manifest and the fingerprint of a run."""
@@ -85,7 +90,8 @@ def settings_of(arguments: Mapping[str, Any]) -> RunSettings:
     capture, hidden_dtype = _capture_from(own)
     path = own.pop("probe", None)
     probe = None if path is None else load_probe(Path(str(path)))
-    return RunSettings(capture, run_options_from(own), hidden_dtype, probe, access)
+    max_failed = _share(own.pop("max_failed", RunSettings.max_failed))
+    return RunSettings(capture, run_options_from(own), hidden_dtype, probe, access, max_failed)
 
 
 def _capture_from(own: dict[str, Any]) -> tuple[CaptureSettings, str]:
@@ -113,6 +119,16 @@ def _whole(value: Any) -> int:
     if float(value) != int(float(value)):
         raise ValueError(value)
     return int(float(value))
+
+
+def _share(given: Any) -> float:
+    try:
+        share = float(given)
+    except (TypeError, ValueError):
+        share = math.nan
+    if isinstance(given, bool) or not 0 <= share <= 1:
+        raise SetupError(f"model argument max_failed must be a share in [0, 1], got {given!r}.")
+    return share
 
 
 def _flag(value: Any) -> bool:

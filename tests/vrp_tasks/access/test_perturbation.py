@@ -30,6 +30,8 @@ def request(doc, text="Is there a dog?"):
 class Recorder:
     """Answers with what it was shown."""
 
+    at_once = None
+
     def __init__(self, fail=()):
         self.shown, self.seconds, self.fail = [], {}, fail
 
@@ -117,10 +119,11 @@ def test_what_cannot_be_asked_again_costs_nothing_else():
         "the model could not be asked again (RuntimeError: out of patience)"
     )
     assert broken[0].answer == "yes"
-    partly = asked_again(
-        Recorder(fail=[1]), asked([request(0), request(2)]), [Seen("a"), Seen("b")]
-    )
+    both = asked([request(0), request(2)])
+    partly = asked_again(Recorder(fail=[1, 2, 3]), both, [Seen("a"), Seen("b")])
     assert all(set(PERTURBATIONS) - set(own.perturbed) == {"crop"} for own in partly)
+    alone = asked_again(Recorder(fail=[1, 2]), both, [Seen("a"), Seen("b")])
+    assert [set(PERTURBATIONS) - set(own.perturbed) for own in alone] == [{"crop"}, set()]
     failed = Seen("", failure="no answer came")
     assert not asked_again(Recorder(), asked([request(0)]), [failed])[0].perturbed
 

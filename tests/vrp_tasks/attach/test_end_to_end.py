@@ -16,7 +16,7 @@ from tests.vrp_tasks.helpers.local_task import write_local_tasks
 from vrp_tasks.access.transformers import TransformersAccess
 from vrp_tasks.attach.results import reliability_results
 from vrp_tasks.attach.trial import try_scoring
-from vrp_tasks.errors import CaptureError, SetupError
+from vrp_tasks.errors import CaptureError, FailuresError, SetupError
 
 TINY = CHECKPOINTS / "vrp-tiny-llava"
 CHECKPOINT = {
@@ -297,7 +297,7 @@ def test_an_image_token_without_an_image_costs_its_document_only(sparse, tmp_pat
         assert (record.signals["token_confidence"] is None) == lost
         assert (record.shard is None) == lost
         assert record.correct is not None
-    assert any("some documents have no signals" in line for line in said)
+    assert any("1 document failed: document 8 (no signals: " in line for line in said)
 
 
 def test_a_fault_that_every_document_has_stops_the_run(folder, monkeypatch):
@@ -305,7 +305,7 @@ def test_a_fault_that_every_document_has_stops_the_run(folder, monkeypatch):
         raise CaptureError("no hook fires")
 
     monkeypatch.setattr(TransformersAccess, "_check_images", broken)
-    with pytest.raises(CaptureError, match="no hook fires"):
+    with pytest.raises(FailuresError, match=r"and none was answered: .* captured: no hook fires"):
         evaluate(folder, ["vrp_by_file"], limit=3)
 
 
@@ -320,8 +320,8 @@ def test_a_function_that_fails_stops_before_generation(folder, monkeypatch, key)
     with pytest.raises(SetupError) as error:
         evaluate(folder, [f"vrp_failing_{key}"], limit=3)
     assert str(error.value).startswith(
-        f"task vrp_failing_{key}: metadata.vrp.{key}, lost_column:read, fails on one of the first "
-        "documents: KeyError: 'lost'. The document has question_id, image_id, kind,"
+        f"task vrp_failing_{key}: metadata.vrp.{key}, lost_column:read, fails on the first "
+        "documents: KeyError: 'lost'. A document has question_id, image_id, kind,"
     )
 
 

@@ -29,7 +29,7 @@ from tests.vrp_tasks.helpers.evaluation import (
 from tests.vrp_tasks.helpers.planted_probe import planted_probe
 from vrp_tasks.access import tried
 from vrp_tasks.capture.proof import Proof
-from vrp_tasks.errors import CaptureError, SetupError
+from vrp_tasks.errors import CaptureError, FailuresError, SetupError
 from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.settings.probe_file import SEEN
 
@@ -401,7 +401,7 @@ def test_a_failure_while_generating_stops_the_run_instead_of_giving_empty_answer
         raise CaptureError("broken on purpose")
 
     monkeypatch.setattr(transformers, "probed_generate", fail)
-    with pytest.raises(CaptureError, match="broken on purpose"):
+    with pytest.raises(FailuresError, match="broken on purpose"):
         run_ours("llava_hf", tmp_path)  # the stock adapter swallows errors and answers ""
 
 

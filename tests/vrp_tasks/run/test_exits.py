@@ -30,8 +30,8 @@ def run(output, *, verbosity="INFO", limit=8, tasks="vrp_shapes", arguments=ARGU
     )
 
 
-def ended_by(monkeypatch, end, *, after=1):
-    """Make the observation of a slice of four end so, once as many slices are answered."""
+def ended_by(monkeypatch, end, *, after=4):
+    """Make the observation of a document end so, once as many are answered; slices are of four."""
     monkeypatch.setattr(answering, "_SLICE", 4)
     stock, seen = TransformersAccess.observe, []
 

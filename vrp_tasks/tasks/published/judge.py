@@ -25,8 +25,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from metrics.errors import UndefinedMetricError
-from vrp_tasks.errors import SetupError
+from vrp_tasks.errors import ScorerError, SetupError
 
 _PATIENCE = 10.0  # seconds for a connection
 _VARIABLES = ("API_TYPE", "OPENAI_API_KEY", "OPENAI_API_URL", "MODEL_VERSION")
@@ -76,14 +75,14 @@ def relative_score(_doc: dict[str, Any], _answer: str, results: dict[str, Any]) 
 
     Raises
     ------
-    UndefinedMetricError
+    ScorerError
         If the judge gave no pair of scores.
     """
     review = results["gpt_eval_llava_all"]
     reference, own = review["scores"]
     if reference <= 0 or own < 0:
         said = " ".join(str(review["review"]).split())[:200]
-        raise UndefinedMetricError(f"the judge gave no scores: {said!r}")
+        raise ScorerError(f"the judge gave no scores: {said!r}")
     found: float = min(1.0, own / reference)
     return found
 
