@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from metrics.core.checks import FloatArray
 from metrics.errors import UndefinedMetricError
-from metrics.record.channels import N_WORDS, CandidateMasses
 
 NONE_GIVEN = "the answer begins with none of yes, no and the letters of options"
 
 
-def candidate_masses(channel: CandidateMasses) -> tuple[float, np.ndarray]:
+def candidate_masses(
+    masses: NDArray[np.floating], given: int, *, n_words: int
+) -> tuple[float, FloatArray]:
     """Probability of the given candidate, and of the others of its kind.
 
-    Raises UndefinedMetricError for an answer that names none, or where tokens tell no other.
+    Parameters
+    ----------
+    masses : float array, shape (n_candidates,)
+        Words first, then letters; NaN where no token tells a candidate from the others.
+    given : int
+        Which of them the answer names; -1 for none.
+    n_words : int
+        How many are words.
+
+    Raises
+    ------
+    UndefinedMetricError
+        For an answer that names none, or where tokens tell no other.
     """
-    given = int(channel.given[0])
     if given < 0:
         raise UndefinedMetricError(NONE_GIVEN)
-    is_word = given < N_WORDS
-    kind = slice(0, N_WORDS) if is_word else slice(N_WORDS, None)
-    masses = channel.masses.astype(np.float64)
-    others = np.delete(masses[kind], given if is_word else given - N_WORDS)
+    is_word = given < n_words
+    kind = slice(0, n_words) if is_word else slice(n_words, None)
+    wide = masses.astype(np.float64)
+    others = np.delete(wide[kind], given if is_word else given - n_words)
     others = others[np.isfinite(others)]
     if not others.size:
         raise UndefinedMetricError("no other candidate can be told by its first token")
-    return float(masses[given]), others
+    return float(wide[given]), others

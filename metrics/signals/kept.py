@@ -12,6 +12,7 @@ from metrics.answers.likelihoods import weighted_semantic_entropy
 from metrics.errors import UndefinedMetricError
 from metrics.maps.rauq import rauq
 from metrics.record.channels import (
+    N_WORDS,
     BlankScores,
     CandidateMasses,
     LookBack,
@@ -55,13 +56,17 @@ def _eigenscore(spread: SampleSpread) -> float:
     return float(np.log(spread.eigenvalues.astype(np.float64) + REGULAR).mean())
 
 
+def _candidates(channel: CandidateMasses) -> tuple[float, np.ndarray]:
+    return candidate_masses(channel.masses, int(channel.given[0]), n_words=N_WORDS)
+
+
 def _margin(masses: CandidateMasses) -> float:
-    own, others = candidate_masses(masses)
+    own, others = _candidates(masses)
     return own - float(others.max())
 
 
 def _share(masses: CandidateMasses) -> float:
-    own, others = candidate_masses(masses)
+    own, others = _candidates(masses)
     if own <= 0:
         raise UndefinedMetricError("the candidate of the answer has no probability")
     return own / (own + float(others.sum()))
@@ -150,7 +155,7 @@ SIGNALS = (
     _candidate(
         "candidate_mass",
         "candidate mass",
-        compute=lambda masses: candidate_masses(masses)[0],
+        compute=lambda masses: _candidates(masses)[0],
         bounds=SHARE,
         about="probability of all first tokens that say the candidate of the answer: yes, no, or "
         "the letter of an option",
