@@ -10,8 +10,11 @@ from leaderboard.policies.policy import Policy
 from leaderboard.runs.read import Run
 from metrics.abstention.at_threshold import Verdict, promise_verdict, risk_at_threshold
 from metrics.abstention.scored import RiskAtThreshold
+from metrics.signals import BY_NAME
 
 SAME_IMAGES = "the policy was chosen on these very images: on others the risk may be larger"
+OUTSIDE = 4  # class of cost of what another model says of the answers
+OTHER_JUDGE = "the signal is another model's: that it was the same one, no run records"
 SAME_ANSWERS = "the policy was chosen on this very run: no check of it"
 
 
@@ -72,6 +75,8 @@ def apply_policy(policy: Policy, run: Run, *, allow_different: bool = False) -> 
         notes = [SAME_ANSWERS]
     if run.model != policy.chosen_on.model:
         notes.append(f"chosen on another model ({policy.chosen_on.model})")
+    if BY_NAME[name].cost_class == OUTSIDE:
+        notes.append(OTHER_JUDGE)
     verdict = promise_verdict(found, risk=policy.promise.risk)
     return Applied(policy, run.model, found, verdict, tuple(differing), tuple(notes))
 

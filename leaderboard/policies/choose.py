@@ -12,6 +12,7 @@ import numpy as np
 
 from leaderboard.errors import PolicyError
 from leaderboard.policies.policy import ChosenOn, OfSignal, OfTask, Policy, Promised, Scalar
+from leaderboard.results.cost_front import is_sampled
 from leaderboard.runs.read import Run
 from metrics.abstention.promise import promised_threshold
 from metrics.record.columns import of_task
@@ -144,7 +145,7 @@ def task_of(run: Run, task: str) -> OfTask:
 def signal_of(run: Run, task: str, name: str) -> OfSignal:
     """What made the values of this signal."""
     settings = run.manifest.settings
-    sampled = BY_NAME[name].cost == "samples"
+    sampled = is_sampled(BY_NAME[name])
     sampling: dict[str, Scalar] = {key: _scalar(settings.get(key)) for key in SAMPLING}
     return OfSignal(name, _release_line(run, task, name), sampling if sampled else {})
 

@@ -18,6 +18,7 @@ from leaderboard.figures import charts, plots
 from leaderboard.figures.heat import heat_of
 from leaderboard.report.answer import answers_of
 from leaderboard.report.browser import album_of
+from leaderboard.report.glossary import glossary
 from leaderboard.report.sections import html_table, section_of
 from leaderboard.results.aggregate import Board
 from leaderboard.tables.arena import pooled_tables
@@ -85,6 +86,7 @@ def make_environment() -> Environment:
         loader=PackageLoader(leaderboard.__name__), autoescape=True, undefined=StrictUndefined
     )
     environment.filters["clean"] = clean
+    environment.globals["glossary"] = glossary()
     return environment
 
 

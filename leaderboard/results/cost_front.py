@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from leaderboard.results.aggregate import RunResult, TaskResult
 from metrics.card.card import SignalResult
 from metrics.scores.bootstrap import Estimate
-from metrics.signals import BY_NAME
+from metrics.signals import BY_NAME, Signal
 
+# channels that are made of K sampled answers
+SAMPLED = ("samples", "answers_entailed", "answers_alike", "truth_asked_with_samples")
 SUPERVISED = ("probe", "stress test", "fusion")
 
 
@@ -82,10 +84,13 @@ def passes_of(signal: SignalResult, run: RunResult, result: TaskResult) -> int:
     return 1 + k * any(_samples(name, families) for name in members)
 
 
+def is_sampled(signal: Signal) -> bool:
+    """Whether a declared signal is made of K sampled answers."""
+    return signal.cost == "samples" or any(c.name in SAMPLED for c in signal.needs)
+
+
 def _samples(name: str, families: Mapping[str, str]) -> bool:
-    if name in BY_NAME:
-        return BY_NAME[name].cost == "samples"
-    return families.get(name) == "consistency"
+    return is_sampled(BY_NAME[name]) if name in BY_NAME else families.get(name) == "consistency"
 
 
 def _points(run: RunResult, result: TaskResult) -> Iterator[CostPoint]:

@@ -68,7 +68,6 @@ DETECTORS = {
     "probe": "0.767 (P(IK))",
     "internal_inspector": "0.749 (InternalInspector)",
     "saplma": "0.731 (SAPLMA)",
-    "verbalized": "0.654 (self-probing)",
-    "ccps": "0.634 (CCPS)",
+    "self_probing": "0.654 (self-probing)",
     "p_true": "0.555 (P(True))",
 }

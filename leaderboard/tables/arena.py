@@ -33,7 +33,8 @@ TIMED = {
     "confidence_afterwards": "verbalized",
     "confidence_of_proposal": "verbalized",
     "core_hidden": "vauq",
-    "perturbed_answers": "perturb",
+    "perturbed": "perturb",
+    "blank_scores": "blank",
 }
 NOTE = (
     f"Every detector against {_FREE}, which every answer brings for nothing: its {{figure}} less "

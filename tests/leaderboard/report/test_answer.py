@@ -6,6 +6,7 @@ from scipy.special import expit, log_expit
 
 from leaderboard.figures.heat import heat_of
 from leaderboard.report.answer import answer_lines, answers_of
+from leaderboard.report.glossary import FIGURES, glossary
 from leaderboard.report.html import to_html
 from leaderboard.report.parts import SUMMARIES
 from leaderboard.results.aggregate import build_board
@@ -157,3 +158,10 @@ def test_the_first_screen_is_the_answer_and_escapes_names(tmp_path, name):
     assert "Trust token confidence, which is free." in main
     assert "<script>alert" not in main
     check(html)
+
+
+def test_names_say_what_they_mean_on_hover(tmp_path):
+    html = to_html(board_of(tmp_path, records()))
+    assert 'title="token_confidence: ' in html
+    assert f'title="{FIGURES["could see"]}"' in html
+    assert all(text and text.endswith(".") for text in glossary().values())
