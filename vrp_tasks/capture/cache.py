@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -72,7 +72,7 @@ def spread_cache(cache: Cache, *, rows: int, room: int, shared: Collection[int] 
         elif type(layer) is DynamicLayer and layer.get_seq_length():
             cache.layers[index] = RoomyLayer(layer, rows=rows, room=room)
         else:
-            _repeat(layer, rows)
+            choose_rows(layer, lambda own: own.repeat_interleave(rows))
 
 
 def keeps_every_position(cache: Cache) -> bool:
@@ -80,12 +80,14 @@ def keeps_every_position(cache: Cache) -> bool:
     return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
-def _repeat(layer: Any, rows: int) -> None:
-    """By `reorder_cache`, which every kind of layer has."""
+def choose_rows(layer: Any, choose: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """Keep some rows of a layer, in place, by `reorder_cache`, which every kind of layer has.
+
+    ``choose`` gets the numbers of the rows, and returns those that there are to be.
+    """
     held = [*_tensors(vars(layer).values())]
     if held:  # a layer that shares another's keys and values holds none
-        order = torch.arange(len(held[0]), device=held[0].device).repeat_interleave(rows)
-        layer.reorder_cache(order)
+        layer.reorder_cache(choose(torch.arange(len(held[0]), device=held[0].device)))
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[torch.Tensor]:

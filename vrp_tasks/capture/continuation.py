@@ -18,7 +18,7 @@ from transformers.cache_utils import DynamicLayer
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from vrp_tasks.capture.attention import editing
-from vrp_tasks.capture.cache import keeps_every_position, spread_cache
+from vrp_tasks.capture.cache import choose_rows, keeps_every_position, spread_cache
 from vrp_tasks.capture.decode_state import per_row
 from vrp_tasks.families import Family
 
@@ -119,7 +119,12 @@ class Prefilled:
         if "logits_to_keep" in kwargs:
             kwargs["logits_to_keep"] = 0  # of every position
         found = Continuation(self.model, self.input_ids[index : index + 1], kwargs)
-        found.feed(tokens)
+        # linear attention goes on from one token to the next alone, and so do cross-attention masks
+        plain = all(isinstance(layer, DynamicLayer) for layer in cache.layers)
+        if plain and kwargs.get("cross_attention_mask") is None:
+            found.feed(tokens)
+        else:
+            found.feed_one_by_one(tokens)
         return found
 
     def ends(self, token: int) -> bool:
@@ -146,13 +151,21 @@ class Continuation:
         self._ids = torch.cat([self._ids, fed], dim=1)
         before = CausalLMOutputWithPast(past_key_values=self._kwargs["past_key_values"])
         self._kwargs = model._update_model_kwargs_for_generation(
-            before, self._kwargs, num_new_tokens=len(tokens)
+            before, self._kwargs, is_encoder_decoder=False, num_new_tokens=len(tokens)
         )
         prepared = model.prepare_inputs_for_generation(
             self._ids, next_sequence_length=len(tokens), **self._kwargs
         )
         with editing(_Causal()):
             self.logits = model(**prepared, return_dict=True).logits[0].float()
+
+    def feed_one_by_one(self, tokens: Sequence[int]) -> None:
+        """Append tokens, each in a pass of its own."""
+        logits = []
+        for token in tokens:
+            self.feed([token])
+            logits.append(self.logits)
+        self.logits = torch.cat(logits)
 
     def greedy(self, prompt: Prefilled, *, most: int) -> list[int]:
         """Generate up to ``most`` tokens, without the one that ends them."""
@@ -214,7 +227,6 @@ def _of_row(cache: Cache, index: int) -> Cache:
                 row.keys, row.values = (s[index : index + 1] for s in (layer.keys, layer.values))
         else:
             row = copy.deepcopy(layer)
-            if row.is_initialized:
-                row.reorder_cache(torch.tensor([index]))
+            choose_rows(row, lambda rows: rows[index : index + 1])
         own.layers.append(row)
     return own

@@ -47,7 +47,7 @@ def hide_core(
     **options
         Options of `generate`.
     """
-    cores = [_core(model, item) for item in items]
+    cores = [_core(model, family, item) for item in items]
     if all(core is None for core in cores):
         return
     began = time.perf_counter()
@@ -78,9 +78,12 @@ def hide_core(
         item.seconds["vauq"] = (time.perf_counter() - began) / len(items)
 
 
-def _core(model: PreTrainedModel, item: Captured) -> np.ndarray | None:
+def _core(model: PreTrainedModel, family: Family, item: Captured) -> np.ndarray | None:
     """Which image tokens are hidden, bool (S,); None, with the reason in the item, if none can."""
     why = None
+    if family.lacks.get("attention") is not None:  # of this model, whatever the prompt
+        item.never[CoreHidden.name] = family.lacks["attention"]
+        return None
     if not item.tokens:
         why = "the answer is empty"
     elif item.maps is None or item.image_mass is None:

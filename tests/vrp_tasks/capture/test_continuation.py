@@ -14,6 +14,7 @@ from metrics.record.channels import (
     TruthAskedWithSamples,
 )
 from metrics.record.observation import Absent
+from tests.vrp_tasks.helpers import zoo
 from tests.vrp_tasks.helpers.random_models import (
     FAMILIES,
     QUESTIONS,
@@ -31,9 +32,10 @@ from vrp_tasks.capture.observer import Subjects
 from vrp_tasks.capture.proposal import PROPOSAL
 from vrp_tasks.capture.self_evaluation import IS_TRUE, IS_TRUE_AMONG
 from vrp_tasks.families import family_of
+from vrp_tasks.families.found import Found
 
 GREEDY = {"do_sample": False, "max_new_tokens": 4}
-TAIL = [5, 40, 17, 9, 88, 21]
+TAIL = [5, 40, 17, 9, 28, 21]
 
 
 class Forcing(LogitsProcessor):
@@ -58,7 +60,7 @@ def one_row(family, index):
     }
 
 
-def forced_logits(model, inputs, tokens):
+def forced_logits(model, inputs, tokens, *, row=0):
     """What stock `generate` sees before each of the tokens, and after the last."""
     length = inputs["input_ids"].shape[1]
     found = model.generate(
@@ -71,7 +73,7 @@ def forced_logits(model, inputs, tokens):
         output_logits=True,
         return_dict_in_generate=True,
     )
-    return torch.stack(found.logits)[:, 0]
+    return torch.stack(found.logits)[:, row]
 
 
 def prefilled(family, inputs):
@@ -278,6 +280,18 @@ def with_mask(model, inputs, mask):
             handle.remove()
 
 
+def test_a_model_without_maps_has_no_core_and_that_is_no_fault_of_a_prompt():
+    own = zoo.built("mllama")
+    settings = CaptureSettings(k=0, extra=("vauq",))
+    with capturing_attention(own.model), torch.inference_mode():
+        _, items = probed_generate(
+            own.model, Found(own.model), zoo.prompts(own), identities=["a", "b"],
+            settings=settings, **GREEDY,
+        )  # fmt: skip
+    for item in items:
+        assert further_of(item, settings)[1]["core_hidden"].state == "not offered"
+
+
 def test_a_template_is_read_in_whatever_form_it_takes():
     def strings_only(messages):
         return "".join(f"<{m['role']}>{m['content']}</s>" for m in messages) + "<assistant>"
@@ -301,3 +315,30 @@ def test_a_model_that_cannot_be_continued_says_so_and_keeps_its_answer(monkeypat
     assert item.missing["truth_asked"] == (
         "the prompt could not be continued (RuntimeError: no such kernel)"
     )
+
+
+# sliding windows, linear attention, convolutions, cross-attention, both ways over the image
+@pytest.mark.parametrize(
+    "name", ["gemma3", "gemma4", "lfm2_vl", "llava_gpt_oss", "mllama", "paligemma2", "qwen3_5"]
+)
+def test_prompts_of_other_caches_are_continued_as_generate_does(name):
+    own = zoo.built(name)
+    inputs, found = zoo.prompts(own), []
+    family = Found(own.model)
+
+    def read(model, input_ids, *, generation_config, logits_processor, stopping_criteria, **kwargs):
+        prepared = model.prepare_inputs_for_generation(input_ids, is_first_iteration=True, **kwargs)
+        model(**prepared)
+        found.append(Prefilled.of(model, family, input_ids, kwargs, generation_config))
+        return input_ids
+
+    with torch.inference_mode(), capturing_attention(own.model):
+        own.model.generate(**inputs, **GREEDY, custom_generate=read)
+        stock = forced_logits(own.model, inputs, TAIL, row=slice(None))[1:]
+        for _ in range(2):  # continuing leaves the prompt as it was
+            for index in range(len(inputs["input_ids"])):
+                logits = found[0].continued(index, TAIL).logits
+                scale = float(stock[:, index].abs().max())
+                torch.testing.assert_close(
+                    logits / scale, stock[:, index].float() / scale, atol=1e-5, rtol=0
+                )
