@@ -43,9 +43,9 @@ def slices_of(size, *, stop_after=None):
     stock, seen = TransformersAccess.observe, []
 
     def observe(self, own):
-        if len(seen) == stop_after:
+        if stop_after is not None and len(seen) >= stop_after * size:
             raise KeyboardInterrupt
-        seen.append(own)
+        seen.extend(own.requests)  # a batch at a time, whatever a slice is
         return stock(self, own)
 
     with pytest.MonkeyPatch.context() as patch:
