@@ -13,6 +13,7 @@ from typing import Any
 from vrp_tasks.errors import SetupError
 
 _PATH = re.compile(r"([\w.]+):(\w+)")
+_HASHED = re.compile(r"_[0-9a-f]{12}:")
 
 
 def folder_of(manager: Any, task: str) -> Path | None:
@@ -54,6 +55,11 @@ def located(task: str, value: Any, folder: Path | None) -> Any:
         return value
     file = folder.joinpath(*found[1].split(".")).with_suffix(".py")
     return f"{_module_of(task, file)}:{found[2]}" if file.is_file() else value
+
+
+def as_written(path: str) -> str:
+    """``module:name`` as the YAML has it, for messages."""
+    return _HASHED.sub(":", path)
 
 
 def _module_of(task: str, file: Path) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from metrics.answers.normal_form import normalize_answer
+from vrp_tasks.attach.beside import as_written
 from vrp_tasks.errors import SetupError
 from vrp_tasks.settings.numbers import is_share
 
@@ -161,7 +162,9 @@ def _find(task: str, path: str) -> Callable[..., Any]:
     try:
         return function_at(path)
     except (ImportError, AttributeError, ValueError) as error:
-        raise SetupError(f"task {task}: no function {path} (module:name): {error}.") from error
+        raise SetupError(
+            f"task {task}: no function {as_written(path)} (module:name): {error}."
+        ) from error
 
 
 def function_at(path: str) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from typing import Any
 from loguru import logger
 
 from metrics.errors import UndefinedMetricError
+from vrp_tasks.attach.beside import as_written
 from vrp_tasks.attach.results import Item
 from vrp_tasks.attach.scorer import AttachedScorer, scorer_of
 from vrp_tasks.attach.settings import READERS, AttachSettings, function_at
@@ -79,7 +80,7 @@ def _try_function(name: str, key: str, path: str, calls: Sequence[tuple[Any, ...
             return
     if failure is not None:
         raise SetupError(
-            f"task {name}: metadata.vrp.{key}, {path}, fails on the first documents: "
+            f"task {name}: metadata.vrp.{key}, {as_written(path)}, fails on the first documents: "
             f"{reason_of(failure)}. A document has {', '.join(calls[0][0])}."
         ) from failure
 
