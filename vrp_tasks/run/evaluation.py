@@ -33,6 +33,7 @@ from vrp_tasks.seam.document_identity import told_documents
 from vrp_tasks.seam.evaluator import wrap_evaluate
 from vrp_tasks.seam.generate_until import served_generate_until
 from vrp_tasks.seam.model_arguments import parsed, with_device, without
+from vrp_tasks.seam.response_cache import uncached
 from vrp_tasks.settings.run_settings import NAMES, RunSettings, settings_of
 
 
@@ -123,10 +124,23 @@ def _evaluate(
         stack.enter_context(running(session))
         stack.enter_context(told_documents(module))
         stack.enter_context(session.scoring())
+        stack.enter_context(_past_the_cache(asked.get("response_cache"), session))
         stack.enter_context(served_generate_until(lm, Answering(session, access)))
         results = stock(*args, **kwargs)
         session.finish()
     return results
+
+
+@contextmanager
+def _past_the_cache(cache: Any, session: Session) -> Iterator[None]:
+    """Answers of ours are in run folders, with what was seen beside them: no cache has that."""
+    if cache is not None:
+        logger.info(
+            f"--use_cache is not used for {', '.join(session.tasks)}: their answers are taken over "
+            "from earlier runs in the same --output_path."
+        )
+    with uncached(cache, lambda request: session.owns(request.task_name)):
+        yield
 
 
 def _our_tasks(task_dict: dict[str, Any]) -> dict[str, Any]:

@@ -69,15 +69,27 @@ def _notes(error: BaseException) -> str:
 
 @contextmanager
 def kept_is_said(session: Session) -> Iterator[None]:
-    """Tell whoever ends the run early what is left of it."""
+    """Tell whoever ends the run early what is left of it.
+
+    Raises
+    ------
+    SetupError
+        If the run ended because its folder is gone.
+    """
+    path = session.folder.path
     try:
         yield
     except BaseException as error:
-        if session.keeps and session.n_generated:
-            error.add_note(
-                f"What was answered so far is in {session.folder.path}; the same command goes on "
-                "from there."
-            )
+        if not session.keeps:
+            raise
+        if isinstance(error, Exception) and not path.is_dir():
+            raise SetupError(
+                f"the run folder {path} was removed while the run wrote to it, and what was "
+                "answered with it. The same command starts anew."
+            ) from error
+        kept = f"What was answered so far is in {path}; the same command goes on from there."
+        said = kept if any(True for _ in session.known.records()) else "Nothing was answered yet."
+        error.add_note(said)
         raise
 
 

@@ -96,6 +96,15 @@ class RunFolder(Parts):
         folder._hold = lock
         return folder
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was written before this opening."""
+        return self.opening == 1
+
+    def reopened(self) -> RunFolder:
+        """The same folder in an opening of its own."""
+        return self._opened(self.path, self._hold, self.rank)
+
     def finish(self, records: Sequence[SampleRecord], manifest: dict[str, Any]) -> Path:
         """Write records and manifest; the folder is complete when this returns its path."""
         write_records(self.path / RECORDS_FILE, records)

@@ -9,7 +9,7 @@ from metrics.record.observation import Absent
 from metrics.signals import BY_NAME
 from vrp_tasks.run.folder import RunFolder
 
-_KIND = "not-offered"
+NOT_OFFERED = "not-offered"  # note of a run folder
 
 
 class NotOffered:
@@ -29,7 +29,7 @@ class NotOffered:
 
     def recall(self) -> None:
         """Take over what every rank has noted so far."""
-        for _, part in self._folder.notes(_KIND):
+        for _, part in self._folder.notes(NOT_OFFERED):
             self.reasons |= part
 
     def of_task(self, task: str) -> dict[str, str]:
@@ -46,11 +46,6 @@ class NotOffered:
                     self.reasons[key] = why.reason
                     self._is_new = True
 
-    def add_known(self, task: str, reasons: Mapping[str, str]) -> None:
-        """Signals with a reason of their own; an earlier reason stands."""
-        for name, why in reasons.items():
-            self.reasons.setdefault(f"{task}:{name}", why)
-
     def withdraw(self, task: str, names: Collection[str], reason: str) -> None:
         """Signals that were offered, or not for another reason."""
         self.reasons |= {f"{task}:{name}": reason for name in names}
@@ -58,5 +53,5 @@ class NotOffered:
     def note(self) -> None:
         """Write what `add` has added to the run folder."""
         if self._is_new:
-            self._folder.note(_KIND, self.reasons)
+            self._folder.note(NOT_OFFERED, self.reasons)
             self._is_new = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,21 @@ from typing import Any
 import torch
 
 from vrp_tasks.access.identity import last_parts
+from vrp_tasks.run.fingerprint import digests
 from vrp_tasks.run.folder import RunFolder
+from vrp_tasks.run.taken_over import take_over
 
 
-def open_folder(output: Path, pretrained: str, *, fingerprint: dict[str, Any]) -> RunFolder:
+def open_folder(
+    output: Path,
+    pretrained: str,
+    *,
+    fingerprint: dict[str, Any],
+    wanted: Mapping[str, Collection[str]],
+) -> RunFolder:
     """Start a run below an output path, or go on with one of the same fingerprint.
+
+    A new one takes over what a complete run of the same make has answered.
 
     Parameters
     ----------
@@ -24,6 +35,8 @@ def open_folder(output: Path, pretrained: str, *, fingerprint: dict[str, Any]) -
         Names the folder of the model's runs.
     fingerprint : dict
         What two runs must agree in for one to go on with the other.
+    wanted : mapping of str to collection of str
+        Task -> documents that are asked.
     """
     rank = int(os.environ.get("RANK", 0))
     if rank:
@@ -31,6 +44,8 @@ def open_folder(output: Path, pretrained: str, *, fingerprint: dict[str, Any]) -
     folder = RunFolder.create(
         output / last_parts(pretrained), now=datetime.now(UTC), fingerprint=fingerprint
     )
+    if folder.is_new and take_over(folder, digests(fingerprint), wanted):
+        folder = folder.reopened()
     _broadcast(str(folder.path))
     return folder
 

@@ -197,8 +197,7 @@ class Parts:
 
     def note(self, kind: str, entries: Any) -> None:
         """Keep plain data beside the parts until the run is complete, past a stop."""
-        name = f"{kind}.{self.rank}-{self._number(kind)}.json"
-        write_text(self.here / name, json.dumps(entries))
+        write_text(self.new_file(kind, ".json"), json.dumps(entries))
 
     def notes(self, kind: str) -> list[tuple[int, Any]]:
         """What `note` was given of a kind, by any rank, each with its opening."""
@@ -218,11 +217,14 @@ class Parts:
         rows : list of dict
             One per row; every column of the table is a key. Bytes are allowed.
         """
-        if not rows:
-            return
-        path = self.here / f"{file}.{self.rank}-{self._number(file)}.arrow"
+        if rows:
+            self.add_table(file, pa.Table.from_pylist(rows, schema=schema_of(file)))
+
+    def add_table(self, file: str, table: pa.Table) -> None:
+        """`add_rows` of rows that are a table already."""
+        path = self.new_file(file, ".arrow")
         partial = path.with_name(path.name + ".partial")
-        feather.write_feather(pa.Table.from_pylist(rows, schema=schema_of(file)), partial)
+        feather.write_feather(table.select(schema_of(file).names).cast(schema_of(file)), partial)
         partial.replace(path)
 
     def rows(self, file: str) -> list[dict[str, Any]]:

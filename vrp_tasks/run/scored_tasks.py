@@ -64,6 +64,7 @@ class ScoredTasks:
         self._invalid: dict[str, str] = {}
         self._probe: dict[str, dict[str, Any]] = {}
         self._fits: dict[str, dict[str, Any]] = {}
+        self._withdrawn: set[str] = set()
 
     def card(self, task: str, judged: Sequence[Judgement]) -> Card:
         """Every signal of a task, scored; once all of its samples are there.
@@ -124,6 +125,7 @@ class ScoredTasks:
         if reason is None:
             return records
         logger.warning(f"{task}: no consistency signals: {reason}.")
+        self._withdrawn.add(task)
         names = {signal.name for signal in SIGNALS if Samples in signal.needs}
         self._not_offered.withdraw(task, names, reason)
         return [record.without_signals(names) for record in records]
@@ -171,6 +173,11 @@ class ScoredTasks:
             "fits": self._fits,
             "transfer": transfer(self._folder.store, own),
         }
+
+    def identity(self, own: Mapping[str, Any]) -> dict[str, Any]:
+        """The manifest's ``identity``, without tasks whose records lack what was withdrawn."""
+        tasks = {name: own["tasks"][name] for name in own["tasks"].keys() - self._withdrawn}
+        return {**own, "tasks": tasks}
 
     def _own_images(self) -> list[str]:
         """Tasks that are no variant (robustness, grounding) of another one of the run."""

@@ -17,7 +17,6 @@ from typing import Any
 from loguru import logger
 
 from metrics.card.card import Card
-from metrics.record.columns import of_task
 from metrics.record.failures import failure_in
 from metrics.record.records import (
     GEOMETRY_NOT_RUN,
@@ -30,13 +29,12 @@ from vrp_tasks.attach.groups import content_hashes
 from vrp_tasks.attach.identity import failed_judgement
 from vrp_tasks.attach.judgement import Judgement, judging
 from vrp_tasks.attach.plan import TaskPlan
-from vrp_tasks.attach.results import results_of
+from vrp_tasks.attach.results import record_without, results_of
 from vrp_tasks.attach.scorer import scorer_of
 from vrp_tasks.attach.trial import scoring_of
 from vrp_tasks.errors import SetupError
 from vrp_tasks.faults import ends_run, reason_of
 from vrp_tasks.place import Place, at_place, current_place, place_of
-from vrp_tasks.run.earlier import EarlierRuns
 from vrp_tasks.run.fingerprint import digests, run_fingerprint
 from vrp_tasks.run.known import KnownAnswers
 from vrp_tasks.run.looking import Looked
@@ -52,9 +50,12 @@ from vrp_tasks.run.provenance import (
 )
 from vrp_tasks.run.scored_tasks import ScoredTasks
 from vrp_tasks.run.storage_plan import storage_plan
+from vrp_tasks.run.taken_over import is_that_of
 from vrp_tasks.run.thumbnails import Thumbnails
 from vrp_tasks.seam.process_results import Score, served_process_results, tolerated_targets
 from vrp_tasks.seam.scored_answer import as_scored
+
+UNSEEN = "this answer was given without being observed"
 
 
 class Session:
@@ -100,7 +101,12 @@ class Session:
         self.is_main = int(os.environ.get("RANK", 0)) == 0
         fingerprint = run_fingerprint(access, tasks, reasoning_tags=reasoning_tags)
         self._identity = digests(fingerprint)
-        self.folder = open_folder(Path(output), self.model["pretrained"], fingerprint=fingerprint)
+        self.folder = open_folder(
+            Path(output),
+            self.model["pretrained"],
+            fingerprint=fingerprint,
+            wanted={name: plan.docs for name, plan in plans.items()},
+        )
         self._not_offered = NotOffered(self.folder)
         self._scored = ScoredTasks(
             access,
@@ -110,7 +116,6 @@ class Session:
             not_offered=self._not_offered,
             geometry=self.geometry,
         )
-        self._earlier = EarlierRuns(self.folder.path, self.model, self.settings)
         try:
             self.storage = storage_plan(access, tasks, plans, self.folder.path)
         except SetupError:
@@ -209,20 +214,12 @@ class Session:
     def results_without(self, judged: Judgement) -> dict[str, Any]:
         """What there is for an answer that was not observed in this process.
 
-        It may be of this run before it was stopped, or of an earlier run, if lmms-eval's response
-        cache gave the answer.
+        It may be of this run before it was stopped, or of a run that was taken over.
         """
         record = self.known.fitting(judged.place, judged.answer)
         if record is None:
-            record = self._earlier.record_of(judged)
-            task = judged.place.task
-            left_out = of_task(self._earlier.not_offered, task)
-            self._not_offered.add_known(
-                task, {name: why for name, why in left_out.items() if name not in record.signals}
-            )
-            request = self.known.request(judged.place)
-            asked = None if request is None else self.known.identity(request)
-            entry = Entry(record, Exchange(asked))
+            record = record_without(judged, UNSEEN)
+            entry = Entry(record, Exchange())
             self.known.add([entry])
             self.folder.add_unasked(entry)
         self._judged[judged.place] = judged
@@ -244,7 +241,7 @@ class Session:
         """
         task = requests[0].args[4]
         images = self._keep_images(looked)
-        make, channels, never = [], [], self.access.never()
+        make, channels, exchanges, never = [], [], [], self.access.never()
         for request, own, one, image in zip(requests, looked, seen, images, strict=True):
             judged = self._judgement_of(place_of(request), own.doc, one)
             self._judged[judged.place] = judged
@@ -262,11 +259,9 @@ class Session:
             self._not_offered.add(task, observation.absent)
             make.append(partial(_placed, record))
             channels.append(observation.channels)
+            response = None if one.answer == judged.answer else one.answer
+            exchanges.append(Exchange(self.known.identity(request), response, one.prompt))
         self._not_offered.note()
-        exchanges = [
-            Exchange(self.known.identity(request), response=one.answer, sent=one.prompt)
-            for request, one in zip(requests, seen, strict=True)
-        ]
         records = self.folder.add(make, channels, exchanges, beside=beside)
         self.known.add(map(Entry, records, exchanges))
         self.n_generated += len(records)
@@ -317,6 +312,14 @@ class Session:
             return
         for task in self._tasks:
             self.card(task)
+        if (same := is_that_of(self.folder, self._scored.records)) is not None:
+            self.folder.discard()
+            logger.info(
+                f"This run is complete already, and nothing was asked again: {same}. Another "
+                "--output_path runs it anew."
+            )
+            logger.info(f"Next: vrp-leaderboard build {same.parent.parent}")
+            return
         if self.keeps:
             self._scored.save_probes(self.model)
         path = self.folder.finish(self._scored.records, self._manifest())
@@ -336,7 +339,7 @@ class Session:
             "versions": package_versions(),
             "command": without_secrets(sys.argv),
             "sweeps": self.sweeps,
-            "identity": self._identity,
+            "identity": self._scored.identity(self._identity),
             "cost": {
                 "seconds": round(self.seconds, 3),
                 "n_samples": self.n_generated,

@@ -1,6 +1,7 @@
 """How a run ends early: one line, an exit code, and what was answered is kept."""
 
 import os
+import shutil
 import signal
 from argparse import Namespace
 
@@ -86,6 +87,64 @@ def test_a_stop_says_that_the_same_command_goes_on(number, tmp_path, monkeypatch
     run(str(tmp_path))
     (manifest,) = tmp_path.glob("*/*_vrp/manifest.json")
     assert str(manifest.parent) in said
+
+
+def fill_the_disk(output, name):
+    """Every write of one file from now on fails as on a full disk."""
+    (here,) = output.glob("*/*_vrp/")
+    path = next(iter(here.glob("parts/1"))) / name if name.endswith("jsonl") else here / name
+    path.with_name(f"{path.name}.partial").symlink_to("/dev/full")
+
+
+@pytest.mark.parametrize("name", ["0-1.jsonl", "records.parquet"])
+def test_a_full_disk_is_one_line_and_what_was_written_is_gone_on_with(name, tmp_path, monkeypatch):
+    ended_by(monkeypatch, lambda: fill_the_disk(tmp_path, name))
+    with pytest.raises(SystemExit) as stopped:
+        run(str(tmp_path))
+    (left,) = tmp_path.glob("*/*_vrp")
+    code = stopped.value.code
+    assert code.startswith("vrp-tasks: the run failed, no space left on device (")
+    assert code.endswith(f"answered so far is in {left}; the same command goes on from there.")
+    assert "\n" not in code
+    monkeypatch.undo()
+    for partial in left.rglob("*.partial"):  # there is room again
+        partial.unlink()
+    said = []
+    handler = logger.add(said.append, format="{message}", level="INFO")
+    run(str(tmp_path))
+    logger.remove(handler)
+    n_kept = 4 if name.endswith("jsonl") else 8
+    assert f"vrp_shapes: resuming, {n_kept} of 8 samples are there.\n" in said
+    assert [path.parent for path in tmp_path.glob("*/*_vrp/manifest.json")] == [left]
+
+
+def test_a_folder_that_is_removed_is_one_line(tmp_path, monkeypatch):
+    ended_by(monkeypatch, lambda: shutil.rmtree(next(tmp_path.glob("*/*_vrp"))))
+    with pytest.raises(SystemExit) as stopped:
+        run(str(tmp_path))
+    assert "was removed while the run wrote to it" in stopped.value.code
+    assert "\n" not in stopped.value.code
+    monkeypatch.undo()
+    run(str(tmp_path))
+    assert len(list(tmp_path.glob("*/*_vrp/manifest.json"))) == 1
+
+
+def test_a_stop_before_the_first_answer_says_so(tmp_path, monkeypatch, capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    ended_by(monkeypatch, interrupt, after=0)
+    with pytest.raises(SystemExit) as stopped:
+        run(str(tmp_path))
+    assert stopped.value.code == 130
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == "vrp-tasks: stopped. Nothing was answered yet."
+
+
+def test_an_output_path_may_hold_commas_and_equals_signs(tmp_path):
+    output = tmp_path / "a,b=c, d"
+    run(str(output), limit=4)
+    assert len(list(output.glob("*/*_vrp/manifest.json"))) == 1
 
 
 def test_without_an_output_path_records_go_to_a_folder_here(tmp_path, monkeypatch):

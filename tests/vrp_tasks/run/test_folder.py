@@ -4,6 +4,7 @@ import json
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,9 +13,11 @@ from loguru import logger
 
 from metrics.record.channels import BlankState, ImageMaps, PromptState
 from metrics.record.records import (
+    GROUNDING_FILE,
     MANIFEST_FILE,
     RECORDS_FILE,
     REQUESTS_FILE,
+    TABLES,
     RunManifest,
     SampleRecord,
 )
@@ -190,3 +193,73 @@ def test_an_output_path_that_is_a_file_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SetupError, match=r"cannot write to the output folder .*file/out"):
         check_writable(tmp_path / "file" / "out")
+
+
+def opened_together(base, n):
+    """What as many calls at the same moment get."""
+    with ThreadPoolExecutor(n) as pool:
+        return list(pool.map(lambda _: create(base), range(n)))
+
+
+def test_runs_that_start_together_get_a_folder_each(tmp_path):
+    for _ in range(5):
+        found = opened_together(tmp_path, 8)
+        assert len({folder.path for folder in found}) == 8
+        for folder in found:
+            folder.finish([record(0, None, None)], MANIFEST)
+    assert len(list(tmp_path.glob("*_vrp"))) == 40
+
+
+def test_one_of_those_that_start_together_goes_on(tmp_path):
+    left = create(tmp_path)
+    left.add([at(0)], [channels(0)])
+    left.release()
+    lines = []
+    handler = logger.add(lambda message: lines.append(str(message)), level="WARNING")
+    found = opened_together(tmp_path, 8)
+    logger.remove(handler)
+    (again,) = [folder for folder in found if folder.path == left.path]
+    assert [r.doc_id for r in again.records()] == ["0"]
+    assert len({folder.path for folder in found}) == 8
+    said = f"Another process writes to {left.path}; this run gets a folder of its own."
+    assert sum(said in line for line in lines) == 7
+
+
+def test_a_clock_that_was_set_back_gives_no_earlier_name(tmp_path):
+    first = create(tmp_path)
+    first.finish([record(0, None, None)], MANIFEST)
+    earlier = NOW - timedelta(days=400)
+    second = RunFolder.create(tmp_path, now=earlier, fingerprint={"model": "another"})
+    third = RunFolder.create(tmp_path, now=NOW + timedelta(days=1), fingerprint={"model": "third"})
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        own.path.name for own in (first, second, third)
+    ]
+
+
+def test_of_two_openings_the_later_counts_and_rows_are_of_it(tmp_path):
+    def row(doc, width):
+        values = dict.fromkeys(TABLES[GROUNDING_FILE])
+        return {**values, "task": "t", "split": "test", "doc_id": doc, "group": "g",
+                "map": "region", "region_share": width}  # fmt: skip
+
+    first = create(tmp_path)
+    first.add([at(0), at(1)], [channels(0), channels(1)])
+    first.add_rows(GROUNDING_FILE, [row("0", 0.1), row("1", 0.2), row("7", 0.3)])
+    first.release()
+    second = create(tmp_path)
+    second.records()
+    second.add(
+        [at(0)], [channels(0)], beside=lambda _: second.add_rows(GROUNDING_FILE, [row("0", 0.9)])
+    )
+    found = {(own["doc_id"], own["region_share"]) for own in second.rows(GROUNDING_FILE)}
+    assert found == {("0", 0.9), ("1", 0.2)}
+    records = second.records()
+    assert {(r.doc_id, r.shard) for r in records} == {
+        ("0", "arrays-0-1.safetensors"),
+        ("1", "arrays-0-0.safetensors"),
+    }
+    path = second.finish([r for r in records if r.doc_id == "0"], MANIFEST)
+    table = pq.read_table(path / GROUNDING_FILE).to_pylist()
+    assert [(own["doc_id"], own["region_share"]) for own in table] == [("0", 0.9)]
+    assert [p.name for p in path.glob("arrays-*")] == ["arrays-0-1.safetensors"]
+    assert pq.read_table(path / REQUESTS_FILE)["doc_id"].to_pylist() == ["0"]

@@ -27,6 +27,7 @@ from vrp_tasks.seam.generate_until import served_generate_until
 from vrp_tasks.seam.model_arguments import parsed, with_device, without
 from vrp_tasks.seam.model_generate import patched_generate
 from vrp_tasks.seam.requests import clone_request
+from vrp_tasks.seam.response_cache import uncached
 from vrp_tasks.seam.scored_answer import as_scored
 from vrp_tasks.seam.torch_attention import changed_attention
 
@@ -48,6 +49,36 @@ def test_evaluator_asks_the_instance_for_its_method():
     source = inspect.getsource(stock(evaluator.__dict__["evaluate"]))
     assert "getattr(lm, reqtype)(cloned_reqs)" in source
     assert "response_cache.execute(lm, reqtype, cloned_reqs)" in source
+
+
+def test_exempt_requests_go_past_the_response_cache_in_the_block_only(tmp_path):
+    from lmms_eval.caching.response_cache import ResponseCache
+
+    def ask(cache, names):
+        requests = [
+            Instance("generate_until", ("?", {"temperature": 0}, None, doc, name, "test"), 0,
+                     {"task": name, "doc_id": doc, "repeats": 1})
+            for doc, name in enumerate(names)
+        ]  # fmt: skip
+        lm = SimpleNamespace(asked=[])
+
+        def generate_until(own):
+            lm.asked += [request.doc_id for request in own]
+            return [f"{request.task_name} {request.doc_id}" for request in own]
+
+        lm.generate_until = generate_until
+        return cache.execute(lm, "generate_until", requests), lm.asked
+
+    names = ["ours", "theirs", "ours", "theirs"]
+    answers = [f"{name} {doc}" for doc, name in enumerate(names)]
+    cache = ResponseCache(str(tmp_path / "cache.db"), str(tmp_path / "audit.jsonl"))
+    for again in ([1, 3, 0, 2], [0, 2]):  # theirs is cached after the first time
+        with uncached(cache, lambda request: request.task_name == "ours"):
+            assert ask(cache, names) == (answers, again)
+    assert ask(cache, names) == (answers, [0, 2])
+    assert ask(cache, names) == (answers, [])
+    with uncached(None, bool):
+        pass
 
 
 def test_document_identity():
