@@ -46,6 +46,11 @@ class NotOffered:
                     self.reasons[key] = why.reason
                     self._is_new = True
 
+    def add_known(self, task: str, reasons: Mapping[str, str]) -> None:
+        """Signals with a reason of their own; an earlier reason stands."""
+        for name, why in reasons.items():
+            self.reasons.setdefault(f"{task}:{name}", why)
+
     def withdraw(self, task: str, names: Collection[str], reason: str) -> None:
         """Signals that were offered, or not for another reason."""
         self.reasons |= {f"{task}:{name}": reason for name in names}
