@@ -27,8 +27,8 @@ def rauq(
     ----------
     logprobs : float array, shape (n_tokens,)
         Of the answer's tokens.
-    previous : float array, shape (n_layers, n_tokens - 1)
-        Attention to the token before, from the second token on.
+    previous : float array, shape (n_layers, n_tokens)
+        Attention to the token before; the first token's is not looked at.
     alpha : float, default 0.2
         Weight of a token's own probability.
 
@@ -45,17 +45,17 @@ def rauq(
 
     Examples
     --------
-    >>> round(rauq(np.log([0.5, 0.5]), np.array([[0.0]])), 4)
+    >>> round(rauq(np.log([0.5, 0.5]), np.array([[0.0, 0.0]])), 4)
     1.4979
     """
     if not logprobs.size:
         raise UndefinedMetricError("the answer is empty")
-    if previous.ndim != 2 or previous.shape[1] != logprobs.size - 1 or not len(previous):
-        raise refuse("rauq", "previous", f"(n, {logprobs.size - 1})", f"shape {previous.shape}")
+    if previous.ndim != 2 or previous.shape[1] != logprobs.size or not len(previous):
+        raise refuse("rauq", "previous", f"(n, {logprobs.size})", f"shape {previous.shape}")
     p = np.exp(logprobs.astype(np.float64))
     own = np.full(len(previous), p[0])
     total = np.log(np.maximum(own, 1e-300))
     for step in range(1, p.size):
-        own = alpha * p[step] + (1 - alpha) * previous[:, step - 1].astype(np.float64) * own
+        own = alpha * p[step] + (1 - alpha) * previous[:, step].astype(np.float64) * own
         total = total + np.log(np.maximum(own, 1e-300))
     return float(np.maximum(-total / p.size, 0.0).max())

@@ -88,8 +88,8 @@ class TokenImageMass(Channel):
 class LookBack(Channel):
     """Attention of each answer token to the one before it.
 
-    ``previous``, shape (n_layers in the middle third, n_answer_tokens − 1): of the head of each
-    layer that looks back most, mean over the answer.
+    ``previous``, shape (n_layers in the middle third, n_answer_tokens), 0 for the first token: of
+    the head of each layer that looks back most, mean over the answer.
     """
 
     name = "look_back"

@@ -26,7 +26,7 @@ from tests.golden import small
 from tests.golden.compare import ELSEWHERE, NUMBERS_ELSEWHERE, SAME_MACHINE, differences
 from tests.golden.runs import FAMILIES, figures_of_family
 
-MOST_BYTES = 600_000
+MOST_BYTES = 900_000
 
 
 def main() -> int:

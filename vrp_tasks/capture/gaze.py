@@ -96,17 +96,18 @@ class HeadGaze:
         return found
 
     def look_back(self, index: int, n: int) -> np.ndarray | None:
-        """Attention of answer tokens 2 … n to the one before, of each layer's chosen head.
+        """Attention of n answer tokens to the one before, of each layer's chosen head.
 
-        Shape (n_mid, n − 1); None where no layer of the middle third attends.
+        Shape (n_mid, n), 0 for the first; None where no layer of the middle third attends.
         """
         if not self._middle:
             return None
         steps = self._by_step[1:n]
         if not steps:
-            return np.zeros((len(self._middle), 0), np.float32)
+            return np.zeros((len(self._middle), 1), np.float32)
         by_head = torch.stack([own[:, index] for own in steps], dim=-1)  # (n_mid, n_heads, n − 1)
         head = by_head.mean(dim=-1).argmax(dim=1)
         chosen = by_head[torch.arange(len(head), device=by_head.device), head]
-        found: np.ndarray = chosen.float().cpu().numpy()
+        # the token before the first is of the prompt
+        found: np.ndarray = np.pad(chosen.float().cpu().numpy(), ((0, 0), (1, 0)))
         return found

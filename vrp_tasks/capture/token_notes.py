@@ -36,9 +36,10 @@ class TokenNotes:
 
     def add(self, logits: torch.Tensor, tokens: torch.Tensor) -> None:
         """A step: raw logits (B × rows, vocabulary), and the token that each row takes."""
-        own = logits.gather(1, tokens[:, None]).squeeze(1)
-        self.chosen.append(own - logits.logsumexp(dim=-1))
-        logprobs = logits[:: self._rows].log_softmax(dim=-1)
+        # log-softmax takes the largest logit out first: of a sure token every digit counts
+        of_rows = logits.log_softmax(dim=-1)
+        self.chosen.append(of_rows.gather(1, tokens[:, None]).squeeze(1))
+        logprobs = of_rows[:: self._rows]
         possible = logprobs > -torch.inf
         p = logprobs.exp()
         self.entropies.append(-torch.where(possible, p * logprobs, 0.0).sum(dim=-1))

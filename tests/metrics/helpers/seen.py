@@ -72,7 +72,7 @@ def channels(seed):
         CandidateMasses(real(12) / 12, np.array([0], np.int8)),
         BlankScores(-real(3), real(3), real(1)),
         TokenImageMass(real(3)),
-        LookBack(real(1, 2)),
+        LookBack(real(1, 3)),
         HeadMasses(real(N_LAYERS, 2, 3) / 3),
         SampleSpread(np.sort(real(4))),
         VisionState(real(WIDTH), real(WIDTH)),

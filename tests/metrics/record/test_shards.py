@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from metrics.errors import RecordError
 from metrics.record.channels import (
@@ -121,3 +123,12 @@ def test_a_channel_of_a_later_version_is_passed_over():
     columns = pack([{"token_scores": scores(3)}])
     later = {"gaze.at": np.ones(2), "gaze.at.shapes": np.array([[2]])}
     assert set(read(columns | later, 1)[0]) == {"token_scores"}
+
+
+def test_a_file_of_empty_answers_alone_is_read(tmp_path):
+    """Of an empty column safetensors gives no slice, not even an empty one."""
+    save_file(pack([{TokenScores.name: scores(0)}] * 2), tmp_path / "a")
+    store = ChannelStore(lambda name: safe_open(tmp_path / name, framework="numpy"))
+    records = [SimpleNamespace(shard="a", row=row) for row in range(2)]
+    found = store.array(TokenScores, "logprobs", records)
+    assert [own.shape for own in found] == [(0,), (0,)]

@@ -196,7 +196,7 @@ def test_heads_that_look_back(family, index):
         # the step that reads token t + 1 sees token t one place before it
         back = [out.attentions[step][layer][0, :, -1, -2].numpy() for step in range(2, n + 1)]
         head = int(np.mean(back, axis=0).argmax()) if back else 0
-        expected.append([own[head] for own in back])
+        expected.append([0.0, *(own[head] for own in back)])
     np.testing.assert_allclose(item.further[LookBack.name].previous, expected, **CLOSE)
 
 
@@ -273,7 +273,7 @@ def test_signals_are_their_plain_formulas(family, index):
     for layer in back:
         c = [p[0]]
         for t in range(1, len(p)):
-            c.append(0.2 * p[t] + 0.8 * layer[t - 1] * c[-1])
+            c.append(0.2 * p[t] + 0.8 * layer[t] * c[-1])
         by_layer.append(np.mean(np.log(c)))
     expected = {
         "self_certainty": steps.self_certainty.mean(),

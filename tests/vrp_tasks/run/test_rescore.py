@@ -76,14 +76,16 @@ def test_every_signal_comes_out_as_the_run_had_it(tmp_path):
     folder = run_of("llava_hf", tmp_path, tasks=tasks, limit=64, arguments=arguments)
     manifest = read_run(folder).manifest
     left_out = {"loaded_probe"} | {n for n, own in BY_NAME.items() if own.cost in PASSES}
-    assert {name.split(":")[1] for name in manifest.not_offered} == left_out
+    numbers = {n for n, own in BY_NAME.items() if own.applies}  # no candidate is counted to
+    assert {name.split(":")[1] for name in manifest.not_offered} == left_out | numbers
+    assert not {f"vrp_shapes:{name}" for name in numbers} & manifest.not_offered.keys()
     fitted = {name for name, signal in BY_NAME.items() if signal.fitted}
     assert {f"vrp_shapes_counting:{name}" for name in fitted} <= manifest.fits.keys()
     assert {"probe", "cluster_grid"} <= manifest.probe["vrp_shapes_counting"].keys()
     assert any(value is not None for row in manifest.transfer["auroc"] for value in row)
     said = assert_same(folder, rescored(folder))
     every = {f"vrp_shapes_counting:{name}" for name in BY_NAME} & said["recomputed"].keys()
-    assert len(every) == len(BY_NAME) - len(left_out)
+    assert len(every) == len(BY_NAME) - len(left_out | numbers)
     assert said["kept"] == {}
 
 
