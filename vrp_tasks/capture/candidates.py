@@ -37,14 +37,13 @@ class CandidateMass(Observer):
 
     def collect(self, index: int, item: Captured, state: DecodeState) -> None:
         """Of one prompt."""
+        if self.masses is None:
+            told = "no token of this tokenizer tells yes from no, or options from each other"
+            known = self.context.tokenizer is not None
+            item.never[CandidateMasses.name] = told if known else "the tokenizer is not known"
+            return
         if not item.tokens:
             item.missing[CandidateMasses.name] = "the answer is empty"
-            return
-        if self.masses is None:
-            why = "no token of this tokenizer tells yes from no, or options from each other"
-            item.missing[CandidateMasses.name] = (
-                why if self.context.tokenizer is not None else "the tokenizer is not known"
-            )
             return
         given = [i for i, own in enumerate(self.tokens) if item.tokens[0] in own]
         item.further[CandidateMasses.name] = CandidateMasses(

@@ -69,6 +69,8 @@ def channels_of(captured: Captured) -> tuple[Channels, Reasons]:
 
 
 def _why_not_kept(captured: Captured, kind: type[Channel]) -> Absent:
+    if kind.name in captured.never:
+        return Absent(captured.never[kind.name], "not offered")
     if kind.name in captured.missing:
         return Absent(captured.missing[kind.name])
     if kind is BlankScores:
