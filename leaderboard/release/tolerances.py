@@ -67,7 +67,7 @@ def read_tolerances(path: Path | None = None) -> Tolerances:
         data = tomllib.loads(text)
     except OSError as error:
         raise ToleranceError(f"--tolerances {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML or UTF-8, too deep, too many digits
         raise ToleranceError(f"--tolerances {path} is not TOML: {error}.") from error
     unknown = sorted(set(data) - {"alpha", "margins"})
     if unknown:

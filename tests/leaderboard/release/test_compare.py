@@ -565,6 +565,8 @@ def test_the_documented_defaults_are_read():
     ("text", "message"),
     [
         ("=", "is not TOML"),
+        ("a = " + "[" * 5000, "is not TOML"),
+        ("alpha = " + "9" * 6000, "is not TOML"),
         ("margin = 1", "unknown key margin"),
         ("alpha = 2.0\n[margins]\naccuracy = 0.1", "alpha must be between 0 and 1, got 2.0"),
         ("n_resamples = 2000\n[margins]\naccuracy = 0.1", "unknown key n_resamples"),
