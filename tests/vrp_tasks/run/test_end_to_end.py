@@ -34,6 +34,8 @@ from vrp_tasks.errors import CaptureError, FailuresError, SetupError
 from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.settings.probe_file import SEEN
 
+UNASKED = ("answer", "prefill", "samples")  # what a run does without being asked
+
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch):
@@ -85,13 +87,17 @@ def test_a_run_is_complete_and_every_signal_is_there(model, tmp_path):
     results, (folder, manifest, records) = run_ours(model, tmp_path, limit=40)
     assert [r.doc_id for r in records] == [str(i) for i in range(40)]
     assert len({r.group for r in records}) == 5
+    every = {s.name for s in SIGNALS if s.cost in UNASKED} - {"loaded_probe"}
+    left_out = {name.split(":")[1]: why for name, why in manifest["not_offered"].items()}
+    assert set(left_out) == {s.name for s in SIGNALS} - every
+    ways = ("extra=", "blank_image=", "probe=", "rescore")  # to have them
+    assert all(any(way in why for way in ways) for why in left_out.values())
     for record in records:
         assert record.score in (0.0, 1.0)
         assert len(record.samples) == 10
         assert record.grid == [8, 8]
         assert len(record.layers["spatial_entropy"]) == manifest["model"]["n_layers"] == 6
         assert 0 < min(record.layers["image_attention_mass"]) < 1
-        every = {s.name for s in SIGNALS} - {"loaded_probe", "probe_blank"}  # on request
         assert set(record.signals) == every
         assert len(record.layers["answer_margin"]) == len(record.layers["truth_margin"]) == 7
         assert len(record.layers["update_norm"]) == len(record.layers["margin_from_mlp"]) == 6
