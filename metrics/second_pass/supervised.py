@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,30 +12,17 @@ from metrics.core.seeds import rng_for
 from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FitSpread, FittedScores
 from metrics.maps.attention_features import N_FEATURES, attention_features
-from metrics.record.channels import (
-    BlankState,
-    ImageMaps,
-    LastAnswerState,
-    MeanAnswerState,
-    PromptState,
-    StateChannel,
-    there,
-)
+from metrics.record.channels import ImageMaps, PromptState, there
 from metrics.record.compact import Compact
 from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
 from metrics.second_pass.detectors import DETECTORS, FittedDetector, detected
 from metrics.second_pass.fitted_on import FittedOn, fitted_on
-from metrics.states.probe_panel import Held, probe_panel, steps_of
+from metrics.second_pass.stored_states import PROBE_STATE, StoredStates
+from metrics.states.probe_kinds import steps_of
+from metrics.states.probe_panel import probe_panel
 from metrics.states.stress_tests import attention_feature_scores, attention_mlp_scores
 
-PROBE_STATE = "last_prompt"
-STATES = {
-    PROBE_STATE: PromptState,
-    "last_answer": LastAnswerState,
-    "mean_answer": MeanAnswerState,
-    "blank": BlankState,
-}
 PROBES = (
     "probe",
     "probe_l1",
@@ -129,7 +116,7 @@ def supervised_signals(
     correct = np.array([record.correct for record in records])
     groups = [record.group for record in records]
     part = fitted_on(store.where(PromptState, "by_layer", records), groups, task=task)
-    states = _States(store, [records[i] for i in part.rows])
+    states = StoredStates(store, [records[i] for i in part.rows])
     n_probes = steps_of(states) if PROBE_STATE in states else 0
     step = _Steps(progress, n_probes + len(_STRESS_TESTS) + len(DETECTORS))
     if PROBE_STATE in states:
@@ -197,39 +184,6 @@ def _maps_of(store: ChannelStore, records: Sequence[SampleRecord]) -> list[np.nd
     """Maps of the layers that have one, (n, height, width) each."""
     found = store.array(ImageMaps, "by_layer", records)
     return [there(maps) for maps in found if maps is not None]
-
-
-class _States(Mapping[str, Held]):
-    """States by position, each read when it is asked for: only one is in memory at a time."""
-
-    def __init__(self, store: ChannelStore, records: Sequence[SampleRecord]) -> None:
-        self._store, self._records = store, records
-        self._rows = {
-            name: rows
-            for name, channel in STATES.items()
-            if (rows := store.where(channel, "by_layer", records)).any()
-        }
-
-    def __getitem__(self, name: str) -> Held:
-        rows = self._rows[name]
-        channel: type[StateChannel] = STATES[name]
-        hidden = self._store.stacked(channel, "by_layer", self._records)
-        assert hidden is not None
-        finite = np.array([np.isfinite(own).all() for own in hidden])
-        if finite.all():
-            return Held(rows, hidden)
-        kept = rows.copy()  # a model that computed NaN: as if the state were not there
-        kept[rows] = finite
-        return Held(kept, hidden[finite])
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._rows
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
 
 
 def _strata(records: Sequence[SampleRecord]) -> dict[str, list[str]]:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from metrics.core.checks import BoolArray, FloatArray, Labels, binary_labels, refuse, same_length
 from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FitSpread
-from metrics.fitting.linear_probe import check_states
-from metrics.states.probe_bars import leakage_of, paper_of
-from metrics.states.probe_controls import N_SPLITS
-from metrics.states.probe_l1 import l1_probe
-from metrics.states.probe_mlp import mlp_probe
-from metrics.states.probes import ProbeScores, last_layers_probe
-from metrics.states.repeated_probe import Prepared, prepare
+from metrics.states.held import States, held_states
+from metrics.states.probe_kinds import (
+    CONTROLS,
+    KINDS,
+    N_SHUFFLES,
+    N_SHUFFLES_BESIDE,
+    Found,
+    Main,
+    Samples,
+)
+from metrics.states.probes import ProbeScores
+from metrics.states.repeated_probe import prepare
 
 MAIN = "last_prompt"
 # position of the state -> signal of its L2 probe
@@ -30,25 +35,6 @@ POSITIONS = {
     "mean_answer": "probe_mean_answer",
     "blank": "probe_blank",
 }
-SHOWN_DIMENSIONS = 20
-PAPER_NOTE = "80/20 splits of rows, layer chosen on the reported rows: for comparison only"
-# permutations of the labels for the main probe, and for each other L2 probe
-N_SHUFFLES, N_SHUFFLES_BESIDE = 99, 49
-
-
-@dataclass(frozen=True)
-class Held:
-    """States of those samples that have one.
-
-    ``rows``, bool (n_samples,), says which; ``hidden`` has shape (rows.sum(), n_layers + 1,
-    d_model).
-    """
-
-    rows: BoolArray
-    hidden: NDArray[np.floating]
-
-
-States = NDArray[np.floating] | Held
 
 
 @dataclass(frozen=True)
@@ -143,7 +129,7 @@ def probe_panel(
     label = binary_labels("probe_panel", "correct", correct)
     same_length("probe_panel", "groups", groups, label.size)
     _check_positions(states)
-    panel, all_ = ProbePanel(), _Samples(label, groups, kinds, answers)
+    panel, all_ = ProbePanel(), Samples(label, groups, kinds, answers)
     alike = copy.deepcopy(rng)
     for name in POSITIONS:  # the main one last: it is needed to the end, the others go
         if name in states and name != MAIN:
@@ -155,11 +141,11 @@ def probe_panel(
         for name in ("probe_l1", "probe_mlp", "probe_last5"):
             panel.reasons[name] = panel.reasons[POSITIONS[MAIN]]
         return panel
-    for name, compute in _KINDS.items():
+    for name, compute in KINDS.items():
         _note(panel, name, main.rows, partial(compute, main, copy.deepcopy(alike)))
         progress()
     panel.summary["shuffled_label_aurocs"] = main.probe.shuffled_aurocs.tolist()
-    for name, describe in _CONTROLS.items():
+    for name, describe in CONTROLS.items():
         try:
             panel.summary[name] = describe(main, copy.deepcopy(alike))
         except UndefinedMetricError as undefined:
@@ -168,88 +154,38 @@ def probe_panel(
     return panel
 
 
-def steps_of(states: Collection[str]) -> int:
-    """How many steps `probe_panel` has with states of these positions, each of some seconds."""
-    return len(states) + len(_KINDS) + len(_CONTROLS)
-
-
 def _check_positions(states: Mapping[str, States]) -> None:
     if MAIN not in states or not set(states) <= set(POSITIONS):
         legal = f"{MAIN} and any of {', '.join(POSITIONS)}"
         raise refuse("probe_panel", "states", legal, ", ".join(states))
 
 
-def _held(name: str, states: States, n: int) -> Held:
-    """Which samples have a state, and their states; checked."""
-    if isinstance(states, Held):
-        same_length("probe_panel", f"states[{name}].rows", states.rows, n)
-        n_held = int(states.rows.sum())
-        check_states("probe_panel", states.hidden, n_held, f"states[{name}].hidden")
-        return states
-    check_states("probe_panel", states, n, f"states[{name}]")
-    rows: BoolArray = np.logical_not(np.isnan(states).all(axis=(1, 2)))
-    return Held(rows, states if rows.all() else states[rows])
-
-
-def _pick(labels: Labels | None, rows: BoolArray) -> list[Any] | None:
-    return None if labels is None else [labels[int(i)] for i in np.flatnonzero(rows)]
-
-
-@dataclass(frozen=True)
-class _Samples:
-    """Labels, images, kinds and answers of some samples."""
-
-    label: BoolArray
-    groups: Labels
-    kinds: Labels | None
-    answers: Labels | None
-
-    def only(self, rows: BoolArray) -> _Samples:
-        picked = [_pick(own, rows) for own in (self.groups, self.kinds, self.answers)]
-        return _Samples(self.label[rows], picked[0] or [], *picked[1:])
-
-
-@dataclass(frozen=True)
-class _Main:
-    """The main position, samples without a state left out, and its L2 probe."""
-
-    rows: BoolArray
-    hidden: NDArray[np.floating]
-    samples: _Samples
-    prepared: Prepared
-    probe: ProbeScores
-
-
-# scores, what to know of them, and what fitting adds to their standard error
-_Found = tuple[FloatArray, dict[str, Any], FitSpread | None]
-
-
 def _position(
     panel: ProbePanel,
     name: str,
     states: States,
-    all_: _Samples,
+    all_: Samples,
     rng: np.random.Generator,
-) -> _Main | None:
-    held = _held(name, states, all_.label.size)
+) -> Main | None:
+    held = held_states("probe_panel", name, states, all_.label.size)
     rows, own = held.rows, held.hidden
     samples = all_.only(rows)
-    found: list[_Main] = []
+    found: list[Main] = []
 
-    def compute() -> _Found:
+    def compute() -> Found:
         prepared = prepare("cross_fit_probe", own, samples.label, samples.groups)
         n_shuffles = N_SHUFFLES if name == MAIN else N_SHUFFLES_BESIDE
         fitted = prepared.probe(
             rng, n_shuffles=n_shuffles, kinds=samples.kinds, answers=samples.answers
         )
-        found.append(_Main(rows, own, samples, prepared, fitted))
+        found.append(Main(rows, own, samples, prepared, fitted))
         return fitted.scores, _choices(fitted), fitted.fit
 
     _note(panel, POSITIONS[name], rows, compute)
     return found[0] if found else None
 
 
-def _note(panel: ProbePanel, signal: str, rows: BoolArray, compute: Callable[[], _Found]) -> None:
+def _note(panel: ProbePanel, signal: str, rows: BoolArray, compute: Callable[[], Found]) -> None:
     try:
         scores, summary, fit = compute()
     except UndefinedMetricError as undefined:
@@ -269,67 +205,3 @@ def _choices(fitted: ProbeScores) -> dict[str, Any]:
         "auroc_by_layer": [float(a) if np.isfinite(a) else None for a in fitted.auroc_by_layer],
         "repeat_aurocs": fitted.repeat_aurocs.tolist(),
     }
-
-
-def _l1(main: _Main, rng: np.random.Generator) -> _Found:
-    own = main.samples
-    found = l1_probe(
-        main.hidden,
-        own.label,
-        own.groups,
-        reference=main.probe,
-        rng=rng,
-        kinds=own.kinds,
-        answers=own.answers,
-    )
-    about = {
-        "layer_per_fold": found.layer_per_fold.tolist(),
-        "C_per_fold": found.C_per_fold.tolist(),
-        "n_dimensions": len(found.dimensions),
-        "dimensions": [asdict(d) for d in found.dimensions[:SHOWN_DIMENSIONS]],
-    }
-    return found.scores, about, found.fit
-
-
-def _mlp(main: _Main, rng: np.random.Generator) -> _Found:
-    own = main.samples
-    found = mlp_probe(
-        main.hidden, own.label, reference=main.probe, rng=rng, kinds=own.kinds, answers=own.answers
-    )
-    return found.scores, {}, found.fit
-
-
-def _last5(main: _Main, rng: np.random.Generator) -> _Found:
-    n_layers, own = main.hidden.shape[1], main.samples
-    if n_layers < 5:
-        raise UndefinedMetricError(f"{n_layers} layers only, 5 are needed")
-    found = last_layers_probe(
-        main.hidden,
-        own.label,
-        own.groups,
-        rng=rng,
-        n_shuffles=N_SHUFFLES_BESIDE,
-        kinds=own.kinds,
-        answers=own.answers,
-    )
-    return found.scores, {"C_per_fold": found.C_per_fold.tolist()}, found.fit
-
-
-def _leakage(main: _Main, rng: np.random.Generator) -> dict[str, Any]:
-    found = leakage_of(main.prepared, main.probe, rng)
-    return {**asdict(found), "line": str(found)}
-
-
-def _paper(main: _Main, rng: np.random.Generator) -> dict[str, Any]:
-    found = paper_of(main.prepared.layers, main.samples.label, rng, N_SPLITS)
-    return {
-        "auroc": found.auroc, "auroc_sd": found.auroc_sd, "n_splits": N_SPLITS,
-        "layer": found.layer, "note": PAPER_NOTE,
-    }  # fmt: skip
-
-
-_KINDS = {"probe_l1": _l1, "probe_mlp": _mlp, "probe_last5": _last5}
-_CONTROLS: dict[str, Callable[[_Main, np.random.Generator], Any]] = {
-    "leakage": _leakage,
-    "paper": _paper,
-}

@@ -17,7 +17,7 @@ from metrics.record.channels import Samples
 from metrics.record.compact import Compact
 from metrics.record.failures import MARKS, failure_in, lacking
 from metrics.record.records import SampleRecord
-from metrics.second_pass.supervised import PROBE_STATE
+from metrics.second_pass.stored_states import PROBE_STATE
 from metrics.second_pass.task import second_pass
 from metrics.second_pass.transfer import fitted_probe, transfer
 from metrics.signals import SIGNALS

@@ -421,6 +421,7 @@ def test_features_of_a_decoder_of_one_layer_are_undefined_with_the_reason():
     maps = np.random.default_rng(0).random((60, 1, 4, 4))
     store = SimpleNamespace(
         stacked=lambda *_: None,
+        where=lambda channel, *_: np.full(60, channel is ImageMaps),
         array=lambda channel, *_: list(maps) if channel is ImageMaps else [None] * 60,
     )
     records = [
