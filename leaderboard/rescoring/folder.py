@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from leaderboard.errors import TargetError
@@ -21,7 +20,7 @@ from leaderboard.rescoring.meanings import Meanings, read_meanings
 from leaderboard.rescoring.rescore import Progress, rescore
 from leaderboard.runs.read import check_files, read_run, sha256_of
 from metrics.errors import RecordError
-from metrics.record.columns import rows_of
+from metrics.record.long_tables import write_records
 from metrics.record.records import (
     MANIFEST_FILE,
     RECORDS_FILE,
@@ -115,15 +114,16 @@ def _write(
     manifest: RunManifest,
     meanings: Meanings | None,
 ) -> None:
-    anew = {RECORDS_FILE: pa.Table.from_pylist(rows_of(records))}
-    if meanings is not None:
-        anew[SIMILARITIES_FILE] = meanings.table
+    anew = [RECORDS_FILE] if meanings is None else [RECORDS_FILE, SIMILARITIES_FILE]
     files = {name: entry for name, entry in manifest.files.items() if name not in anew}
     for name in files:
         _same_file(folder / name, target / name)
-    for name, table in anew.items():
+    with (target / RECORDS_FILE).open("wb") as file:
+        write_records(file, records)
+    if meanings is not None:
+        pq.write_table(meanings.table, target / SIMILARITIES_FILE, compression="zstd")
+    for name in anew:
         path = target / name
-        pq.write_table(table, path, compression="zstd")
         files[name] = {"sha256": sha256_of(path), "bytes": path.stat().st_size}
     check_files(target, files)
     complete = replace(manifest, files=dict(sorted(files.items())))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -27,10 +27,3 @@ def signal_columns(records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:
 def column(values: Sequence[float | None]) -> np.ndarray:
     """Values as float64 (n,), NaN for None."""
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-
-
-def rows_of(records: Sequence[SampleRecord]) -> list[dict[str, Any]]:
-    """Rows of ``records.parquet``: each has the columns of all, null where its task has none."""
-    rows = [record.to_row() for record in records]
-    every = dict.fromkeys(name for row in rows for name in row)
-    return [every | row for row in rows]

@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 from loguru import logger
 
+from metrics.record.long_tables import write_records, write_rows
 from metrics.record.records import (
     IMAGES_FILE,
     MANIFEST_FILE,
@@ -32,7 +35,6 @@ from metrics.record.records import (
 from vrp_tasks.errors import SetupError
 from vrp_tasks.hashing import sha256_of
 from vrp_tasks.run.fingerprint import differences
-from vrp_tasks.run.long_tables import write_records, write_rows
 from vrp_tasks.run.parts import PARTS, Entry, Parts, openings, schema_of, write_text
 
 _RUN = "run.json"
@@ -107,7 +109,9 @@ class RunFolder(Parts):
 
     def finish(self, records: Sequence[SampleRecord], manifest: dict[str, Any]) -> Path:
         """Write records and manifest; the folder is complete when this returns its path."""
-        write_records(self.path / RECORDS_FILE, records)
+        if records:
+            with _whole(self.path / RECORDS_FILE) as file:
+                write_records(file, records)
         self._write_tables(records)
         used = {record.shard for record in records}
         for shard in self.path.glob("arrays-*.safetensors"):
@@ -144,7 +148,8 @@ class RunFolder(Parts):
             if file == IMAGES_FILE:  # several ranks or openings may have met the same image
                 whole = _first_of_each(whole, "sha256")
             if len(whole):
-                _write_table(self.path / file, whole)
+                with _whole(self.path / file) as parquet:
+                    pq.write_table(whole, parquet, compression="zstd")
 
     def _write_requests(self, entries: Iterable[Entry]) -> None:
         rows = (
@@ -157,7 +162,11 @@ class RunFolder(Parts):
             }
             for record, exchange in entries
         )
-        write_rows(self.path / REQUESTS_FILE, rows, schema_of(REQUESTS_FILE))
+        first = next(rows, None)
+        if first is None:
+            return
+        with _whole(self.path / REQUESTS_FILE) as file:
+            write_rows(file, chain([first], rows), schema_of(REQUESTS_FILE))
 
     def discard(self) -> None:
         """Remove the folder."""
@@ -212,9 +221,12 @@ def _stamp_of(path: Path) -> datetime | None:
         return None
 
 
-def _write_table(path: Path, table: pa.Table) -> None:
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to that appears under its name once it is complete."""
     partial = path.with_name(path.name + ".partial")
-    pq.write_table(table, partial, compression="zstd")
+    with partial.open("wb") as file:
+        yield file
     partial.replace(path)
 
 

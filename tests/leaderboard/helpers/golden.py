@@ -98,6 +98,13 @@ def write_run(
     return write_rows(folder, rows, make_manifest(records, **changes).to_json())
 
 
+def rows_of(records: Sequence[SampleRecord]) -> list[dict]:
+    """Rows of ``records.parquet``: each has the columns of all, null where its task has none."""
+    rows = [record.to_row() for record in records]
+    every = dict.fromkeys(name for row in rows for name in row)
+    return [every | row for row in rows]
+
+
 def write_rows(folder: Path, rows: Sequence[dict], manifest: dict) -> Path:
     """Write rows and a manifest as they are, with the hash of what was written."""
     folder.mkdir(parents=True)

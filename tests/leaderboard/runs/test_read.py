@@ -6,9 +6,14 @@ import pytest
 
 from leaderboard.runs.read import Problem, Run, find_run_folders, read_run, read_runs
 from metrics.errors import RecordError
-from metrics.record.columns import rows_of
 from metrics.record.records import MANIFEST_FILE, RECORDS_FILE
-from tests.leaderboard.helpers.golden import make_manifest, make_records, write_rows, write_run
+from tests.leaderboard.helpers.golden import (
+    make_manifest,
+    make_records,
+    rows_of,
+    write_rows,
+    write_run,
+)
 
 
 def rows_and_manifest():

@@ -2,17 +2,16 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from leaderboard.runs.read import read_run, sha256_of
-from metrics.record.columns import rows_of
+from metrics.record.long_tables import write_records
 from metrics.record.records import (
     GROUNDING_FILE,
     INTERVENTIONS_FILE,
@@ -34,6 +33,8 @@ from leaderboard.cli import main
 sys.exit(main(["rescore", *sys.argv[1:]]))
 """
 
+PROGRESS = re.compile(r"\w+, (samples|fits on labels): \d+ of \d+(, about \d+ s left)?")
+
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch):
@@ -51,7 +52,7 @@ def rescored(folder):
         capture_output=True, text=True, check=False, env=os.environ,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert all(line.endswith(" samples") for line in done.stderr.splitlines())  # progress
+    assert all(PROGRESS.fullmatch(line) for line in done.stderr.splitlines()), done.stderr
     return Path(done.stdout.strip())
 
 
@@ -116,7 +117,8 @@ def lose_arrays(folder):
     """A run whose records name no array file, and that has none."""
     path = folder / RECORDS_FILE
     records = [replace(own, shard=None, row=None) for own in read_run(folder).records]
-    pq.write_table(pa.Table.from_pylist(rows_of(records)), path, compression="zstd")
+    with path.open("wb") as file:
+        write_records(file, records)
     manifest = json.loads((folder / MANIFEST_FILE).read_text())
     for array in folder.glob("arrays-*"):
         del manifest["files"][array.name]

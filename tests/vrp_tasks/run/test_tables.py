@@ -28,14 +28,16 @@ def row(doc, **changes):
 def test_rows_of_several_ranks_come_together_and_nulls_stay_null(tmp_path):
     first = create(tmp_path)
     second = RunFolder(first.path, rank=1)
-    (kept,) = first.add([at(0)], [channels(0)])
+    kept = first.add([at(0), at(1), at(2)], [channels(0), channels(1), channels(2)])
+    kept += second.add([at(3)], [channels(3)])
+    first.look()  # at what the other rank has answered: rows of what nobody has do not count
     first.add_rows(INTERVENTIONS_FILE, [row(0), row(1)])
     first.add_rows(INTERVENTIONS_FILE, [row(2)])
     second.add_rows(INTERVENTIONS_FILE, [row(3, layer=4)])
     second.add_rows(INTERVENTIONS_FILE, [])
     assert [r["doc_id"] for r in first.rows(INTERVENTIONS_FILE)] == ["0", "1", "2", "3"]
-    manifest = {**MANIFEST, "tasks": {"t": {"n_samples": 1}}}
-    path = first.finish([kept], manifest)
+    manifest = {**MANIFEST, "tasks": {"t": {"n_samples": 4}}}
+    path = first.finish(kept, manifest)
     table = pq.read_table(path / INTERVENTIONS_FILE)
     assert table.schema.names == list(TABLES[INTERVENTIONS_FILE])
     assert table["layer"].to_pylist() == [None, None, None, 4]
@@ -49,30 +51,24 @@ def test_rows_of_several_ranks_come_together_and_nulls_stay_null(tmp_path):
 
 def test_rows_survive_a_stop(tmp_path):
     first = create(tmp_path)
+    first.add([at(0), at(1)], [channels(0), channels(1)])
     first.add_rows(INTERVENTIONS_FILE, [row(0)])
     first.release()
     again = create(tmp_path)
+    again.look()
     assert [r["doc_id"] for r in again.rows(INTERVENTIONS_FILE)] == ["0"]
     again.add_rows(INTERVENTIONS_FILE, [row(1)])
     assert [r["doc_id"] for r in again.rows(INTERVENTIONS_FILE)] == ["0", "1"]
 
 
-class OneImageTask:
-    def __init__(self, *images):
-        self.images = list(images)
-
-    def doc_to_visual(self, _doc):
-        return self.images
-
-
 def test_an_image_is_kept_once_and_small(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (300, 600, 3), dtype=np.uint8)
-    task, thumbnails = OneImageTask(Image.fromarray(noise)), Thumbnails()
-    digest, (kept,) = thumbnails.take(task, {})
+    images, thumbnails = [Image.fromarray(noise)], Thumbnails()
+    digest, (kept,) = thumbnails.take(images)
     assert (kept["width"], kept["height"]) == (SIDE, SIDE // 2)
     assert kept["sha256"] == digest
-    assert thumbnails.take(task, {}) == (digest, [])
-    assert Thumbnails().take(OneImageTask(), {}) == (None, [])
+    assert thumbnails.take(images) == (digest, [])
+    assert Thumbnails().take([]) == (None, [])
     folder = create(tmp_path)
     other = RunFolder(folder.path, rank=1)
     (answered,) = folder.add([at(0)], [channels(0)])

@@ -1,11 +1,14 @@
-"""Tables of a run folder that may be long, written some rows at a time."""
+"""Tables of a run folder that may be long, written some rows at a time.
+
+Who writes records, a run or its rescoring, writes the same bytes of the same records: the columns'
+types are those of the format, never guessed from the values that happen to be there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain, islice
-from pathlib import Path
-from typing import Any
+from itertools import islice
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,10 +29,17 @@ _TYPES = {
 }  # every other one is text
 
 
-def write_records(path: Path, records: Sequence[SampleRecord]) -> None:
+def write_records(file: IO[bytes], records: Sequence[SampleRecord]) -> None:
     """Write ``records.parquet``: each row has the columns of all, null where its task has none."""
-    schema = _schema(records)
-    write_rows(path, (record.to_row() for record in records), schema)
+    write_rows(file, (record.to_row() for record in records), _schema(records))
+
+
+def write_rows(file: IO[bytes], rows: Iterable[dict[str, Any]], schema: pa.Schema) -> None:
+    """Write a table as Parquet."""
+    rest = iter(rows)
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        while some := list(islice(rest, _AT_ONCE)):
+            writer.write_table(pa.Table.from_pylist(some, schema=schema))
 
 
 def _schema(records: Sequence[SampleRecord]) -> pa.Schema:
@@ -46,17 +56,3 @@ def _schema(records: Sequence[SampleRecord]) -> pa.Schema:
             *((LAYER_PREFIX + name, pa.list_(pa.float64())) for name in layers),
         ]
     )
-
-
-def write_rows(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> None:
-    """Write a table; none where there is no row. It is there whole or not at all."""
-    rows = iter(rows)
-    first = next(rows, None)
-    if first is None:
-        return
-    partial = path.with_name(path.name + ".partial")
-    with pq.ParquetWriter(partial, schema, compression="zstd") as file:
-        rest = chain([first], rows)
-        while some := list(islice(rest, _AT_ONCE)):
-            file.write_table(pa.Table.from_pylist(some, schema=schema))
-    partial.replace(path)
