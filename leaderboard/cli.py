@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import shutil
@@ -167,6 +168,8 @@ def _add_rescore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _build(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output or _folder_of(arguments.paths[0])
+    if output.exists() and not output.is_dir():  # said before anything is computed
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(output))
     cache = None if arguments.no_cache else Cache(cache_folder(output), SUMMARIES)
     with evaluated_at_times() as progress:
         board = evaluate_paths(arguments.paths, cache=cache, summaries=SUMMARIES, progress=progress)
