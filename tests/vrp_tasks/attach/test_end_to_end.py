@@ -10,8 +10,7 @@ import pytest
 from loguru import logger
 
 from metrics.card.of_records import card_of_records
-from metrics.record.records import SampleRecord
-from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, command_line
+from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, command_line, records_of
 from tests.vrp_tasks.helpers.local_task import write_local_tasks
 from vrp_tasks.access.transformers import TransformersAccess
 from vrp_tasks.attach.results import reliability_results
@@ -59,8 +58,8 @@ def evaluate(folder, tasks, output=None, *, model="llava_hf", arguments="", **op
 
 def read(output):
     (manifest,) = Path(output).glob("*/*_vrp/manifest.json")
-    rows = pq.read_table(manifest.parent / "records.parquet").to_pylist()
-    return json.loads(manifest.read_text()), [SampleRecord.from_row(row) for row in rows]
+    about = json.loads(manifest.read_text())
+    return about, records_of(manifest.parent, about)
 
 
 def test_answers_and_stock_scores_are_those_of_the_base(folder, tmp_path):

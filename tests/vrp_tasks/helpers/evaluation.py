@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from metrics.record.columns import of_task
 from metrics.record.records import SampleRecord
 from vrp_tasks.registration import TASKS_FOLDER
 
@@ -82,8 +83,14 @@ def run_ours(model, output, **options):
 
 def read(folder):
     manifest = json.loads((folder / "manifest.json").read_text())
+    return folder, manifest, records_of(folder, manifest)
+
+
+def records_of(folder, manifest):
+    """With the signals of their own task alone: a file of several tasks has the columns of all."""
+    left_out = {task: of_task(manifest["not_offered"], task) for task in manifest["tasks"]}
     rows = pq.read_table(folder / "records.parquet").to_pylist()
-    return folder, manifest, [SampleRecord.from_row(row) for row in rows]
+    return [SampleRecord.from_row(row, not_offered=left_out[row["task"]]) for row in rows]
 
 
 def stock_adapter(model):

@@ -17,10 +17,9 @@ from leaderboard.runs.read import read_runs
 from leaderboard.tables.failures import FAILED, failure_tables
 from metrics.record.channels import SampleSpread
 from metrics.record.failures import NO_KIND, failure_in
-from metrics.record.records import SampleRecord
 from metrics.signals import BY_NAME
 from tests.vrp_tasks.helpers.bad_documents import write_bad_tasks
-from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, MODELS
+from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, MODELS, records_of
 from vrp_tasks.access import transformers
 from vrp_tasks.capture.decode_state import DecodeState
 from vrp_tasks.capture.recorder import Recorder
@@ -68,9 +67,9 @@ def run(folder, tasks=("vrp_bad",), *, model="qwen2_vl", arguments="", **options
 
 def read(output):
     (manifest,) = Path(output).glob("*/*_vrp/manifest.json")
-    rows = pq.read_table(manifest.parent / "records.parquet").to_pylist()
-    records = [SampleRecord.from_row(row) for row in rows]
-    return json.loads(manifest.read_text()), {(r.task, int(r.doc_id)): r for r in records}
+    about = json.loads(manifest.read_text())
+    records = records_of(manifest.parent, about)
+    return about, {(r.task, int(r.doc_id)): r for r in records}
 
 
 # what is bad, what the record lacks, and a part of the reason

@@ -9,14 +9,12 @@ import os
 import sys
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 import torch
 
-from metrics.record.records import SampleRecord
 from tests.vrp_tasks.helpers import hub
 from tests.vrp_tasks.helpers.coco_world import annotation_file, draw_images, random_pictures
-from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, MODELS
+from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, MODELS, records_of
 from tests.vrp_tasks.helpers.judge_server import judge
 from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.tasks.coco.build import build
@@ -101,7 +99,7 @@ def run(request, world, tmp_path_factory):
         *("--output_path", out),
     )
     (manifest,) = out.rglob("manifest.json")
-    rows = pq.read_table(manifest.parent / "records.parquet").to_pylist()
+    about = json.loads(manifest.read_text())
     samples = {
         path.stem.split("_samples_")[1]: [
             json.loads(line) for line in path.read_text().splitlines()
@@ -110,10 +108,10 @@ def run(request, world, tmp_path_factory):
     }
     (results,) = out.rglob("*_results.json")
     return {
-        "records": [SampleRecord.from_row(row) for row in rows],
+        "records": records_of(manifest.parent, about),
         "samples": samples,
         "results": json.loads(results.read_text())["results"],
-        "manifest": json.loads(manifest.read_text()),
+        "manifest": about,
     }
 
 
