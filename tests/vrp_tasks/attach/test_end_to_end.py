@@ -327,8 +327,11 @@ def test_a_function_that_fails_stops_before_generation(folder, monkeypatch, key)
 def test_a_score_that_fails_later_leaves_the_answer_its_signals(folder, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(folder)
     (folder / "picky.py").write_text(
+        "known = ['']\n"
         "def score(doc, answer, results):\n"
-        "    return {'': 0.0}.get(answer) if not answer else [][0]\n"
+        "    own = doc['question_id'] if answer else ''\n"
+        "    known.append(own) if own not in known else None\n"
+        "    return [][0] if known.index(own) == 2 else 1.0\n"
     )
     (folder / "vrp_picky.yaml").write_text(
         "task: vrp_picky\nmetadata: {vrp: {base: local_plain, score: 'picky:score'}}\n"
@@ -336,7 +339,8 @@ def test_a_score_that_fails_later_leaves_the_answer_its_signals(folder, tmp_path
     evaluate(folder, ["vrp_picky"], tmp_path, limit=3)
     _, records = read(tmp_path)
     reason = "the score function failed: IndexError: list index out of range"
-    assert [r.missing["score"] for r in records] == [reason] * 3
+    assert [r.missing.get("score") for r in records] == [None, reason, None]
+    assert [r.correct for r in records] == [1, None, 1]
     assert all(r.signals["token_confidence"] is not None for r in records)
 
 
