@@ -122,4 +122,4 @@ def test_content_that_no_run_writes_does_not_cost_the_others(tmp_path):
     board = evaluate_paths([tmp_path], n_workers=1)
     assert [run.path.name for run in board.runs] == ["good"]
     (problem,) = board.problems
-    assert "its content is not that of a run" in problem.reason
+    assert "fits.shapes:probe.stderr must be a number, got 1e+200" in problem.reason
