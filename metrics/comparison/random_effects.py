@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.stats import t as student
@@ -13,6 +14,7 @@ from metrics.core.checks import FloatArray, finite_array, level_inside, refuse, 
 from metrics.core.estimate import Estimate
 
 LEAST = 2
+LARGEST = 1e100  # the squares of what is larger, or of 1 / what is smaller, have no float
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ def random_effects_mean(
     Parameters
     ----------
     values : float array, shape (k,)
-        One figure a setting, for instance a difference of AUROCs.
+        One figure a setting, for instance a difference of AUROCs; from -1e100 to 1e100.
     stderrs : float array, shape (k,)
-        Their standard errors, positive.
+        Their standard errors, from 1e-100 to 1e100.
     level : float in (0, 1), default 0.95
         Coverage of the interval.
 
@@ -79,6 +81,11 @@ def random_effects_mean(
     same_length(function, "stderrs", s, y.size)
     if (s <= 0).any():
         raise refuse(function, "stderrs", "> 0 everywhere", f"{s.min():g}")
+    if (s < 1 / LARGEST).any() or (s > LARGEST).any():
+        odd = s.min() if s.min() < 1 / LARGEST else s.max()
+        raise refuse(function, "stderrs", "from 1e-100 to 1e100", f"{odd:g}")
+    if (np.abs(y) > LARGEST).any():
+        raise refuse(function, "values", "from -1e100 to 1e100", f"{np.abs(y).max():g}")
     if y.size < LEAST:
         some = "one setting" if y.size else "no setting"
         return RandomEffects(Estimate.undefined(f"{some}: nothing to pool"), None, y.size)
