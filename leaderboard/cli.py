@@ -22,6 +22,7 @@ from leaderboard.output import anew, cache_folder
 from leaderboard.planning.command import add_plan, plan
 from leaderboard.policies.commands import add_apply, add_threshold, apply, threshold
 from leaderboard.policies.policy import read_policy
+from leaderboard.release.command import add_compare
 from leaderboard.release.compare import compare_runs
 from leaderboard.release.outputs import (
     comparison_as_json,
@@ -36,6 +37,7 @@ from leaderboard.report.guarded import guarded
 from leaderboard.report.parts import SUMMARIES
 from leaderboard.report.waiting import evaluated_at_times, said_at_times
 from leaderboard.report.written import shown_cards, write_all
+from leaderboard.rescoring.command import add_rescore
 from leaderboard.rescoring.folder import rescore_folder
 from leaderboard.rescoring.outside import similarities_of
 from leaderboard.results.aggregate import Board
@@ -102,68 +104,12 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="one run's card")
     show.add_argument("paths", nargs="+", type=Path, metavar="RUN", help="folders with runs")
     show.set_defaults(run=_show)
-    _add_compare(commands)
-    _add_rescore(commands)
+    add_compare(commands).set_defaults(run=_compare)
+    add_rescore(commands).set_defaults(run=_rescore)
     add_threshold(commands).set_defaults(run=_of_one_run("choose a threshold", threshold))
     add_apply(commands).set_defaults(run=_of_one_run("apply the policy", apply))
     add_plan(commands).set_defaults(run=_of_one_run("plan", plan))
     return parser
-
-
-def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    compare = commands.add_parser(
-        "compare",
-        help="release check of two runs",
-        description="Exit code 0: no regression; 1: a gate has regressed; 2: cannot compare; "
-        "3: with --strict, no regression and a gate that cannot tell.",
-    )
-    compare.add_argument(
-        "old", type=Path, metavar="OLD", help="run of what stands, or a folder with it"
-    )
-    compare.add_argument("new", type=Path, metavar="NEW", help="run of what would replace it")
-    compare.add_argument("--tolerances", type=Path, help="TOML file with the margins")
-    compare.add_argument(
-        "--policy",
-        action="append",
-        type=Path,
-        default=[],
-        help="policy whose promise NEW has to keep (more than once for several)",
-    )
-    compare.add_argument(
-        "--allow-different", action="store_true", help="compare runs that were made differently"
-    )
-    compare.add_argument(
-        "-o", "--output", type=Path, help="write compare.json, compare.md and compare.xml here"
-    )
-    compare.add_argument(
-        "--strict",
-        action="store_true",
-        help="exit code 3 where no gate regressed and one cannot tell",
-    )
-    compare.set_defaults(run=_compare)
-
-
-def _add_rescore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    rescore = commands.add_parser(
-        "rescore",
-        help="a run's signals computed anew from what it stored, without the model",
-        description="Writes a new run folder; the run stays as it is. A signal whose channel the "
-        "run did not store keeps its recorded value, and the manifest says so.",
-    )
-    rescore.add_argument("run_folder", type=Path, metavar="RUN", help="a complete run folder")
-    rescore.add_argument(
-        "-o", "--output", type=Path, help="new folder, absent or empty (default: RUN_rescored)"
-    )
-    rescore.add_argument(
-        "--similarities", type=Path, metavar="FILE",
-        help="what another model says of pairs of answers (Parquet or CSV)",
-    )  # fmt: skip
-    for name in ("entailment", "embeddings"):
-        rescore.add_argument(
-            f"--{name}", metavar="CHECKPOINT",
-            help=f"let a checkpoint for {name} compare the answers: a folder or hub id",
-        )  # fmt: skip
-    rescore.set_defaults(run=_rescore)
 
 
 def _build(arguments: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from leaderboard.arguments import Commands, share
 from leaderboard.planning.plan import Needed, Wanted, plan_of
 from leaderboard.policies.choose import the_task
 from leaderboard.runs.read import Run
@@ -25,10 +26,9 @@ READING = (
     "larger since answers about one image go together. Another model: if both models' errors had "
     "nothing in common; fewer questions do where they have."
 )
-Commands = argparse._SubParsersAction  # as argparse hands it out
 
 
-def add_plan(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+def add_plan(commands: Commands) -> argparse.ArgumentParser:
     """The arguments of ``plan``."""
     parser = commands.add_parser(
         "plan",
@@ -38,10 +38,10 @@ def add_plan(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentPa
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="a run like the one to come")
     parser.add_argument(
-        "--difference", type=_share, default=0.03, help="to be found (default: 0.03)"
+        "--difference", type=share, default=0.03, help="to be found (default: 0.03)"
     )
-    parser.add_argument("--power", type=_share, default=0.8, help="chance to find it (0.8)")
-    parser.add_argument("--confidence", type=_share, default=0.95, help="default: 0.95")
+    parser.add_argument("--power", type=share, default=0.8, help="chance to find it (0.8)")
+    parser.add_argument("--confidence", type=share, default=0.95, help="default: 0.95")
     parser.add_argument(
         "--comparisons",
         type=_count,
@@ -89,16 +89,6 @@ def _row(own: Needed) -> tuple[Cell, ...]:
         number_cell(own.design_effect, "{:.2f}"),
         *(number_cell(count, "{:,.0f}") for count in (own.images, own.questions, own.alone)),
     )
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 1, got {text!r}")
-    return value
 
 
 def _count(text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from leaderboard.arguments import Commands, share
 from leaderboard.errors import PolicyError
 from leaderboard.output import anew
 from leaderboard.policies.apply import apply_policy
@@ -17,10 +18,9 @@ from metrics.signals import FREE
 
 BROKEN = 1
 CANNOT_TELL = 3
-Commands = argparse._SubParsersAction  # as argparse hands it out
 
 
-def add_threshold(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+def add_threshold(commands: Commands) -> argparse.ArgumentParser:
     """The arguments of ``threshold``."""
     parser = commands.add_parser(
         "threshold",
@@ -31,8 +31,8 @@ def add_threshold(commands: Commands[argparse.ArgumentParser]) -> argparse.Argum
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="run to choose it on")
     parser.add_argument("--signal", default=FREE, help=f"which signal (default: {FREE})")
-    parser.add_argument("--risk", type=_share, default=0.05, help="tolerated (default: 0.05)")
-    parser.add_argument("--confidence", type=_share, default=0.95, help="default: 0.95")
+    parser.add_argument("--risk", type=share, default=0.05, help="tolerated (default: 0.05)")
+    parser.add_argument("--confidence", type=share, default=0.95, help="default: 0.95")
     parser.add_argument("--task", help="which task of the run, if it has several")
     parser.add_argument(
         "-o", "--output", type=Path, help="policy file (default: SIGNAL.policy.json, here)"
@@ -40,7 +40,7 @@ def add_threshold(commands: Commands[argparse.ArgumentParser]) -> argparse.Argum
     return parser
 
 
-def add_apply(commands: Commands[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+def add_apply(commands: Commands) -> argparse.ArgumentParser:
     """The arguments of ``apply``."""
     parser = commands.add_parser(
         "apply",
@@ -84,13 +84,3 @@ def apply(arguments: argparse.Namespace, run: Run) -> tuple[str, int]:
     undecided = CANNOT_TELL if arguments.strict else 0
     code = {"kept": 0, "broken": BROKEN, "cannot tell": undecided}[applied.verdict]
     return applied_words(applied), code
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 1, got {text!r}")
-    return value
