@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaderboard.results.aggregate import Board
+from leaderboard.results.aggregate import Board, RunResult, TaskResult
 from leaderboard.results.arena import Entry, entries_of
 from leaderboard.tables.cells import text_cell
+from metrics.card.common import MAX_MISSING
 from metrics.signals import FREE
 
 N_FIRST = 8  # rows that are shown at once
@@ -44,7 +46,7 @@ class Heat:
     figure: str
 
 
-def heat_of(board: Board, task: str) -> Heat | None:
+def heat_of(board: Board, task: str, entries: Sequence[Entry] | None = None) -> Heat | None:
     """Lay out the strip of a benchmark.
 
     Parameters
@@ -53,21 +55,27 @@ def heat_of(board: Board, task: str) -> Heat | None:
         All results.
     task : str
         Name of the benchmark.
+    entries : sequence of Entry, optional
+        Its `entries_of`, where they are at hand.
 
     Returns
     -------
     Heat or None
-        Rows by their mean figure over models, the free signal always among the first; None where
-        nothing has a figure.
+        Rows by their mean figure over models, what some models or many answers lack behind the
+        others, the free signal always among the first; None where nothing has a figure.
     """
-    entries = entries_of(board, task)
+    entries = entries_of(board, task) if entries is None else entries
     pairs = board.of_task(task)
     models = [text_cell(run.label).lines[0] for run, _ in pairs]
     by_name: dict[str, dict[int, Entry]] = {}
+    numbers = {(id(run), id(result)): i for i, (run, result) in enumerate(pairs)}
     for entry in entries:
-        number = next(i for i, (run, _) in enumerate(pairs) if run is entry.run)
+        number = numbers[id(entry.run), id(entry.task)]
         by_name.setdefault(entry.signal.name, {})[number] = entry
-    named = sorted(by_name.items(), key=lambda item: -_mean(item[1]))
+    _add_copies(by_name, pairs)
+    named = sorted(
+        by_name.items(), key=lambda item: (not _is_whole(item[1], len(pairs)), -_mean(item[1]))
+    )
     rows = [_row(name, own, len(pairs)) for name, own in named]
     if not any(cell.level >= 0 for row in rows for cell in row.cells):
         return None
@@ -80,21 +88,42 @@ def heat_of(board: Board, task: str) -> Heat | None:
     return Heat(tuple(models), tuple(first), rest, "AUROC in kind" if mixed else "AUROC")
 
 
+def _add_copies(
+    by_name: dict[str, dict[int, Entry]], pairs: Sequence[tuple[RunResult, TaskResult]]
+) -> None:
+    """Where a signal ranks all answers as another does, it has that one's figure."""
+    for number, (_, result) in enumerate(pairs):
+        for signal in result.card.signals:
+            leader = by_name.get(signal.copy_of or "", {}).get(number)
+            own = by_name.get(signal.name)
+            if leader is not None and own is not None:
+                own.setdefault(number, leader)
+
+
+def _is_whole(own: dict[int, Entry], n: int) -> bool:
+    """Whether every model has a figure, on nearly all answers."""
+    known = [e for e in own.values() if e.figure.value is not None]
+    return len(known) == n and not any(map(_is_partial, known))
+
+
+def _is_partial(entry: Entry) -> bool:
+    return entry.signal.n_missing > MAX_MISSING * entry.task.card.n
+
+
 def _mean(own: dict[int, Entry]) -> float:
     known = [entry.figure.value for entry in own.values() if entry.figure.value is not None]
     return sum(known) / len(known) if known else -1.0
 
 
 def _row(name: str, own: dict[int, Entry], n: int) -> HeatRow:
-    label = text_cell(next(iter(own.values())).signal.label).lines[0]
-    return HeatRow(label, name == FREE, tuple(_cell(own.get(number)) for number in range(n)))
+    label = next(e.signal.label for e in own.values() if e.signal.name == name)
+    cells = tuple(_cell(own.get(number), name) for number in range(n))
+    return HeatRow(text_cell(label).lines[0], name == FREE, cells)
 
 
-def _cell(entry: Entry | None) -> HeatCell:
+def _cell(entry: Entry | None, name: str) -> HeatCell:
     if entry is None:
-        return HeatCell(
-            "–", "", -1, "not recorded in this run, or the same order as another", "quiet"
-        )
+        return HeatCell("–", "", -1, "not recorded in this run", "quiet")
     found, signal = entry.figure, entry.signal
     if signal.invalid is not None:
         return HeatCell("INVALID", "", -1, signal.invalid, "invalid")
@@ -104,4 +133,10 @@ def _cell(entry: Entry | None) -> HeatCell:
     level = round(LEVELS * min(max(2 * found.value - 1, 0.0), 1.0))
     interval = "" if found.low is None else f" [{found.low:.3f}, {found.high:.3f}]"
     hint = f"{signal.label}: {found.value:.3f}{interval}, {entry.standing}"
-    return HeatCell(f"{found.value:.2f}", MARKS.get(entry.standing, ""), level, hint, "value")
+    mark = MARKS.get(entry.standing, "")
+    if signal.name != name:
+        hint, mark = f"ranks all answers as {hint}", "="
+    if _is_partial(entry):
+        hint += f"; on {signal.n} of {entry.task.card.n} answers only"
+        mark = f"{mark}*"
+    return HeatCell(f"{found.value:.3f}", mark, level, hint, "value")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
+from leaderboard.report.scale import Scale, scale_of
+from leaderboard.report.words import auroc_words, capital, digits, percent
 from leaderboard.results.aggregate import Board, RunResult, TaskResult
-from leaderboard.results.arena import Entry, entries_of
+from leaderboard.results.arena import Arena, Entry, arena_of
 from leaderboard.results.cost_front import passes_of
 from leaderboard.tables.arena import needs_labels
 from leaderboard.tables.cells import text_cell
 from leaderboard.tables.thresholds import RISKS, Promise, thresholds_in
 from leaderboard.tables.worth import winners
-from metrics.core.estimate import Estimate
 from metrics.core.limits import LEAST_PER_CLASS
 from metrics.signals import BY_NAME, FREE
 
@@ -28,29 +29,6 @@ COSTS = (
 )
 
 
-WIDTH, LEFT, RIGHT = 200.0, 6.0, 194.0  # of the marks; from an AUROC of 0.4 to 1
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A figure with its interval, laid out."""
-
-    label: str
-    x: float
-    low: float
-    high: float
-    y: float
-
-
-@dataclass(frozen=True)
-class Scale:
-    """The best signal and the free one beside each other."""
-
-    marks: tuple[Mark, ...]
-    chance: float
-    text: str
-
-
 @dataclass(frozen=True)
 class Answer:
     """One model on one benchmark, a sentence a field; what cannot be told is a sentence too.
@@ -61,8 +39,9 @@ class Answer:
     model: str
     task: str
     lead: str
-    why: str
     show: str
+    cost: str
+    why: str
     accuracy: str
     beats: str = ""
     scale: Scale | None = None
@@ -70,25 +49,33 @@ class Answer:
     @property
     def sentences(self) -> tuple[str, ...]:
         """All of them, in the order of reading."""
-        said = (self.lead, self.why, self.show, self.accuracy, self.beats)
+        said = (self.lead, self.show, self.cost, self.why, self.accuracy, self.beats)
         return tuple(text for text in said if text)
 
+    @property
+    def grounds(self) -> tuple[str, ...]:
+        """The sentences that stand below what to do."""
+        return tuple(text for text in (self.why, self.accuracy, self.beats) if text)
 
-def answers_of(board: Board) -> tuple[Answer, ...]:
+
+def answers_of(board: Board, arena: Arena | None = None) -> tuple[Answer, ...]:
     """Of every model on every benchmark, in the order of the tables.
 
     Parameters
     ----------
     board : Board
         All results.
+    arena : dict, optional
+        Its `arena_of`, where that is at hand.
 
     Returns
     -------
     tuple of Answer
     """
+    arena = arena_of(board) if arena is None else arena
     found = []
     for task in board.tasks:
-        entries = entries_of(board, task)
+        entries = arena[task]
         for run, result in board.of_task(task):
             own = [e for e in entries if e.run is run and e.task is result]
             found.append(_answer(run, result, own))
@@ -99,49 +86,70 @@ def _answer(run: RunResult, result: TaskResult, entries: list[Entry]) -> Answer:
     model, task = text_cell(run.label, result.task).lines
     free = next((e for e in entries if e.standing == "the free one"), None)
     card = result.card
-    accuracy = f"{_percent(card.accuracy)} of {card.n} answers are right ({card.n_groups} images)."
+    accuracy = f"{percent(card.accuracy)} of {card.n} answers are right ({card.n_groups} images)."
     if card.accuracy.value is None:
         accuracy = f"Accuracy is undefined: {card.accuracy.reason}."
     if min(card.n_errors, card.n - card.n_errors) < LEAST_PER_CLASS:
         few = "wrong" if card.n_errors < LEAST_PER_CLASS else "right"
         reason = f"fewer than {LEAST_PER_CLASS} {few} answers"
         lead = "Which signal to trust cannot be told."
-        return Answer(model, task, lead, f"There are {reason}.", _show(result, free), accuracy)
+        show = _show(result, free)
+        return Answer(model, task, lead, show, "", f"There are {reason}.", accuracy)
     better = [e for e in entries if e.standing == "better than free"]
     best = better[0] if better else free
     return Answer(
         model,
         task,
-        *_trust(better, entries, free),
+        _lead(best),
         _show(result, best),
+        _cost(better[0]) if better else "",
+        _why(better, entries, free),
         accuracy,
         _beats(run, result),
-        _scale(best, free),
+        scale_of(best, free),
     )
 
 
-def _trust(better: list[Entry], entries: list[Entry], free: Entry | None) -> tuple[str, str]:
-    """Which signal to trust, and why."""
+def _lead(best: Entry | None) -> str:
+    """Which signal to trust; what is free says so at once."""
+    if best is None or best.figure.value is None:
+        return "Which signal to trust cannot be told."
+    return f"Trust {best.signal.label}{', which is free' if best.signal.name == FREE else ''}."
+
+
+def _why(better: list[Entry], entries: list[Entry], free: Entry | None) -> str:
     if free is None or free.figure.value is None:
-        why = f"There is no valid {_FREE} to compare signals with."
-        return "Which signal to trust cannot be told.", why
+        return f"There is no valid {_FREE} to compare signals with."
     if better:
-        best = better[0]
-        why = f"{_auroc(best)}, {_among(len(better))}; {_cost(best)}."
-        other = f"{_capital(_FREE)}, which is free, has {_auroc(free)}."
-        return f"Trust {best.signal.label}.", f"{why} {other}"
+        why = f"{auroc_words(better[0])}, {_among(len(better))}."
+        return f"{why} {capital(_FREE)}, which is free, has {auroc_words(free)}."
     compared = [e for e in entries if e.standing in ("worse", "cannot tell")]
-    lead, own = f"Trust {_FREE}, which is free.", _auroc(free)
     if not compared:
-        return lead, f"{own}; no other signal could be compared with it."
-    told = f"{own}; none of {len(compared)} others is shown to be better."
-    nearest = compared[0]
-    if nearest.detectable is None or nearest.standing == "worse":
-        return lead, told
-    return lead, (
-        f"{told} For the highest of them, {nearest.signal.label} with {_auroc(nearest)}, it cannot "
-        f"be told: less than {nearest.detectable:.2g} more would not have been seen."
+        return f"{auroc_words(free)}; no other signal could be compared with it."
+    told = f"{auroc_words(free)}; none of {len(compared)} others is shown to be better."
+    return f"{told} {_nearest(compared)}".strip()
+
+
+def _nearest(compared: list[Entry]) -> str:
+    """The undecided one with the largest lead, on the answers that it shares with the free one.
+
+    Its AUROC beside that of the free one would not be fair: it may have a value on easier answers.
+    """
+    open_ = [e for e in compared if e.standing == "cannot tell" and e.detectable is not None]
+    nearest = max(open_, key=_lead_of, default=None)
+    if nearest is None or nearest.contrast is None or nearest.difference is None:
+        return ""
+    found = nearest.difference
+    shown = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]".replace("-", "−")
+    return (
+        f"Nearest is {nearest.signal.label}, {shown} against it on the {nearest.contrast.n} "
+        f"answers that have both; a lead below {nearest.detectable:.3f} could have been missed."
     )
+
+
+def _lead_of(entry: Entry) -> float:
+    found = entry.difference
+    return -1.0 if found is None or found.value is None else found.value
 
 
 def _among(n: int) -> str:
@@ -157,23 +165,7 @@ def _cost(entry: Entry) -> str:
     found += [COSTS[entry.cost_class]] if entry.cost_class else []
     labels = entry.signal.family == "fusion" or needs_labels(entry)
     found += ["labelled answers to fit it on"] if labels else []
-    return f"it costs {' and '.join(found)}" if found else "it costs nothing beside the answer"
-
-
-def _scale(best: Entry | None, free: Entry | None) -> Scale | None:
-    found = [e for e in (best, free) if e is not None and e.figure.low is not None]
-    own = [e for i, e in enumerate(found) if e not in found[:i]]
-    marks = tuple(
-        Mark(e.signal.label, _x(e.figure.value), _x(e.figure.low), _x(e.figure.high), 6.0 + 10 * i)
-        for i, e in enumerate(own)
-    )
-    text = "; ".join(f"{e.signal.label}: {_auroc(e)}" for e in own)
-    return Scale(marks, _x(0.5), text) if marks else None
-
-
-def _x(value: float | None) -> float:
-    share = ((value or 0.0) - 0.4) / 0.6
-    return round(LEFT + (RIGHT - LEFT) * min(max(share, 0.0), 1.0), 1)
+    return f"It costs {' and '.join(found) or 'nothing beside the answer'}."
 
 
 def _beats(run: RunResult, result: TaskResult) -> str:
@@ -198,7 +190,7 @@ def _show(result: TaskResult, best: Entry | None) -> str:
     own = thresholds_in(result, best.signal.name)
     label = best.signal.label
     if own is None and best.signal.name != FREE:
-        return f"{_show_free(result)} {_capital(label)} itself carries no promise.".strip()
+        return f"{_show_free(result)} {capital(label)} itself carries no promise.".strip()
     return _promised(label, () if own is None else own.promises)
 
 
@@ -214,31 +206,9 @@ def _promised(label: str, promises: tuple[Promise, ...]) -> str:
         return f"No threshold of {label} can be promised, not even at {100 * most:.3g} % wrong."
     threshold = f"{kept.threshold:.3g}".replace("-", "−")
     return (
-        f"Show answers from {label} {threshold} on: that is {100 * kept.coverage:.3g} % of them, "
-        f"with at most {100 * kept.risk:.3g} % wrong, promised at 95 % confidence."
+        f"Show answers from {label} {threshold} on: that is {digits(100 * kept.coverage)} % "
+        f"of them, with at most {100 * kept.risk:.3g} % wrong, promised at 95 % confidence."
     )
-
-
-def _auroc(entry: Entry) -> str:
-    found = entry.figure
-    what = "AUROC in kind" if entry.task.is_mixed else "AUROC"
-    if found.value is None:
-        return f"no {what}"
-    if found.low is None or found.high is None:
-        return f"{what} {found.value:.3f}"
-    return f"{what} {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
-
-
-def _percent(found: Estimate) -> str:
-    if found.value is None:
-        return "–"
-    if found.low is None or found.high is None:
-        return f"{100 * found.value:.3g} %"
-    return f"{100 * found.value:.3g} % [{100 * found.low:.3g}, {100 * found.high:.3g}]"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def answer_texts(board: Board) -> list[str]:

@@ -21,6 +21,7 @@ from leaderboard.report.browser import album_of
 from leaderboard.report.glossary import glossary
 from leaderboard.report.sections import html_table, section_of
 from leaderboard.results.aggregate import Board
+from leaderboard.results.arena import arena_of
 from leaderboard.tables.arena import pooled_tables
 from leaderboard.tables.overview import overview_table
 from leaderboard.tables.published import published_table
@@ -51,7 +52,8 @@ def to_html(board: Board, *, published: bool = False) -> str:
         for number, task in enumerate(board.tasks)
     ]
     environment = make_environment()
-    answers = answers_of(board)
+    arena = arena_of(board)
+    answers = answers_of(board, arena)
     pooled = pooled_tables(board, published=published)
     script = "".join(_source(environment, name) for name in SCRIPTS)
     return environment.get_template("report.html.j2").render(
@@ -59,7 +61,7 @@ def to_html(board: Board, *, published: bool = False) -> str:
             task: [a for a, t in zip(answers, _tasks(board), strict=True) if t == task]
             for task in board.tasks
         },
-        heats={task: heat_of(board, task) for task in board.tasks},
+        heats={task: heat_of(board, task, arena[task]) for task in board.tasks},
         pooled=[html_table(table, f"pooled-{i}") for i, table in enumerate(pooled)],
         overview=html_table(overview_table(board), "overview"),
         sections=sections,

@@ -48,6 +48,9 @@ class Entry:
         return None if self.contrast is None else self.contrast.decisive.estimate
 
 
+Arena = dict[str, tuple[Entry, ...]]  # of each benchmark
+
+
 @dataclass(frozen=True)
 class Pooled:
     """One detector over all benchmarks and models on which it was compared with the free one."""
@@ -93,6 +96,11 @@ def entries_of(board: Board, task: str) -> tuple[Entry, ...]:
             found[index] = _judged(found[index], p, ALPHA / len(plain))
     order = {id(run): number for number, run in enumerate(board.runs)}
     return tuple(sorted(found, key=lambda e: (order[id(e.run)], _falling(e.figure))))
+
+
+def arena_of(board: Board) -> Arena:
+    """`entries_of` every benchmark, to be computed once for all that shows them."""
+    return {task: entries_of(board, task) for task in board.tasks}
 
 
 def pooled_of(board: Board) -> tuple[Pooled, ...]:

@@ -15,7 +15,7 @@ def test_build_prints_the_overview_and_ends_with_the_path_of_the_report(tmp_path
     assert lines[0] == "Overview"
     assert len(lines) < 65
     said = " ".join(" ".join(lines[:-3]).split())
-    assert "tiny-llava on shapes: Trust token confidence, which is free. AUROC in kind" in said
+    assert "tiny-llava on shapes: Trust token confidence, which is free. No threshold" in said
     assert "2 of 6 signals are shown to beat every control: token confidence, self-con" in said
     assert lines[-3:] == [
         "",

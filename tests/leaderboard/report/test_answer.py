@@ -14,6 +14,7 @@ from leaderboard.results.arena import entries_of
 from leaderboard.runs.read import read_run
 from leaderboard.tables.thresholds import thresholds_in
 from metrics.abstention.promise import promised_threshold
+from metrics.signals import BY_NAME
 from tests.leaderboard.helpers.golden import make_records, write_run
 from tests.leaderboard.helpers.html_checker import check
 
@@ -59,10 +60,10 @@ def test_the_free_one_where_nothing_is_better(tmp_path):
     ).found
     threshold = f"{promise.threshold:.3g}".replace("-", "−")
     assert f"Show answers from token confidence {threshold} on" in answer.show
-    assert f"that is {100 * promise.n_shown / 900:.3g} % of them" in answer.show
+    assert f"that is {100 * promise.n_shown / 900:.1f} % of them" in answer.show
     assert "at most 5 % wrong" in answer.show
     accuracy = np.mean([r.correct for r in own])
-    assert answer.accuracy.startswith(f"{100 * accuracy:.3g} %")
+    assert answer.accuracy.startswith(f"{100 * accuracy:.1f} %")
     assert len(answer.scale.marks) == 1
 
 
@@ -72,7 +73,7 @@ def test_what_is_better_than_free_is_named_with_its_cost(tmp_path):
     assert answer.lead.startswith("Trust ")
     best = next(e for e in entries_of(board, "shapes") if e.standing == "better than free")
     assert answer.lead == f"Trust {best.signal.label}."
-    assert "10 more samples of each answer" in answer.why
+    assert answer.cost == "It costs 10 more samples of each answer."
     assert "Token confidence, which is free, has AUROC" in answer.why
     assert len(answer.scale.marks) == 2
 
@@ -89,6 +90,51 @@ def test_cannot_tell_is_a_sentence_too(tmp_path):
     assert few.why == "There are fewer than 30 wrong answers."
     assert without.why == "There is no valid token confidence to compare signals with."
     assert noise.show == "No threshold of token confidence can be promised, not even at 20 % wrong."
+
+
+def test_the_nearest_is_compared_on_the_answers_that_it_shares(tmp_path):
+    """A signal of easy answers only has a high AUROC that says nothing beside that of all."""
+    rng = np.random.default_rng(4)
+    own = []
+    for i, record in enumerate(records(strength=0.5, error_rate=0.3)):
+        easy, confidence = i % 4 < 2, record.signals["token_confidence"]
+        if easy:
+            confidence = float(log_expit(4.0 * record.correct + rng.normal()))
+        signals = {"token_confidence": confidence, "candidate_mass": None}
+        if easy:
+            signals["candidate_mass"] = float(expit(confidence + 0.02 * rng.normal()))
+        missing = {} if easy else {"candidate_mass": BY_NAME["candidate_mass"].applies}
+        own.append(replace(record, signals=signals, missing=missing))
+    board = board_of(tmp_path, own)
+    (answer,) = answers_of(board)
+    entry = next(e for e in entries_of(board, "shapes") if e.signal.name == "candidate_mass")
+    free = next(e for e in entries_of(board, "shapes") if e.standing == "the free one")
+    assert entry.figure.value > free.figure.value + 0.05  # and yet no better
+    assert entry.standing == "cannot tell"
+    assert answer.lead == "Trust token confidence, which is free."
+    shown = f"{entry.difference.value:+.3f} [".replace("-", "−")
+    assert f"Nearest is candidate mass, {shown}" in answer.why
+    assert "on the 450 answers that have both" in answer.why
+    assert f"{entry.figure.value:.3f}" not in answer.why
+    strip = heat_of(board, "shapes")
+    (cell,) = next(row.cells for row in strip.first if row.label == "candidate mass")
+    assert cell.mark == "*"
+    assert "on 450 of 900 answers only" in cell.hint
+    assert strip.first[0].label == "token confidence"
+
+
+def test_a_copy_in_one_model_has_the_figure_of_its_leader_there(tmp_path):
+    copied = [
+        replace(r, signals=r.signals | {"min_token_confidence": r.signals["token_confidence"]})
+        for r in records()
+    ]
+    board = board_of(tmp_path, copied, records(seed=1, min_token_confidence=1.0))
+    strip = heat_of(board, "shapes")
+    rows = {row.label: row.cells for row in (*strip.first, *strip.rest)}
+    copy, free = rows["min token confidence"], rows["token confidence"]
+    assert copy[0].text == free[0].text
+    assert copy[0].mark == "="
+    assert copy[1].mark != "="
 
 
 def test_lines_fit_the_terminal_and_many_are_counted(tmp_path):
