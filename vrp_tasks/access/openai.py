@@ -19,6 +19,7 @@ from metrics.record.channels import (
     FirstTwo,
     Perturbed,
     Samples,
+    SampleScores,
     TokenEntropies,
     TokenScores,
 )
@@ -28,7 +29,7 @@ from vrp_tasks.access.identity import last_parts
 from vrp_tasks.access.server.asking import Answered, Asking, CarryingText
 from vrp_tasks.access.server.findings import LENGTH, PROMPT, Examination, Findings, words_of
 from vrp_tasks.access.server.further import ASKED, FurtherTurns
-from vrp_tasks.access.server.replies import Usage, channels_of
+from vrp_tasks.access.server.replies import Usage, channels_of, sample_scores
 from vrp_tasks.attach.documents import first_visuals
 from vrp_tasks.capture.settings import CaptureSettings
 from vrp_tasks.errors import SetupError
@@ -44,7 +45,7 @@ _ENTROPY = (
     "an entropy needs the whole vocabulary's probabilities, and a server tells the likeliest "
     "tokens' alone"
 )
-_GIVEN = (TokenScores, FirstTwo, Samples, Perturbed)
+_GIVEN = (TokenScores, FirstTwo, Samples, SampleScores, Perturbed)
 _NAMED = 8  # models of a server, in a message
 _GENERATION = {"max_new_tokens": LENGTH, "temperature": 0, "do_sample": False}
 
@@ -212,12 +213,16 @@ class OpenAIAccess(Access):
         channels |= answered.further.channels
         absent |= {name: Absent(why) for name, why in answered.further.reasons.items()}
         if answered.no_samples is not None:
-            absent[Samples.name] = Absent(answered.no_samples)
+            absent |= dict.fromkeys((Samples.name, SampleScores.name), Absent(answered.no_samples))
+        elif isinstance(scores := sample_scores(answered.samples), Absent):
+            absent[SampleScores.name] = scores
+        else:
+            channels[SampleScores.name] = scores
         return Seen(
             answer=str(text),
             channels={name: own for name, own in channels.items() if name not in never},
             absent=absent | never,
-            samples=answered.samples,
+            samples=tuple(sample.text or "" for sample in answered.samples),
             prompt=f"messages:{answered.prompt}",
         )
 
@@ -230,8 +235,10 @@ class OpenAIAccess(Access):
             why |= dict.fromkeys((TokenScores.name, FirstTwo.name), found.no_logprobs)
         elif "top_logprobs" not in found.answer_options:
             why[FirstTwo.name] = "the server lists no other tokens"
+        if found.no_sample_logprobs is not None:
+            why[SampleScores.name] = found.no_sample_logprobs
         if found.no_samples is not None:
-            why[Samples.name] = found.no_samples
+            why |= dict.fromkeys((Samples.name, SampleScores.name), found.no_samples)
         never = super().never()
         never |= {name: Absent(reason, "not offered") for name, reason in why.items()}
         capture = self.settings.capture

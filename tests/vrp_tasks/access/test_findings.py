@@ -49,7 +49,8 @@ SAMPLED = {"temperature": 0.7, "top_p": 0.9}
 def test_a_server_that_can_do_everything(checkpoint):
     found = examined(checkpoint)
     assert found.answer_options == {"logprobs": True, "top_logprobs": 20}
-    assert found.sample_options == SAMPLED | WIDE
+    assert found.sample_options == SAMPLED | WIDE | {"logprobs": True}
+    assert found.no_sample_logprobs is None
     assert (found.no_logprobs, found.no_samples, found.several, found.seeded) == (None,) * 4
     assert (found.raw, found.varies, found.repeats, found.wide) == (True,) * 4
     assert found.model == NAME
@@ -72,6 +73,8 @@ def test_log_probabilities(behaviour, options, reason, raw, checkpoint):
     assert reason is None or reason in found.no_logprobs
     assert found.no_samples is None
     assert found.raw is raw
+    # a sample's are taken where they are known to be those before temperature, and only there
+    assert ("logprobs" in found.sample_options) == (found.no_sample_logprobs is None) == bool(raw)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +107,7 @@ def test_a_low_temperature_is_not_taken_for_an_ignored_one(checkpoint):
 
 def test_a_server_that_knows_no_top_k_is_not_sent_it(checkpoint):
     found = examined(checkpoint, refuses=frozenset({"top_k"}))
-    assert (found.wide, found.sample_options) == (False, SAMPLED)
+    assert (found.wide, found.sample_options) == (False, SAMPLED | {"logprobs": True})
 
 
 def test_a_model_that_is_sent_no_temperature_is_said_not_to_be_greedy(checkpoint):

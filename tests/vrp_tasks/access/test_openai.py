@@ -107,6 +107,26 @@ def test_the_same_checkpoint_from_outside_gives_the_same_answers_and_confidence(
     assert KEY not in json.dumps(manifest)
 
 
+def test_samples_are_as_probable_as_the_server_s_tokens_make_them(checkpoint, tmp_path):
+    """By sums over the very replies; temperature changes what is drawn, not what it is given."""
+    told = []
+
+    def heard(_number, body, reply):
+        if is_sample(body) and not question(body).startswith("Write"):
+            own = [[t["logprob"] for t in c["logprobs"]["content"]] for c in reply["choices"]]
+            ended = [c["finish_reason"] == "stop" for c in reply["choices"]]
+            whole = [sum(o[:-1] if e else o) for o, e in zip(own, ended, strict=True)]
+            told.append(np.mean(whole))
+        return reply
+
+    with loopback(checkpoint, change=heard) as server:
+        _, _, records = run(server, tmp_path, "sample_temperature=1,num_concurrent=1")
+    found = [r.signals["predictive_entropy"] for r in records]
+    assert found == pytest.approx(told, abs=1e-6)
+    assert len({round(one, 4) for one in found}) > 1
+    assert all(r.signals["likelihood_semantic_entropy"] <= 0 for r in records)
+
+
 def test_samples_follow_the_seed_whatever_the_order_of_requests(checkpoint, white, tmp_path):
     found = {}
     for name, more in (("a", ""), ("b", "num_concurrent=1"), ("c", "sample_seed=1")):

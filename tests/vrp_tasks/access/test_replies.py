@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from openai.types.chat import ChatCompletion
 
-from metrics.record.channels import FirstTwo, TokenScores
+from metrics.record.channels import FirstTwo, SampleScores, TokenScores
+from metrics.record.observation import Absent
 from tests.vrp_tasks.helpers.loopback import Behaviour, Checkpoint, Loopback
 from vrp_tasks.access.server.replies import (
     Choice,
@@ -17,6 +18,7 @@ from vrp_tasks.access.server.replies import (
     answer_tokens,
     channels_of,
     choices_of,
+    sample_scores,
     usage_of,
 )
 from vrp_tasks.errors import ReplyError
@@ -142,3 +144,28 @@ def test_the_chosen_token_counts_among_the_likeliest_where_it_is_not_listed():
     (read,) = choices_of(SimpleNamespace(choices=[choice]))
     channels, _ = channels_of(read)
     assert np.allclose(channels["first_two"].probabilities, np.exp([-1.0, -2.0]))
+
+
+END = Token(b"</s>", -0.125)
+
+
+def test_a_sample_s_tokens_are_summed_and_its_end_is_not():
+    two = Choice("a b", (Token(b"a", -0.25), Token(b" b", -1.5), END))
+    scores = sample_scores([two, Choice("", (END,)), Choice("a", (Token(b"a", -2.0),))])
+    assert isinstance(scores, SampleScores)
+    assert scores.logprobs.tolist() == [-1.75, 0.0, -2.0]
+    assert scores.lengths.tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (Choice("a", None), "no log-probabilities with this sample"),
+        (Choice("a", (Token(b"b", -1.0),)), "do not join to the sample"),
+        (Choice("a", (Token(b"a", math.nan),)), "log-probabilities that are none"),
+    ],
+)
+def test_one_sample_without_log_probabilities_leaves_them_all_out(bad, words):
+    scores = sample_scores([Choice("a", (Token(b"a", -2.0),)), bad])
+    assert isinstance(scores, Absent)
+    assert words in scores.reason

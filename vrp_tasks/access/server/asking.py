@@ -28,8 +28,8 @@ class Answered:
     ----------
     choice : Choice
         The answer.
-    samples : tuple of str
-        K of them, or none, with the reason in ``no_samples``.
+    samples : tuple of Choice
+        K of them, each with a text, or none, with the reason in ``no_samples``.
     prompt : str
         SHA-256 of the messages that were sent.
     further : Further
@@ -37,7 +37,7 @@ class Answered:
     """
 
     choice: Choice
-    samples: tuple[str, ...]
+    samples: tuple[Choice, ...]
     no_samples: str | None
     prompt: str
     further: Further = field(default_factory=Further)
@@ -68,7 +68,7 @@ class _Turn:
     tries: int = 0
     reply: Any = None
     choice: Choice | None = None
-    samples: list[str] = field(default_factory=list)
+    samples: list[Choice] = field(default_factory=list)
 
 
 class Asking:
@@ -125,7 +125,8 @@ class Asking:
         with self._lock:
             del self._turns[id(messages)]
         samples = () if reason else tuple(turn.samples)
-        further = self._ask_further(payload, turn.choice.text, samples)
+        texts = tuple(sample.text or "" for sample in samples)
+        further = self._ask_further(payload, turn.choice.text, texts)
         text = CarryingText.of(Answered(turn.choice, samples, reason, prompt, further))
         message = SimpleNamespace(content=text)
         usage = getattr(turn.reply, "usage", None)
@@ -190,7 +191,7 @@ class Asking:
         for choice in choices_of(reply)[:missing]:
             if choice.text is None:
                 raise NoTextError(choice.reason)
-            turn.samples.append(choice.text)
+            turn.samples.append(choice)
 
 
 def prompt_hash(messages: Any) -> str:

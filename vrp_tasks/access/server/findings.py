@@ -44,6 +44,8 @@ class Findings:
         Why log-probabilities, and samples, are not to be had.
     sample_options : dict
         Sent with each request for samples: temperature, top_p, and what else it takes.
+    no_sample_logprobs : str or None
+        Why samples come without log-probabilities, where they can be had.
     several : str or None
         Why one request brings one sample only; None where it brings K.
     seeded : str or None
@@ -69,6 +71,7 @@ class Findings:
     no_logprobs: str | None = None
     no_samples: str | None = None
     sample_options: dict[str, Any] = field(default_factory=dict)
+    no_sample_logprobs: str | None = None
     several: str | None = None
     seeded: str | None = None
     wide: bool = False
@@ -196,6 +199,7 @@ class Examination:
             found.wide = True
             drawn += wide[:1]
         drawn += self._seeded()
+        self._scores()
         several = self._several()
         self._conclude([choice.text for choice in drawn if choice.text], several)
 
@@ -218,6 +222,16 @@ class Examination:
         again = self._or_none(**self._options, seed=1)
         found.repeats = again is not None and again[0].text == once[0].text
         return [*once[:1], *(self._or_none(**self._options, seed=2) or [])[:1]]
+
+    def _scores(self) -> None:
+        """Ask for samples' log-probabilities where those are known to be the raw ones."""
+        found = self.found
+        if found.raw:
+            found.sample_options["logprobs"] = self._options["logprobs"] = True
+        else:
+            found.no_sample_logprobs = found.no_logprobs or (
+                "it was not told whether a sample's log-probabilities are those before temperature"
+            )
 
     def _several(self) -> list[str]:
         """Texts of the choices of one request that asks for K of them."""

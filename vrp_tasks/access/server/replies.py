@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from metrics.record.channels import Channel, FirstTwo, TokenScores
+from metrics.record.channels import Channel, FirstTwo, SampleScores, TokenScores
 from metrics.record.observation import Absent
 from vrp_tasks.errors import ReplyError
 
@@ -157,24 +157,48 @@ def answer_tokens(tokens: Sequence[Token], text: str) -> list[Token] | None:
 
 def channels_of(choice: Choice) -> tuple[dict[str, Channel], dict[str, Absent]]:
     """Token channels of an answer, or why they are not there."""
-    text = choice.text or ""
-    if not choice.tokens:
-        if not text and choice.tokens is not None:
-            return {TokenScores.name: TokenScores(np.zeros(0))}, {}
-        return {}, _absent("the server gave no log-probabilities with this answer")
-    own = answer_tokens(choice.tokens, text)
-    if own is None:
-        return {}, _absent("the tokens of the log-probabilities do not join to the answer")
-    logprobs = np.array([token.logprob for token in own])
-    if not np.isfinite(logprobs).all() or (logprobs > _OVER_ONE).any():
-        return {}, _absent("the server gave log-probabilities that are none")
-    scores: Channel = TokenScores(np.minimum(logprobs, 0.0))
+    try:
+        own, logprobs = _scored(choice, "answer")
+    except ReplyError as error:
+        return {}, _absent(str(error))
+    scores: Channel = TokenScores(logprobs)
     channels = {scores.name: scores}
+    if not own and not choice.tokens:
+        return channels, {}
     largest = np.exp(np.array(own[0].top[:2])) if own else np.zeros(0)
     if largest.size < 2 or not largest.sum() <= 1 + _OVER_ONE:
         return channels, {FirstTwo.name: Absent("the two likeliest first tokens are not both told")}
     two: Channel = FirstTwo(np.minimum(largest, 1.0))
     return channels | {two.name: two}, {}
+
+
+def sample_scores(choices: Sequence[Choice]) -> SampleScores | Absent:
+    """Log-probability and length of each sample; why there are none if one of them has none."""
+    try:
+        scored = [_scored(choice, "sample")[1] for choice in choices]
+    except ReplyError as error:
+        return Absent(str(error))
+    sums = np.array([own.sum() for own in scored], np.float32)
+    return SampleScores(sums, np.array([own.size for own in scored], np.int32))
+
+
+def _scored(choice: Choice, what: str) -> tuple[list[Token], np.ndarray]:
+    """The tokens of a text, end-of-sequence left out, and their log-probabilities.
+
+    Raises
+    ------
+    ReplyError
+        If the server gave none, or none that can be the text's.
+    """
+    if choice.tokens is None or (choice.text and not choice.tokens):
+        raise ReplyError(f"the server gave no log-probabilities with this {what}")
+    own = answer_tokens(choice.tokens, choice.text or "")
+    if own is None:
+        raise ReplyError(f"the tokens of the log-probabilities do not join to the {what}")
+    logprobs = np.array([token.logprob for token in own])
+    if not np.isfinite(logprobs).all() or (logprobs > _OVER_ONE).any():
+        raise ReplyError("the server gave log-probabilities that are none")
+    return own, np.minimum(logprobs, 0.0)
 
 
 def _absent(reason: str) -> dict[str, Absent]:
