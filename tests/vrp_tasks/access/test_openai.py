@@ -1,5 +1,7 @@
 """Runs against a server: a loopback of OpenAI's form over a shipped checkpoint."""
 
+import base64
+import io
 import json
 import sys
 from argparse import Namespace
@@ -16,11 +18,13 @@ from lmms_eval.models.chat.openai import OpenAICompatible
 from lmms_eval.models.simple.openai import OpenAICompatible as SimpleOpenAI
 from lmms_eval.tasks import TaskManager
 from openai import OpenAI
+from PIL import Image
 
 from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, PLAIN_TASK, read
 from tests.vrp_tasks.helpers.loopback import KEY, NAME, Checkpoint, loopback
 from tests.vrp_tasks.helpers.planted_probe import planted_probe
 from tests.vrp_tasks.helpers.served import FROM_SAMPLES, FROM_TOKENS, evaluate
+from vrp_tasks.access.server.findings import PROMPT
 from vrp_tasks.capture.self_evaluation import IS_TRUE
 from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.tasks.shapes import docs
@@ -107,23 +111,32 @@ def test_the_same_checkpoint_from_outside_gives_the_same_answers_and_confidence(
     assert KEY not in json.dumps(manifest)
 
 
-def test_samples_are_as_probable_as_the_server_s_tokens_make_them(checkpoint, tmp_path):
+def pixels(body):
+    url = body["messages"][-1]["content"][0]["image_url"]["url"]
+    image = Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1])))
+    return image.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize("listed_end", [True, False])
+def test_samples_are_as_probable_as_the_server_s_tokens_make_them(listed_end, checkpoint, tmp_path):
     """By sums over the very replies; temperature changes what is drawn, not what it is given."""
-    told = []
+    told = {}
 
     def heard(_number, body, reply):
-        if is_sample(body) and not question(body).startswith("Write"):
+        if is_sample(body) and question(body) != PROMPT:
             own = [[t["logprob"] for t in c["logprobs"]["content"]] for c in reply["choices"]]
-            ended = [c["finish_reason"] == "stop" for c in reply["choices"]]
+            ended = [listed_end and c["finish_reason"] == "stop" for c in reply["choices"]]
             whole = [sum(o[:-1] if e else o) for o, e in zip(own, ended, strict=True)]
-            told.append(np.mean(whole))
+            told[question(body), pixels(body)] = np.mean(whole)
         return reply
 
-    with loopback(checkpoint, change=heard) as server:
-        _, _, records = run(server, tmp_path, "sample_temperature=1,num_concurrent=1")
+    with loopback(checkpoint, change=heard, listed_end=listed_end) as server:
+        _, _, records = run(server, tmp_path, "sample_temperature=1")
+    images = [docs.doc_to_visual(SPLIT()[int(r.doc_id)])[0].tobytes() for r in records]
+    expected = [told[r.prompt, image] for r, image in zip(records, images, strict=True)]
     found = [r.signals["predictive_entropy"] for r in records]
-    assert found == pytest.approx(told, abs=1e-6)
-    assert len({round(one, 4) for one in found}) > 1
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert len(told) == len({round(one, 4) for one in found}) == len(records)
     assert all(r.signals["likelihood_semantic_entropy"] <= 0 for r in records)
 
 
