@@ -54,8 +54,11 @@ def sweep_settings() -> str:
 
 
 def further_signals() -> str:
-    """Signals that state their definition themselves; nothing while the page has all of them."""
-    rows = [[f"`{own.name}`", own.about, own.family] for own in SIGNALS if own.about]
+    """Signals by what they say of themselves, but for those that the page defines above."""
+    above = (FOLDER / "signals.md").read_text("utf-8").split("<!-- further-signals:start -->")[0]
+    rows = [
+        [f"`{own.name}`", own.about, own.family] for own in SIGNALS if f"`{own.name}`" not in above
+    ]
     return _table(["signal", "definition", "family"], rows) if rows else ""
 
 

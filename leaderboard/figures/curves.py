@@ -41,7 +41,7 @@ def run_charts(run: RunResult, result: TaskResult) -> tuple[Chart, ...]:
     charts = [
         _risk_by_signal(result),
         *(_reliability(signal) for signal in result.card.probabilities),
-        _agreement_by_k([(run, result)], "AUROC of S_SC by number of samples"),
+        _agreement_by_k([(run, result)], "AUROC of self-consistency by number of samples"),
         _probe_by_layer([(run, result)], "Probe AUROC by layer"),
         *(_layers(p) for p in result.profiles if p.name not in BRANCHES),
         _branches(result.profiles),
@@ -65,7 +65,7 @@ def model_charts(pairs: Pairs) -> tuple[Chart, ...]:
     if len(shown) < 2:
         return ()
     risks = [_risk_by_model(shown, family) for family in RISK_FAMILIES]
-    by_k = _agreement_by_k(shown, "AUROC of S_SC by number of samples")
+    by_k = _agreement_by_k(shown, "AUROC of self-consistency by number of samples")
     return _present([*risks, by_k, _probe_by_layer(shown, "Probe AUROC by layer")])
 
 

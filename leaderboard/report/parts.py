@@ -70,7 +70,7 @@ class Part:
 
 
 PARTS: tuple[Part, ...] = (
-    Part("Arena: every detector against the free one", arena_tables),
+    Part("Arena: every signal against the free one", arena_tables),
     Part("Thresholds with a promise", threshold_tables, threshold_charts, summary=THRESHOLDS),
     Part("Samples that failed", failure_tables, summary=FAILED),
     Part("What beats its controls", worth_tables),

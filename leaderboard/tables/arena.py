@@ -1,4 +1,4 @@
-"""The arena: detectors × models on a benchmark, and over all benchmarks, against the free one."""
+"""The arena: signals × models on a benchmark, and over all benchmarks, against the free one."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ TIMED = {
     "blank_scores": "blank",
 }
 NOTE = (
-    f"Every detector against {_FREE}, which every answer brings for nothing: its {{figure}} less "
+    f"Every signal against {_FREE}, which every answer brings for nothing: its {{figure}} less "
     "that of the free one on the answers that have both, 95 % t interval over images. p: Holm over "
-    "all detectors and models of this table, so that any false “better” or “worse” is rarer than "
+    "all signals and models of this table, so that any false “better” or “worse” is rarer than "
     "5 %. could see: the smallest true difference that this test would have found with 80 % power; "
     "cannot tell is no sign of equality. rank: overlapping ranks are ties."
 )
@@ -64,14 +64,14 @@ PUBLISHED = (
 
 
 def arena_tables(board: Board, task: str) -> list[Table]:
-    """Detectors of each model on one benchmark, the highest first; none without a comparison."""
+    """Signals of each model on one benchmark, the highest first; none without a comparison."""
     entries = entries_of(board, task)
     if not any(entry.contrast for entry in entries):
         return []
     mixed = any(entry.task.is_mixed for entry in entries)
     figure = "AUROC in kind" if mixed else "AUROC"
     columns = (
-        "detector", "class", figure, "less the free one", "against the free one", "could see",
+        "signal", "class", figure, "less the free one", "against the free one", "could see",
         "rank", "extra", "n", "errors",
     )  # fmt: skip
     blocks = []
@@ -79,12 +79,12 @@ def arena_tables(board: Board, task: str) -> list[Table]:
         own = [e for e in entries if e.run is run and e.task is result]
         blocks += [Block(text_cell(run.label).lines[0], tuple(map(_row, own)))] if own else []
     notes = (NOTE.format(figure=figure), CLASSES)
-    title = task_title("Arena: every detector against the free one", task)
+    title = task_title("Arena: every signal against the free one", task)
     return [Table(f"{ARENA}-{task}", title, columns, tuple(blocks), notes)]
 
 
 def pooled_tables(board: Board, *, published: bool = False) -> list[Table]:
-    """Detectors over benchmarks and models; none for a single one.
+    """Signals over benchmarks and models; none for a single one.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def pooled_tables(board: Board, *, published: bool = False) -> list[Table]:
     if not found:
         return []
     columns = (
-        "detector", "class", "better", "worse", "cannot tell", "of", "mean difference", "spread",
+        "signal", "class", "better", "worse", "cannot tell", "of", "mean difference", "spread",
         *(("published",) if published else ()),
     )  # fmt: skip
     rows = tuple(_pooled_row(pooled, published=published) for pooled in found)
@@ -165,7 +165,7 @@ def _extra_cell(entry: Entry) -> Cell:
 
 
 def seconds_of(entry: Entry) -> float | None:
-    """What the run measured for the passes that this detector needs, in seconds an answer."""
+    """What the run measured for the passes that this signal needs, in seconds an answer."""
     cost, declared = entry.run.manifest.cost, BY_NAME.get(entry.signal.name)
     measured, n = cost.get("extra_seconds"), cost.get("n_samples")
     if not isinstance(measured, dict) or not n or declared is None:

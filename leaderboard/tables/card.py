@@ -34,9 +34,9 @@ WEIGHTS = (
     "share a weight in an arbitrary way."
 )
 CONSISTENCY = (
-    "k: AUROC of S_SC had only k of the samples been drawn, the mean of the AUROC over all ways to "
-    "pick k of them for every question; 95 % t interval over images. Right at S_SC = 1: how many "
-    "answers with full agreement of all samples are right."
+    "k: AUROC of self-consistency (S_SC) had only k of the samples been drawn, the mean over all "
+    "ways to pick k of them for every question; 95 % t interval over images. Where all agree: how "
+    "many of the answers all of whose samples are the same (S_SC = 1) are right."
 )
 COVERAGE_SLACK = 0.02
 # columns of selective prediction
@@ -95,7 +95,7 @@ def consistency_tables(board: Board, task: str) -> list[Table]:
     """What the number of samples buys, and how often full agreement is right."""
     pairs = [(run, result) for run, result in board.of_task(task) if result.card.consistency]
     counts = sorted({k for _, r in pairs if r.card.consistency for k, _ in r.card.consistency.at_k})
-    columns = ("model", *(f"k = {k}" for k in counts), "right at S_SC = 1", "n at S_SC = 1")
+    columns = ("model", *(f"k = {k}" for k in counts), "right where all agree", "n where all agree")
     rows = [_consistency_row(run, result, counts) for run, result in pairs]
     return _one("consistency", "Self-consistency by samples", task, columns, rows, CONSISTENCY)
 

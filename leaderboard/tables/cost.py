@@ -20,7 +20,7 @@ SERVED = (
 )
 FRONT = (
     "The best signal of each cost, the cheapest first. Passes: answers decoded, all on the prefill "
-    "of the first. Class: what a detector adds to that, from 0, nothing, to 4, another model. On "
+    "of the first. Class: what a signal adds to that, from 0, nothing, to 4, another model. On "
     "the front: nothing that costs no more tells as much, by {figure} on the samples that all "
     "signals have. Below 30 of either class there is no front."
 )

@@ -50,8 +50,8 @@ ALIGNMENT = (
     "Filtered: without the share that boundary markers explain."
 )
 DEPLOYABLE = (
-    "−H_s: spatial entropy of the map, sign flipped; needs no region. AUROC of “correct”, 0.5 is "
-    "chance. Δ: less the answer side's attention on the same samples"
+    "Sharpness (−H_s): spatial entropy of the map, sign flipped; needs no region. AUROC of "
+    "“correct”, 0.5 is chance. Δ: less the answer side's attention on the same samples"
 )
 ORACLE = (
     "Oracle: needs the annotated region. Does looking right mean being right? AUROC of “correct”, "
@@ -115,7 +115,7 @@ def _alignment(pairs: _Pairs, task: str) -> Table:
 
 
 def _deployable(pairs: _Pairs, task: str) -> Table:
-    columns = ("map", "n / errors", "AUROC of −H_s", "Δ")
+    columns = ("map", "n / errors", "AUROC of sharpness (−H_s)", "Δ")
     return Table(
         f"grounding-auroc-{task}",
         task_title("Does the spread of a map tell right from wrong", task),

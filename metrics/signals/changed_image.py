@@ -41,7 +41,7 @@ def wrong_image_change(agrees: Array) -> float:
 SIGNALS = (
     Signal(
         "vauq",
-        "−VAUQ",
+        "certainty due to the image (−VAUQ)",
         FAMILY,
         "arXiv 2602.21054",
         (TokenEntropies, CoreHidden),

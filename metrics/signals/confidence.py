@@ -45,6 +45,7 @@ SIGNALS = (
         states="log-probability",
         headline=True,
         reported=True,
+        about="mean log-probability of the answer's tokens: 0 is certain, −0.1 about 90 % a token",
     ),
     _signal(
         "sequence_log_probability",
@@ -61,6 +62,7 @@ SIGNALS = (
         compute=of_tokens(min_logprob),
         bounds=NEGATED,
         states="log-probability",
+        about="log-probability of the answer's least likely token",
     ),
     _signal(
         "first_token_probability",
@@ -68,6 +70,7 @@ SIGNALS = (
         compute=of_tokens(lambda logprobs: np.exp(logprobs[0])),
         bounds=SHARE,
         states="probability",
+        about="probability of the answer's first token",
     ),
     _signal(
         "first_token_margin",
@@ -75,6 +78,7 @@ SIGNALS = (
         needs=(TokenScores, FirstTwo),
         compute=of_tokens(lambda _, first_two: top2_margin(first_two)),
         bounds=SHARE,
+        about="probability of the likeliest first token less that of the next",
     ),
     _signal(
         "first_token_entropy",
@@ -82,6 +86,7 @@ SIGNALS = (
         needs=(TokenEntropies,),
         compute=of_tokens(lambda entropies: -entropies[0]),
         bounds=NEGATED,
+        about="−entropy (nats) of the first token's distribution",
     ),
     _signal(
         "max_token_entropy",
@@ -99,5 +104,6 @@ SIGNALS = (
         compute=of_tokens(lambda entropies: -mean_entropy(entropies)),
         bounds=NEGATED,
         reported=True,
+        about="−entropy (nats) of the tokens' distributions, mean over the answer",
     ),
 )

@@ -35,12 +35,13 @@ _signal = partial(
 SIGNALS = (
     _signal(
         "self_consistency",
-        "self-consistency S_SC",
+        "self-consistency (S_SC)",
         compute=of_samples(lambda samples, _: majority_share(samples)),
         bounds=SHARE,
         source="method §3, paper eq. 5",
         headline=True,
         reported=True,
+        about="share of the sampled answers that give the most frequent one",
     ),
     _signal(
         "answer_agreement",
@@ -50,23 +51,27 @@ SIGNALS = (
         source="method §3 (ours)",
         reported=True,
         states="share",
+        about="share of the sampled answers that equal the scored answer",
     ),
     _signal(
         "pairwise_agreement",
         "pairwise agreement",
         compute=of_samples(lambda samples, _: pairwise_agreement(samples)),
         bounds=SHARE,
+        about="share of the pairs of sampled answers that are equal",
     ),
     _signal(
         "distinct_answers",
         "−distinct answers",
         compute=of_samples(lambda samples, _: -n_distinct(samples)),
         bounds=NEGATED,
+        about="−number of different answers among the samples",
     ),
     _signal(
         "semantic_entropy",
         "−discrete semantic entropy",
         compute=of_samples(lambda samples, _: -discrete_semantic_entropy(samples)),
         bounds=NEGATED,
+        about="−entropy (nats) of the shares of the different answers among the samples",
     ),
 )

@@ -73,8 +73,8 @@ class Signal:
         The reason that an answer has when it is of another kind than the signal is about: a task
         without any of that kind leaves the signal out, instead of calling it INVALID.
     about
-        Its definition in one line, for the documentation; needless where docs/signals.md has it in
-        its own words.
+        What it is in one line: on hover in the report, and in docs/signals.md where that has no
+        words of its own.
     """
 
     name: str

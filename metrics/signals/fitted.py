@@ -23,15 +23,24 @@ def _probe(
     *,
     source: str = "method §4",
     headline: bool = False,
+    about: str,
 ) -> Signal:
     return Signal(
-        name, label, "probe", source, (state,), fitted=True, headline=headline, reported=headline
+        name,
+        label,
+        "probe",
+        source,
+        (state,),
+        fitted=True,
+        headline=headline,
+        reported=headline,
+        about=about,
     )
 
 
-def _stress_test(name: str, label: str, which: str) -> Signal:
+def _stress_test(name: str, label: str, which: str, *, about: str) -> Signal:
     source = f"method §2, supervised stress test ({which})"
-    return Signal(name, label, "stress test", source, (ImageMaps,), fitted=True)
+    return Signal(name, label, "stress test", source, (ImageMaps,), fitted=True, about=about)
 
 
 def _detector(
@@ -57,12 +66,44 @@ def _distance(
 
 
 SIGNALS = (
-    _probe("probe", "hidden-state probe (L2)", PromptState, headline=True),
-    _probe("probe_l1", "probe (L1)", PromptState),
-    _probe("probe_mlp", "probe (MLP)", PromptState, source="method §4, paper eq. 6"),
-    _probe("probe_last5", "probe (last 5 layers)", PromptState),
-    _probe("probe_last_answer", "probe, last answer token", LastAnswerState),
-    _probe("probe_mean_answer", "probe, mean answer token", MeanAnswerState),
+    _probe(
+        "probe",
+        "hidden-state probe (L2)",
+        PromptState,
+        headline=True,
+        about="out-of-fold L2 logistic regression on the last prompt token's state, log-odds",
+    ),
+    _probe(
+        "probe_l1",
+        "hidden-state probe (L1)",
+        PromptState,
+        about="`probe` with an L1 penalty, which names the dimensions that count",
+    ),
+    _probe(
+        "probe_mlp",
+        "hidden-state probe (MLP)",
+        PromptState,
+        source="method §4, paper eq. 6",
+        about="out-of-fold perceptron of two layers on the last prompt token's state",
+    ),
+    _probe(
+        "probe_last5",
+        "hidden-state probe, last 5 layers",
+        PromptState,
+        about="`probe` on the states after the last five layers",
+    ),
+    _probe(
+        "probe_last_answer",
+        "hidden-state probe, last answer token",
+        LastAnswerState,
+        about="out-of-fold L2 logistic regression on the last answer token's state",
+    ),
+    _probe(
+        "probe_mean_answer",
+        "hidden-state probe, mean answer token",
+        MeanAnswerState,
+        about="out-of-fold L2 logistic regression on the mean state of the answer's tokens",
+    ),
     Signal(
         "loaded_probe",
         "probe fitted elsewhere",
@@ -72,12 +113,23 @@ SIGNALS = (
         lambda opinion: opinion.probability[0],
         bounds=SHARE,
         states="probability",
+        about="probability of being right that a probe of another run gives the answer (`probe=…`)",
     ),
-    _stress_test("attention_features", "11 attention features (trees)", "a"),
-    _stress_test("attention_mlp", "MLP on attention maps", "b"),
+    _stress_test(
+        "attention_features",
+        "11 attention features (trees)",
+        "a",
+        about="out-of-fold trees on eleven features of the attention maps",
+    ),
+    _stress_test(
+        "attention_mlp",
+        "MLP on attention maps",
+        "b",
+        about="out-of-fold perceptron on the attention maps of all layers",
+    ),
     Signal(
         "bicr",
-        "BICR",
+        "blank-image contrast probe (BICR)",
         "probe",
         "arXiv 2605.10893",
         (PromptState, BlankState),
@@ -89,14 +141,14 @@ SIGNALS = (
     ),
     _detector(
         "saplma",
-        "SAPLMA",
+        "answer-state probe (SAPLMA)",
         LastAnswerState,
         "arXiv 2304.13734",
         "out-of-fold perceptron on the last answer token's state, middle layer",
     ),
     _detector(
         "internal_inspector",
-        "InternalInspector",
+        "probe across layers (InternalInspector)",
         LastAnswerState,
         "arXiv 2406.12053",
         "out-of-fold convolution over the layers of the last answer token's state",
@@ -112,7 +164,7 @@ SIGNALS = (
     ),
     _detector(
         "halp_vision",
-        "HALP, vision features",
+        "probe on image features (HALP)",
         VisionState,
         "arXiv 2603.05465",
         "out-of-fold logistic regression on the mean of the image tokens' embeddings: what can be "
@@ -121,10 +173,10 @@ SIGNALS = (
     ),
     _detector(
         "halp_image_token",
-        "HALP, last image token",
+        "probe on last image token (HALP)",
         VisionState,
         "arXiv 2603.05465",
-        "the same on the last image token's state after the middle layer",
+        "out-of-fold logistic regression on the last image token's state after the middle layer",
         cost_class=1,
     ),
     _distance(
@@ -137,13 +189,13 @@ SIGNALS = (
     _distance(
         "relative_mahalanobis_distance",
         "−relative Mahalanobis distance",
-        "the same less the distance from all answers to other images",
+        "`mahalanobis_distance` less the distance from all answers to other images",
     ),
     _distance(
         "knn_distance",
         "−distance of the 10th neighbour",
-        "−distance of that state, brought to length 1, from its 10th nearest among right "
-        "answers to other images",
+        "−distance of the answer's mean state, brought to length 1, from its 10th nearest among "
+        "right answers to other images",
         bounds=NEGATED,
         source="arXiv 2204.06507",
     ),
@@ -157,5 +209,6 @@ SIGNALS = (
         cost="second pass",
         cost_class=3,
         fitted=True,
+        about="`probe` on the prompt with its image blanked (`blank_image=1`): a control",
     ),
 )

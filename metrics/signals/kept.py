@@ -116,7 +116,7 @@ SIGNALS = (
     ),
     _step(
         "epr",
-        "−EPR, 15 likeliest",
+        "−entropy production rate (EPR)",
         source="arXiv 2509.04492",
         compute=lambda steps: -_mean_of("top_entropies")(steps),
         bounds=NEGATED,
@@ -144,7 +144,7 @@ SIGNALS = (
     ),
     _sampled(
         "eigenscore",
-        "−EigenScore",
+        "nearness of sample states (−EigenScore)",
         source="arXiv 2402.03744",
         needs=(SampleSpread,),
         compute=lambda spread: -_eigenscore(spread),
@@ -165,7 +165,7 @@ SIGNALS = (
         "candidate margin",
         compute=_margin,
         bounds=(-1.0, 1.0),
-        about="the same less that of the next candidate of its kind",
+        about="`candidate_mass` less that of the next candidate of its kind",
     ),
     _candidate(
         "candidate_share",
@@ -176,7 +176,7 @@ SIGNALS = (
     ),
     Signal(
         "rauq",
-        "−RAUQ",
+        "certainty carried by attention (−RAUQ)",
         "attention",
         "arXiv 2505.20045",
         (TokenScores, LookBack),
@@ -204,7 +204,7 @@ SIGNALS = (
     ),
     _image(
         "first_step_divergence",
-        "KL of the first step",
+        "first-token change without image (KL)",
         source="arXiv 2605.29956",
         needs=(BlankScores,),
         compute=lambda blank: blank.divergence[0],

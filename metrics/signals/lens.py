@@ -16,6 +16,7 @@ SIGNALS = (
         _DEPLOYABLE,
         (LensReading,),
         lambda lens: lens.answer_margin[-1],
+        about="logit of the answer's first token less the largest other, after the last layer",
     ),
     Signal(
         "answer_margin_mean",
@@ -24,6 +25,7 @@ SIGNALS = (
         _DEPLOYABLE,
         (LensReading,),
         lambda lens: lens.answer_margin.mean(),
+        about="`answer_margin` read after every layer, mean",
     ),
     Signal(
         "truth_margin",
@@ -33,6 +35,7 @@ SIGNALS = (
         (TruthLens,),
         lambda truth: truth.margin[-1],
         access="oracle",
+        about="logit of the true answer's first token less the largest other, after the last layer",
     ),
     Signal(
         "truth_margin_peak",
@@ -42,6 +45,7 @@ SIGNALS = (
         (TruthLens,),
         lambda truth: truth.margin.max(),
         access="oracle",
+        about="`truth_margin` at the layer where it is largest",
     ),
 )
 

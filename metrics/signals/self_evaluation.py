@@ -49,7 +49,7 @@ SIGNALS = (
         source="arXiv 2207.05221 (share: ours)",
         needs=(TruthAsked,),
         compute=lambda asked: _share_of_true(asked.masses),
-        about="the same as a share of what goes to words for true and false",
+        about="`p_true` as a share of what goes to words for true and false",
     ),
     _signal(
         "p_true_with_samples",
@@ -73,7 +73,7 @@ SIGNALS = (
         source="arXiv 2305.14975 (two turns)",
         needs=(ConfidenceAfterwards,),
         compute=lambda stated: stated.share[0],
-        about="the same where it is asked for in a further turn",
+        about="the confidence from 0 to 100 that the model states in a further turn, as a share",
     ),
     _signal(
         "self_probing",
@@ -81,6 +81,7 @@ SIGNALS = (
         source="arXiv 2306.13063",
         needs=(ConfidenceOfProposal,),
         compute=lambda stated: stated.share[0],
-        about="the same of the answer as somebody's proposal, in a fresh turn about the image",
+        about="stated confidence in the answer as somebody's proposal, in a fresh turn with the "
+        "image",
     ),
 )

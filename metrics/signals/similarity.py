@@ -69,28 +69,28 @@ SIGNALS = (
         "−Laplacian eigenvalues",
         compute=of_samples(lambda samples, _: -laplacian_eigenvalue_sum(samples)),
         bounds=NEGATED,
-        about="−U_EigV = −Σ max(0, 1 − λ) over the eigenvalues of the same Laplacian; "
+        about="−U_EigV = −Σ max(0, 1 − λ) over the eigenvalues of the Laplacian of ROUGE-L; "
         "`distinct_answers`, the number of sets, where answers are one word",
     ),
     _cocoa_signal(
         "cocoa_msp",
-        "CoCoA, sequence probability",
+        "confidence × agreement, sequence (CoCoA)",
         needs=(TokenScores, Samples),
         compute=_cocoa(lambda logprobs: -np.expm1(sequence_logprob(logprobs))),
         about="−(1 − p(y)) · mean_k (1 − s(y, y_k)), s the ROUGE-L of words",
     ),
     _cocoa_signal(
         "cocoa_perplexity",
-        "CoCoA, perplexity",
+        "confidence × agreement, perplexity (CoCoA)",
         needs=(TokenScores, Samples),
         compute=_cocoa(lambda logprobs: -mean_logprob(logprobs)),
-        about="the same with −mean log-probability of the answer's tokens in place of 1 − p(y)",
+        about="`cocoa_msp` with −mean log-probability of the answer's tokens in place of 1 − p(y)",
     ),
     _cocoa_signal(
         "cocoa_entropy",
-        "CoCoA, token entropy",
+        "confidence × agreement, entropy (CoCoA)",
         needs=(TokenEntropies, Samples),
         compute=_cocoa(mean_entropy),
-        about="the same with the mean entropy of the answer's tokens",
+        about="`cocoa_msp` with the mean entropy of the answer's tokens in place of 1 − p(y)",
     ),
 )

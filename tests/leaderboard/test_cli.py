@@ -41,7 +41,7 @@ def test_tables_fit_the_terminal(width, tmp_path, capsys, monkeypatch):
     tables = "\n".join(shown).replace(str(tmp_path), "").splitlines()
     free = ("All tables", "/", "No regression", "tiny-llava on shapes: 2 of 6")
     assert max(len(line) for line in tables if not line.startswith(free)) <= width
-    assert "self-consistency S_SC" in shown[1]
+    assert "self-consistency (S_SC)" in shown[1]
     for column in ("AUROC in kind", "error AP", "n valid / n"):
         assert column in shown[1]
 

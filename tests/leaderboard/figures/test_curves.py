@@ -10,7 +10,7 @@ def test_each_part_of_a_card_has_its_chart():
     assert list(charts) == [
         "Risk against coverage",
         "Reliability: token confidence",
-        "AUROC of S_SC by number of samples",
+        "AUROC of self-consistency by number of samples",
         "Probe AUROC by layer",
         "Margin of the true answer (oracle)",
         "Added to the margin of the given answer",
@@ -20,9 +20,9 @@ def test_each_part_of_a_card_has_its_chart():
 def test_points_say_their_values():
     charts = by_title(run_charts(*pair()))
     risk = charts["Risk against coverage"]
-    assert [line.name for line in risk.lines] == ["token confidence", "self-consistency S_SC"]
+    assert [line.name for line in risk.lines] == ["token confidence", "self-consistency (S_SC)"]
     assert risk.lines[0].tips[1] == "risk 0.250 at coverage 0.50"
-    by_k = charts["AUROC of S_SC by number of samples"].lines[0]
+    by_k = charts["AUROC of self-consistency by number of samples"].lines[0]
     assert by_k.tips[1] == "k 3: 0.700 [0.650, 0.750]"
     assert by_k.band
     probe = charts["Probe AUROC by layer"].lines[0]
@@ -70,8 +70,8 @@ def test_models_are_compared_when_there_are_two_and_at_most_eight():
     charts = by_title(model_charts([pair(f"m{i}") for i in range(10)]))
     assert list(charts) == [
         "Risk against coverage: token confidence",
-        "Risk against coverage: self-consistency S_SC",
-        "AUROC of S_SC by number of samples",
+        "Risk against coverage: self-consistency (S_SC)",
+        "AUROC of self-consistency by number of samples",
         "Probe AUROC by layer",
     ]
     for plot in charts.values():

@@ -29,7 +29,7 @@ def test_it_starts_from_the_difference_that_the_card_shows(tmp_path):
         c for c in card.contrasts
         if (c.signal, c.baseline) == ("self_consistency", "token_confidence")
     )  # fmt: skip
-    own = found["AUROC: self-consistency S_SC less token confidence"]
+    own = found["AUROC: self-consistency (S_SC) less token confidence"]
     within = contrast.decisive
     assert own.value == pytest.approx(within.estimate.value)
     assert own.detectable == pytest.approx(within.smallest_detectable)
@@ -81,7 +81,7 @@ def test_what_is_missing_says_so(tmp_path):
         "10 images only: no verdict below 20"
     }
     right = planned(tmp_path / "right", make_records(200, all_correct=True))
-    assert "one class only" in right["AUROC: self-consistency S_SC less token confidence"].reason
+    assert "one class only" in right["AUROC: self-consistency (S_SC) less token confidence"].reason
 
 
 def test_a_fitted_signal_needs_more(tmp_path):

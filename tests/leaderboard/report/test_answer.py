@@ -14,7 +14,7 @@ from leaderboard.results.arena import entries_of
 from leaderboard.runs.read import read_run
 from leaderboard.tables.thresholds import thresholds_in
 from metrics.abstention.promise import promised_threshold
-from metrics.signals import BY_NAME
+from metrics.signals import BY_NAME, SIGNALS
 from tests.leaderboard.helpers.golden import make_records, write_run
 from tests.leaderboard.helpers.html_checker import check
 
@@ -190,9 +190,9 @@ def test_invalid_alone_is_red_and_not_offered_is_quiet(tmp_path):
     )
     strip = heat_of(board, "shapes")
     states = {row.label: row.cells[0] for row in (*strip.first, *strip.rest)}
-    assert states["−C_k (attention)"].state == "invalid"
-    assert states["self-consistency S_SC"].state == "quiet"
-    assert states["self-consistency S_SC"].hint == "k=0"
+    assert states["few attention clusters (−C_k)"].state == "invalid"
+    assert states["self-consistency (S_SC)"].state == "quiet"
+    assert states["self-consistency (S_SC)"].hint == "k=0"
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "m & n"])
@@ -208,6 +208,13 @@ def test_the_first_screen_is_the_answer_and_escapes_names(tmp_path, name):
 
 def test_names_say_what_they_mean_on_hover(tmp_path):
     html = to_html(board_of(tmp_path, records()))
-    assert 'title="token_confidence: ' in html
+    assert "Source: method §3, paper eq. 7. Key: token_confidence." in html
     assert f'title="{FIGURES["could see"]}"' in html
-    assert all(text and text.endswith(".") for text in glossary().values())
+    said = glossary()
+    assert all(text and text.endswith(".") for text in said.values())
+    # a hover stands alone, and calls other signals as the report does
+    assert all(signal.about for signal in SIGNALS)
+    assert not [
+        text for text in said.values() if text.lower().startswith("the same") or "`" in text
+    ]
+    assert "Hidden-state probe (L2) with an L1 penalty" in said["hidden-state probe (L1)"]

@@ -32,12 +32,12 @@ def test_signals_table_head_and_facts():
 def test_signals_table_keeps_the_blocks_apart_and_the_declared_order():
     assert body(to_markdown(signals_table(make_board("m"), "shapes")))[2:] == [
         r"| *attention (deployable)* |  |",
-        r"| −H\_s (attention) | INVALID<br>constant over the run |",
+        r"| attention sharpness (−H\_s) | INVALID<br>constant over the run |",
         r"| *confidence (deployable)* |  |",
         r"| token confidence | 0.750 \[0.700, 0.800\]<br>in kind 0.625 \[0.575, 0.675\] |",
         r"| first-token margin | 0.700 \[0.650, 0.750\]<br>in kind 0.600 \[0.550, 0.650\] |",
         r"| *consistency (deployable)* |  |",
-        r"| self-consistency S\_SC | 0.900 \[0.850, 0.950\]<br>in kind 0.800 \[0.750, 0.850\]"
+        r"| self-consistency (S\_SC) | 0.900 \[0.850, 0.950\]<br>in kind 0.800 \[0.750, 0.850\]"
         "<br>n 190/200 |",
         r"| *control* |  |",
         r"| answer only | 0.600 \[0.550, 0.650\]<br>in kind – (1) |",
@@ -80,7 +80,7 @@ def test_undefined_figures_share_a_footnote_and_few_errors_are_marked():
     text = to_markdown(signals_table(make_board("m", signals=signals, kinds=("all",)), "shapes"))
     assert body(text)[2:] == [
         r"| *attention (deployable)* |  |",
-        r"| −H\_s (attention) | – (1) |",
+        r"| attention sharpness (−H\_s) | – (1) |",
         r"| *confidence (deployable)* |  |",
         r"| token confidence | – (1) |",
         r"| *probe (deployable)* |  |",

@@ -52,7 +52,7 @@ def test_selective_prediction_shows_the_coverage_that_ties_gave():
     (table,) = selective_tables(full_board(), "shapes")
     found = rows(table)
     assert [row[1] for row in found] == [
-        r"−H\_s (attention)", "token confidence", r"self-consistency S\_SC", "fusion",
+        r"attention sharpness (−H\_s)", "token confidence", r"self-consistency (S\_SC)", "fusion",
     ]  # fmt: skip
     assert found[0][2] == "INVALID (1)"
     assert found[1][4] == r"0.125 \[0.075, 0.175\]"
@@ -70,7 +70,7 @@ def test_fusion_shows_weights_with_their_spread_and_who_was_left_out():
     assert rows(weights) == [
         ["*m*", ""],
         ["token confidence", "+0.50 ± 0.10"],
-        [r"self-consistency S\_SC", "-0.25 ± 0.05"],
+        [r"self-consistency (S\_SC)", "-0.25 ± 0.05"],
     ]
     (table,) = fusion_tables(full_board(fusion=(fused("one class only"),)), "shapes")
     assert rows(table)[0][2:] == ["– (1)", "", ""]
@@ -79,7 +79,13 @@ def test_fusion_shows_weights_with_their_spread_and_who_was_left_out():
 def test_consistency_by_number_of_samples():
     board = full_board()
     (table,) = consistency_tables(board, "shapes")
-    assert table.columns == ("model", "k = 2", "k = 10", "right at S_SC = 1", "n at S_SC = 1")
+    assert table.columns == (
+        "model",
+        "k = 2",
+        "k = 10",
+        "right where all agree",
+        "n where all agree",
+    )
     assert rows(table)[0][1:] == [
         r"0.600 \[0.550, 0.650\]", r"0.700 \[0.650, 0.750\]", r"0.900 \[0.850, 0.950\]", "120",
     ]  # fmt: skip
@@ -185,7 +191,7 @@ def test_cost_is_what_the_run_measured():
     assert rows(measured) == [["m", "1.2 M", "1", "1 + 10 samples", "4", "1.00 GiB", "4"]]
     assert [row[1:5] + row[6:] for row in rows(front)] == [
         ["1", "0", "none", "token confidence", "yes"],
-        ["11", "0", "none", r"self-consistency S\_SC", "yes"],
+        ["11", "0", "none", r"self-consistency (S\_SC)", "yes"],
         ["11", "0", "needed", "fusion", "yes"],
     ]
     run = full_board().runs[0]

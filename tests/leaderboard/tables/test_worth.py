@@ -217,8 +217,8 @@ def test_the_table_says_what_beats_its_controls(board):
     cells = {row[0].lines[0]: [cell.lines for cell in row[1:]] for row in table.blocks[0].rows}
     assert cells["token confidence"][0] == ("yes", "p < 0.001")
     assert cells["token confidence"][2] == ("",)
-    assert cells["−H_s (attention)"][0][0] in ("cannot tell", "no")
-    assert cells["−H_s (attention)"][2][1] == "p < 0.001"
+    assert cells["attention sharpness (−H_s)"][0][0] in ("cannot tell", "no")
+    assert cells["attention sharpness (−H_s)"][2][1] == "p < 0.001"
     assert "within kinds" in table.notes[0]
     overview = overview_table(board)
     cell = overview.blocks[0].rows[0][overview.columns.index("beat all controls")]
