@@ -21,8 +21,8 @@ from lmms_eval.tasks import TaskManager
 from leaderboard.cli import main
 from tests.leaderboard.helpers.golden import make_records, write_run
 from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS
+from vrp_tasks import whole_files
 from vrp_tasks.registration import TASKS_FOLDER
-from vrp_tasks.run import parts as run_parts
 
 MODEL = f"pretrained={CHECKPOINTS / 'vrp-tiny-qwen2-vl'}"
 
@@ -286,7 +286,7 @@ def test_a_full_disk_is_one_line(tmp_path, manager, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "shard")
 
-    monkeypatch.setattr(run_parts, "save_file", full)
+    monkeypatch.setattr(whole_files, "save_file", full)
     said = run(manager, tmp_path, limit=2, model_args=f"{MODEL},k=0", bootstrap_iters=0)
     assert is_one_line(said, "no space left on device .* Make room, or give an --output_path")
 

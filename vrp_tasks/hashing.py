@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 from loguru import logger
 
 from vrp_tasks.cache_folder import cache_folder
+from vrp_tasks.whole_files import write_text
 
 _REMEMBERED = "file_hashes.json"
 _LARGE = 256 * 1024**2  # bytes from which a hash is remembered: below it is made in half a second
@@ -70,7 +69,4 @@ def _remember(new: dict[str, str]) -> None:
     folder = cache_folder()
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor, partial = tempfile.mkstemp(dir=folder, prefix=_REMEMBERED, suffix=".partial")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(_known() | new, file, indent=1)
-        Path(partial).replace(folder / _REMEMBERED)
+        write_text(folder / _REMEMBERED, json.dumps(_known() | new, indent=1), shared=True)

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+from metrics.record.records import SampleRecord
+
 
 class Place(NamedTuple):
     """A document: task, split and row number as a string."""
@@ -19,6 +21,11 @@ class Place(NamedTuple):
 def place_of(request: Any) -> Place:
     """Of a request of lmms-eval, simple or chat."""
     return Place(request.args[4], request.args[5], str(request.doc_id))
+
+
+def place_of_record(record: SampleRecord) -> Place:
+    """Of a record."""
+    return Place(record.task, record.split, record.doc_id)
 
 
 _scored: ContextVar[Place | None] = ContextVar("place", default=None)

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.numpy import save_file
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -24,6 +23,7 @@ from vrp_tasks.capture.observer import CaptureContext, Observer
 from vrp_tasks.capture.result import Captured
 from vrp_tasks.families import Family
 from vrp_tasks.interventions.ablation import Site
+from vrp_tasks.whole_files import write_arrays
 
 Place = tuple[int, Site]
 EXTRA = "unit_states"
@@ -121,9 +121,7 @@ class UnitStateStore:
             return
         path = self._folder.new_file(self._stem, ".safetensors")
         columns = {name: np.stack([own[name] for own in states]) for name in states[0]}
-        partial = path.with_name(path.name + ".partial")
-        save_file(columns, partial, metadata={"docs": json.dumps(docs)})
-        partial.replace(path)
+        write_arrays(path, columns, {"docs": json.dumps(docs)})
 
     def docs(self) -> set[str]:
         """Samples that are there."""

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from metrics.record.tables import SIMILARITIES_FILE, TABLES
 from vrp_tasks.meaning.answers import Answers
+from vrp_tasks.whole_files import whole_file
 
 _PART = 10_000  # rows that are written at once
 _TYPES = {"text": pa.string(), "number": pa.float64()}
@@ -35,8 +36,10 @@ def write(file: Path, answers: Sequence[Answers], models: Sequence[Any]) -> None
         Each has ``rows(answers)``: (kind, first, second, value).
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(file.name + ".partial")
-    with pq.ParquetWriter(partial, SCHEMA, compression="zstd") as writer:
+    with (
+        whole_file(file) as partial,
+        pq.ParquetWriter(partial, SCHEMA, compression="zstd") as writer,
+    ):
         rows: list[dict[str, Any]] = []
         for own in tqdm(answers, desc="comparing answers", disable=None):
             place = {"task": own.task, "split": own.split, "doc_id": own.doc_id}
@@ -49,4 +52,3 @@ def write(file: Path, answers: Sequence[Answers], models: Sequence[Any]) -> None
                 writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
                 rows = []
         writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
-    partial.replace(file)

@@ -46,14 +46,22 @@ class EntryIndex:
                 start += len(line)
             self._known[path] = number, start
 
-    def look(self, path: Path, opening: int, key_of: Callable[[str], Key]) -> None:
-        """Take note of the lines of a file that are not known yet."""
+    def look(
+        self, path: Path, opening: int, key_of: Callable[[str], Key], *, is_over: bool
+    ) -> None:
+        """Take note of the lines of a file that are not known yet.
+
+        ``is_over`` says that nobody writes to it any more. Else a last line without its end is one
+        that is being written, and is read when it is whole.
+        """
         _, known = self._known.get(path, (0, 0))
         if path.stat().st_size <= known:
             return
         with path.open("rb") as file:
             file.seek(known)
             for line in file:
+                if not (is_over or line.endswith(b"\n")):
+                    break
                 try:
                     self.wrote(path, opening, known, [key_of(line.decode())], [line])
                 except ValueError:  # the run was stopped while it was written

@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,8 +33,10 @@ from metrics.record.records import (
 )
 from vrp_tasks.errors import SetupError
 from vrp_tasks.hashing import sha256_of
+from vrp_tasks.place import place_of_record
 from vrp_tasks.run.fingerprint import differences
-from vrp_tasks.run.parts import PARTS, Entry, Parts, openings, schema_of, write_text
+from vrp_tasks.run.parts import PARTS, Entry, Parts, openings, schema_of
+from vrp_tasks.whole_files import whole_file, write_text
 
 _RUN = "run.json"
 _SUFFIX = "_vrp"
@@ -110,7 +111,7 @@ class RunFolder(Parts):
     def finish(self, records: Sequence[SampleRecord], manifest: dict[str, Any]) -> Path:
         """Write records and manifest; the folder is complete when this returns its path."""
         if records:
-            with _whole(self.path / RECORDS_FILE) as file:
+            with whole_file(self.path / RECORDS_FILE) as partial, partial.open("wb") as file:
                 write_records(file, records)
         self._write_tables(records)
         used = {record.shard for record in records}
@@ -129,12 +130,10 @@ class RunFolder(Parts):
 
     def _write_tables(self, records: Sequence[SampleRecord]) -> None:
         """The tables beside the records: their rows alone, whatever else was written."""
-        places = {(record.task, record.split, record.doc_id) for record in records}
+        places = {place_of_record(record) for record in records}
         images = {record.image for record in records}
         self._write_requests(
-            entry
-            for entry in self.entries()
-            if (entry.record.task, entry.record.split, entry.record.doc_id) in places
+            entry for entry in self.entries() if place_of_record(entry.record) in places
         )
         for file in TABLES.keys() - {REQUESTS_FILE}:
             if file == IMAGES_FILE:
@@ -148,7 +147,7 @@ class RunFolder(Parts):
             if file == IMAGES_FILE:  # several ranks or openings may have met the same image
                 whole = _first_of_each(whole, "sha256")
             if len(whole):
-                with _whole(self.path / file) as parquet:
+                with whole_file(self.path / file) as partial, partial.open("wb") as parquet:
                     pq.write_table(whole, parquet, compression="zstd")
 
     def _write_requests(self, entries: Iterable[Entry]) -> None:
@@ -165,7 +164,7 @@ class RunFolder(Parts):
         first = next(rows, None)
         if first is None:
             return
-        with _whole(self.path / REQUESTS_FILE) as file:
+        with whole_file(self.path / REQUESTS_FILE) as partial, partial.open("wb") as file:
             write_rows(file, chain([first], rows), schema_of(REQUESTS_FILE))
 
     def discard(self) -> None:
@@ -219,15 +218,6 @@ def _stamp_of(path: Path) -> datetime | None:
         return datetime.strptime(path.name.removesuffix(_SUFFIX), _STAMP)
     except ValueError:
         return None
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write to that appears under its name once it is complete."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        yield file
-    partial.replace(path)
 
 
 def _first_of_each(table: pa.Table, key: str) -> pa.Table:

@@ -12,7 +12,7 @@ from loguru import logger
 
 from metrics.record.failures import failure_in
 from metrics.record.records import SampleRecord
-from vrp_tasks.place import Place, place_of
+from vrp_tasks.place import Place, place_of, place_of_record
 from vrp_tasks.run.parts import Entry, Parts
 from vrp_tasks.run.request_identity import RequestIdentity, identity_of
 
@@ -82,7 +82,7 @@ class KnownAnswers:
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Documents that have just been answered."""
-        self._fits |= {_place(entry.record): True for entry in entries}
+        self._fits |= {place_of_record(entry.record): True for entry in entries}
 
     def record(self, request: Any) -> SampleRecord:
         """The record of a request that is answered; KeyError if it is not."""
@@ -151,7 +151,3 @@ class KnownAnswers:
 
     def _doc(self, task: str, split: str, doc_id: str) -> Any:
         return self._lm.task_dict[task][split][int(doc_id)]
-
-
-def _place(record: SampleRecord) -> Place:
-    return Place(record.task, record.split, record.doc_id)

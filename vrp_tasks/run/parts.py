@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.feather as feather
 from safetensors import safe_open
-from safetensors.numpy import save_file
 
 from metrics.record.channels import Channel
 from metrics.record.records import TABLES, SampleRecord
@@ -26,6 +25,7 @@ from metrics.record.shards import pack
 from metrics.record.store import ChannelStore
 from vrp_tasks.run.entry_index import EntryIndex
 from vrp_tasks.run.request_identity import RequestIdentity
+from vrp_tasks.whole_files import whole_file, write_arrays, write_text
 
 PARTS = "parts"
 # where a sample's channels are -> its record
@@ -138,10 +138,7 @@ class Parts:
         shard = f"arrays-{self.rank}-{number}.safetensors"
         columns = pack(channels)
         if columns:
-            partial = self.path / f"{shard}.partial"
-            save_file(columns, partial)
-            partial.chmod(0o644)
-            partial.replace(self.path / shard)
+            write_arrays(self.path / shard, columns)
         stored = [any(channel.kept for channel in own.values()) for own in channels]
         records = [
             place(shard, row) if there else place(None, None)
@@ -186,8 +183,9 @@ class Parts:
     def look(self) -> None:
         """Take note of what other ranks, or this one before a stop, have written."""
         for opening, folder in self._openings():
+            is_over = opening < self.opening
             for part in sorted(folder.glob("*.jsonl")):
-                self._index.look(part, opening, lambda line: _key(Entry.from_line(line).record))
+                self._index.look(part, opening, _key_of, is_over=is_over)
 
     def records(self) -> list[SampleRecord]:
         """The records of `entries`, all at once."""
@@ -222,10 +220,9 @@ class Parts:
 
     def add_table(self, file: str, table: pa.Table) -> None:
         """`add_rows` of rows that are a table already."""
-        path = self.new_file(file, ".arrow")
-        partial = path.with_name(path.name + ".partial")
-        feather.write_feather(table.select(schema_of(file).names).cast(schema_of(file)), partial)
-        partial.replace(path)
+        own = table.select(schema_of(file).names).cast(schema_of(file))
+        with whole_file(self.new_file(file, ".arrow")) as partial:
+            feather.write_feather(own, partial)
 
     def rows(self, file: str) -> list[dict[str, Any]]:
         """Rows of a table that count, of every rank."""
@@ -295,16 +292,13 @@ def schema_of(file: str) -> pa.Schema:
     )
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
 _ARROW_TYPES = {
     "text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "bytes": pa.binary()
 }  # fmt: skip
+
+
+def _key_of(line: str) -> tuple[str, str]:
+    return _key(Entry.from_line(line).record)
 
 
 def _key(record: SampleRecord) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import torch
 
 from metrics.record.records import SampleRecord
 from metrics.record.versions import versions_of
-from vrp_tasks.place import Place
+from vrp_tasks.place import Place, place_of_record
 
 _PACKAGES = (
     "vrp-tasks",
@@ -57,7 +57,7 @@ def prompts_of(
     """
     known = {place: prompt for place, prompt in sent.items() if prompt is not None}
     found: dict[str, dict[str, str]] = {}
-    places = {Place(record.task, record.split, record.doc_id) for record in records}
+    places = {place_of_record(record) for record in records}
     for task in dict.fromkeys(record.task for record in records):
         own = {place: known[place] for place in places & known.keys() if place.task == task}
         kinds = {prompt.partition(":")[0] for prompt in own.values()}

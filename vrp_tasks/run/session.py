@@ -34,7 +34,7 @@ from vrp_tasks.attach.scorer import scorer_of
 from vrp_tasks.attach.trial import scoring_of
 from vrp_tasks.errors import SetupError
 from vrp_tasks.faults import ends_run, reason_of
-from vrp_tasks.place import Place, at_place, current_place, place_of
+from vrp_tasks.place import Place, at_place, current_place, place_of, place_of_record
 from vrp_tasks.run.fingerprint import digests, run_fingerprint
 from vrp_tasks.run.known import KnownAnswers
 from vrp_tasks.run.looking import Looked
@@ -328,7 +328,7 @@ class Session:
             logger.info(f"Next: vrp-leaderboard build {path.parent.parent}")
 
     def _manifest(self) -> dict[str, Any]:
-        sent = {_place(own.record): own.exchange.sent for own in self.folder.entries()}
+        sent = {place_of_record(own.record): own.exchange.sent for own in self.folder.entries()}
         prompts = prompts_of(sent, self._scored.records)
         found = {"geometry_self_test": self._geometry_said(), "checks": self.access.checks()}
         return {
@@ -372,7 +372,3 @@ def _placed(record: SampleRecord, shard: str | None, row: int | None) -> SampleR
 
 def _through(own: Callable[..., dict[str, Any]], stock: Score) -> Score:
     return partial(own, stock)
-
-
-def _place(record: SampleRecord) -> Place:
-    return Place(record.task, record.split, record.doc_id)

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from transformers import PretrainedConfig
 
 from metrics.states.fitted_probe import FittedProbe
 from metrics.states.probe_panel import POSITIONS
 from vrp_tasks.errors import MADE_UP, SetupError, in_short
+from vrp_tasks.whole_files import write_arrays, write_text
 
 _FORMAT = "vrp-tasks probe 2"
 _WITHOUT_IMAGES = "vrp-tasks probe 1"
@@ -73,11 +74,10 @@ def save_probe(
     arrays, numbers = probe.to_arrays()
     stem = "probe-" + re.sub(r"[^\w.-]", "_", task)
     about = {"format": _FORMAT, "task": task, "position": position, "model": model["name"]}
-    save_file(arrays, folder / f"{stem}.safetensors")
-    (folder / f"{stem}.safetensors").chmod(0o644)  # as the array files; the library writes 0600
+    write_arrays(folder / f"{stem}.safetensors", arrays)
     seen = {"images": sorted(set(images))}
     text = json.dumps({**about, **numbers, **seen}, indent=1, allow_nan=False)
-    (folder / f"{stem}.json").write_text(text + "\n", encoding="utf-8")
+    write_text(folder / f"{stem}.json", text + "\n")
 
 
 def load_probe(path: Path) -> LoadedProbe:

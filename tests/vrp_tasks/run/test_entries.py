@@ -3,6 +3,7 @@
 import tracemalloc
 
 import pytest
+from loguru import logger
 
 from metrics.record.compact import Compact
 from tests.vrp_tasks.helpers.run_folders import at, create, record
@@ -36,6 +37,39 @@ def test_the_later_opening_counts_and_a_line_cut_short_is_passed_over(tmp_path):
     assert [entry.record.doc_id for entry in again.entries()] == ["0", "2"]
     again.add([lambda shard, row: record(0, shard, row, answer="no")], [{}])
     assert {e.record.doc_id: e.record.answer for e in again.entries()} == {"0": "no", "2": "yes"}
+
+
+@pytest.fixture
+def warned():
+    lines = []
+    sink = logger.add(lambda message: lines.append(message.record["message"]), level="WARNING")
+    yield lines
+    logger.remove(sink)
+
+
+def test_a_line_that_another_rank_is_writing_is_read_once_it_is_whole(tmp_path, warned):
+    folder = create(tmp_path)
+    path = folder.here / "unasked-1.jsonl"
+    first, second = (Entry(record(d, None, None), Exchange()).to_line() for d in (0, 1))
+    for written in (first + second[:70], first + second[:-1]):
+        path.write_text(written)
+        assert [entry.record.doc_id for entry in folder.entries()] == ["0"]
+    path.write_text(first + second)
+    assert [entry.record.doc_id for entry in folder.entries()] == ["0", "1"]
+    assert warned == []
+
+
+def test_a_line_that_a_stop_cut_short_is_named_once(tmp_path, warned):
+    first = create(tmp_path)
+    first.add_unasked(Entry(record(0, None, None), Exchange()))
+    with (first.here / "unasked-0.jsonl").open("a") as file:
+        file.write(Entry(record(1, None, None), Exchange()).to_line()[:70])
+    first.release()
+    again = create(tmp_path)
+    for _ in range(2):
+        assert [entry.record.doc_id for entry in again.entries()] == ["0"]
+    (line,) = [line for line in warned if "not written whole" in line]
+    assert "unasked-0.jsonl" in line
 
 
 def test_what_is_held_of_a_document_is_small(tmp_path):

@@ -28,6 +28,7 @@ from vrp_tasks.tiny.training.packing import Batch, Packer, decode, image_feature
 from vrp_tasks.tiny.world import KINDS, Scene, ask, draw_scene
 from vrp_tasks.tiny.world.questions import Question, ask_auxiliary
 from vrp_tasks.tiny.world.scene import COLORS, IMAGE_SIZE, RADII, SHAPES
+from vrp_tasks.whole_files import whole_file
 
 VALIDATION_SEED = 9_000_000  # training seeds lie below, test seeds from 10 000 000 on
 _DENSE_CLASSES = (len(COLORS) + 1, len(SHAPES) + 1, len(RADII) + 1, GRID, GRID)
@@ -241,9 +242,8 @@ class Trainer:
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "recipe": asdict(self.recipe),
         }
-        partial = self.folder / "state.partial"
-        torch.save(state, partial)
-        partial.replace(self.folder / "state.pt")
+        with whole_file(self.folder / "state.pt") as partial:
+            torch.save(state, partial)
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")
 

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +26,7 @@ from vrp_tasks.errors import SetupError
 from vrp_tasks.tiny.world.encoding import encode_mask, encode_png
 from vrp_tasks.tiny.world.questions import NEGATIVES, Question, ask
 from vrp_tasks.tiny.world.scene import Scene, draw_scene
+from vrp_tasks.whole_files import whole_file
 
 if TYPE_CHECKING:
     import datasets
@@ -151,15 +150,8 @@ def build_test_split(folder: Path | None = None) -> Path:
         return path
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=folder, prefix=path.stem, suffix=".partial")
-        os.close(descriptor)
-        partial = Path(name)
-        try:
+        with whole_file(path, shared=True) as partial:
             _check_digest(_write(partial))
-            partial.chmod(0o644)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         reason = error.strerror or error
         raise SetupError(
