@@ -32,6 +32,8 @@ def _entropies(maps: ImageMaps) -> Array:
 def _without_sinks(maps: ImageMaps, tokens: ImageTokens) -> Array:
     """Mean map of layers renormalised over the tokens that are no sinks there."""
     layers = maps.by_layer.astype(np.float64)  # a layer without a map has no mass below
+    if layers[0].size != tokens.is_sink.shape[1]:
+        raise UndefinedMetricError("image tokens are no cells of the map: some show others' places")
     kept = np.where(tokens.is_sink, 0.0, layers.reshape(len(layers), -1))
     mass = kept.sum(axis=1, keepdims=True)
     if not (mass > 0).any():

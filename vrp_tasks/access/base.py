@@ -18,6 +18,7 @@ from metrics.record.observation import Absent
 from vrp_tasks.access.identity import last_parts, stock_arguments
 from vrp_tasks.capture.extras import unasked
 from vrp_tasks.errors import CaptureError
+from vrp_tasks.families.window import Window, window_of
 from vrp_tasks.seam.requests import clone_request
 from vrp_tasks.settings.run_settings import RunSettings
 
@@ -280,9 +281,15 @@ class Access(ABC):
         """What turns images into pixel values; None where that is out of reach."""
         return None
 
-    def shown_share(self) -> float:
-        """Share of the sides of what the processor hands on that image tokens show."""
-        return 1.0
+    def window(self, size: tuple[int, int]) -> Window:
+        """What image tokens show of an image of this width and height.
+
+        Raises
+        ------
+        UnmappedError
+            Where that is not known.
+        """
+        return window_of(self.image_processor(), size)
 
     def image_tokens(self, images: list[Image.Image]) -> int:
         """Image tokens that the images of one prompt become, for the storage plan."""

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import torch
@@ -22,7 +22,7 @@ from vrp_tasks.access.identity import center_crop, checkpoint_identity, last_par
 from vrp_tasks.access.memory import Room
 from vrp_tasks.access.serving import GenerateHandler, serve
 from vrp_tasks.access.stock_adapters import stock_adapter_of
-from vrp_tasks.access.tried import count_image_tokens, geometry_of, tried
+from vrp_tasks.access.tried import Geometry, count_image_tokens, geometry_of, tried
 from vrp_tasks.attach.documents import LOOKED_AT, first_visuals
 from vrp_tasks.capture import Captured, probed_generate
 from vrp_tasks.capture.answers import AnswerRule
@@ -38,9 +38,11 @@ from vrp_tasks.capture.generation_settings import (
     served_options,
 )
 from vrp_tasks.capture.observer import Subjects
+from vrp_tasks.capture.views import Canvas
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.families import Family, family_for
 from vrp_tasks.families.adapters import adapters_of
+from vrp_tasks.families.window import Window, window_of
 from vrp_tasks.faults import ends_run
 from vrp_tasks.seam.progress import silenced
 from vrp_tasks.settings.probe_file import check_probe
@@ -117,7 +119,7 @@ class TransformersAccess(Access):
             "dtype": str(model.dtype).removeprefix("torch."),
             "device": str(model.device),
             "attention": attention_of(model),
-            "center_crop": center_crop(self.image_processor(), shown=self.shown_share()),
+            "center_crop": self._center_crop(),
             "n_layers": len(self.family.decoder(model).layers),
             "d_model": text.hidden_size,
             "n_parameters": sum(p.numel() for p in model.parameters()),
@@ -132,12 +134,24 @@ class TransformersAccess(Access):
         """What was tried at load."""
         return self._checks
 
-    def shown_share(self) -> float:
-        """By the family."""
-        return self.family.shown_share(self.model.config)
+    def window(self, size: tuple[int, int]) -> Window:
+        """By the processor and the family; a canvas covers the image."""
+        if self._geometry.layouts is not None:
+            return Window(0.0, 0.0, *map(float, size))
+        seen = window_of(self.image_processor(), size)
+        return seen.shown(self.family.shown_share(self.model.config))
+
+    def _center_crop(self) -> float | None:
+        if self._geometry.layouts is not None:
+            return 0.0
+        return center_crop(self.image_processor(), shown=self.family.shown_share(self.model.config))
 
     def geometry(self) -> str | None:
         """What the known-answer self-test of this checkpoint says."""
+        return self._geometry.complaint
+
+    @cached_property
+    def _geometry(self) -> Geometry:
         return geometry_of(self.model, self.family, self._processor())
 
     def frozen(self, samples: Sequence[Sequence[str]]) -> str | None:
@@ -244,6 +258,7 @@ class TransformersAccess(Access):
         targets = {str(request.doc_id): asked.targets(request) for request in asked.requests}
         rule = self.answer_rule(asked.requests[0])
         caught: dict[str, Captured] = {}
+        canvases = {str(request.doc_id): self._canvas(asked, request) for request in asked.requests}
         prompts: dict[str, str] = {}
         beyond: dict[str, str | None] = {}
 
@@ -267,6 +282,7 @@ class TransformersAccess(Access):
                 rule=rule,
                 observers=[*STANDARD, *asked.observers],
                 samples_at_once=self._room.samples,
+                canvases=[canvases[doc] for doc in docs],
                 **options,
             )
             caught.update(zip(docs, captured, strict=True))
@@ -282,6 +298,15 @@ class TransformersAccess(Access):
             replace(own, prompt=prompts[doc], absent={**own.absent, **_said_of(beyond[doc])})
             for own, doc in zip(seen, docs, strict=True)
         ]
+
+    def _canvas(self, asked: Asked, request: Any) -> Canvas | str | None:
+        """Where the image of a request is looked at, if its tokens fill no single grid."""
+        if self._geometry.layouts is None:
+            return None
+        visuals = asked.visuals(request) or []
+        if len(visuals) != 1 or not isinstance(visuals[0], Image.Image):
+            return f"the sample has {len(visuals)} visuals instead of one image"
+        return self._geometry.layouts.canvas(visuals[0].size[::-1])
 
     def _beyond_context(self, inputs: dict[str, torch.Tensor]) -> list[str | None]:
         """Of each prompt, that it is longer than what the model was made for, if it is."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from loguru import logger
 from PIL import Image
@@ -10,10 +11,12 @@ from transformers import PreTrainedModel
 
 from vrp_tasks.capture.attention import attention_of
 from vrp_tasks.capture.geometry import check_geometry
+from vrp_tasks.capture.layouts import Layouts
 from vrp_tasks.capture.proof import proof_of
-from vrp_tasks.capture.stripes import check_stripes
+from vrp_tasks.capture.stripes import SHAPES, check_stripes
 from vrp_tasks.capture.trial import inputs_about
 from vrp_tasks.families import Family, Found
+from vrp_tasks.faults import reason_of
 
 _LONG = 4096  # tokens of a prompt with an image in several tiles
 
@@ -51,17 +54,44 @@ def _warn_of_memory(model: PreTrainedModel) -> None:
     )
 
 
-def geometry_of(model: PreTrainedModel, family: Family, processor: Any) -> str | None:
-    """Why attention maps cannot be read as pictures, or None."""
+class Geometry(NamedTuple):
+    """How attention maps of a checkpoint are read as pictures.
+
+    Attributes
+    ----------
+    complaint : str or None
+        Why they cannot be.
+    layouts : Layouts or None
+        Where tokens of an image in several pictures look; None where they fill one grid.
+    """
+
+    complaint: str | None
+    layouts: Layouts | None = None
+
+
+def geometry_of(
+    model: PreTrainedModel,
+    family: Family,
+    processor: Any,
+    *,
+    shapes: Sequence[tuple[int, int]] = SHAPES,
+) -> Geometry:
+    """See whether image tokens fill their grid, or else one in several pictures."""
     if not isinstance(family, Found):
-        return check_geometry(model, family, processor)
+        return Geometry(check_geometry(model, family, processor))
     if (why := family.lacks.get("attention")) is not None:
-        return why
+        return Geometry(why)
     try:
-        return check_stripes(model, family, processor)
+        no_grid = check_stripes(model, family, processor, shapes=shapes)
     except Exception as error:  # noqa: BLE001 - whatever a processor or model raises on them
-        words = " ".join(str(error).split())
-        return f"where image tokens look was not measured ({type(error).__name__}: {words})"
+        return Geometry(f"where image tokens look was not measured ({reason_of(error)})")
+    if no_grid is None:
+        return Geometry(None)
+    layouts = Layouts(model, family, processor)
+    no_canvas = layouts.complaint(shapes)
+    if no_canvas is None:
+        return Geometry(None, layouts)
+    return Geometry(f"{no_grid}, and in several pictures: {no_canvas}")
 
 
 def count_image_tokens(

@@ -88,20 +88,37 @@ def _add_attention(captured: Captured, channels: Channels, absent: Reasons) -> N
     else:
         absent[ImageMass.name] = no_map
     if captured.maps is not None and grid is not None:
-        maps = captured.maps.astype(np.float32)
-        channels[ImageMaps.name] = ImageMaps(maps.reshape(len(maps), *grid))
+        maps = captured.on_grid(captured.maps.astype(np.float32))
+        channels[ImageMaps.name] = ImageMaps(maps)
     else:
         absent[ImageMaps.name] = no_map
-    if "sinks" in extra:
-        channels[ImageTokens.name] = ImageTokens(extra["update_norm"], extra["sinks"])
+    sinks = _sinks(captured)
+    if isinstance(sinks, str):
+        absent[ImageTokens.name] = Absent(sinks)
     else:
-        absent[ImageTokens.name] = Absent(
-            captured.missing.get("tokens", "the image tokens' states were not seen")
-        )
+        channels[ImageTokens.name] = ImageTokens(extra["update_norm"], sinks)
     for channel in (QuestionMaps, BoundaryMaps):
         stored = extra.get("arrays", {}).get(channel.name)
         if stored is not None and grid is not None:
             channels[channel.name] = channel(stored.reshape(len(stored), *grid))
+
+
+def _sinks(captured: Captured) -> np.ndarray | str:
+    """Which image tokens are sinks, bool (n_layers, S), or why that is not known.
+
+    In the order of the grid's cells where there is a token for each; no signal may take others
+    for them, so as many in another order are none.
+    """
+    if "sinks" not in captured.extra:
+        return captured.missing.get("tokens", "the image tokens' states were not seen")
+    sinks: np.ndarray = captured.extra["sinks"]
+    canvas = captured.canvas
+    if canvas is None or canvas.overlap.shape[0] != canvas.overlap.shape[1]:
+        return sinks
+    own = canvas.one_by_one()
+    if own is None:
+        return "image tokens are as many as cells, but not one for each"
+    return sinks[:, own]
 
 
 def _add_lens(captured: Captured, channels: Channels, absent: Reasons) -> None:
@@ -127,7 +144,7 @@ def _add_lens(captured: Captured, channels: Channels, absent: Reasons) -> None:
     top = extra.get("top_heads_map")
     why = missing.get("lens") or missing.get("top_heads") or missing.get("attention")
     if top is not None and grid is not None and why is None:
-        channels[TopHeadsMap.name] = TopHeadsMap(top.reshape(grid))
+        channels[TopHeadsMap.name] = TopHeadsMap(captured.on_grid(top[None])[0])
     else:
         absent[TopHeadsMap.name] = Absent(why or "no head attends to the image")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 
 import numpy as np
@@ -19,6 +20,7 @@ from metrics.record.channels import (
 from vrp_tasks.capture.decode_state import DecodeState
 from vrp_tasks.capture.recorder import Recorder
 from vrp_tasks.capture.result import Captured
+from vrp_tasks.capture.views import Canvas
 from vrp_tasks.families import Family
 
 
@@ -29,8 +31,9 @@ def collect(
     input_ids: torch.Tensor,
     recorder: Recorder,
     state: DecodeState,
+    canvases: Sequence[Canvas | str | None],
 ) -> list[Captured]:
-    """One `Captured` per prompt, on the CPU."""
+    """One `Captured` per prompt, on the CPU; ``canvases`` as for `probed_generate`."""
     is_image = family.image_tokens(model.config, input_ids).to(recorder.row_sum.device)
     rows = recorder.row_sum / recorder.row_count[None, :, None]
     notes = state.notes
@@ -65,7 +68,7 @@ def collect(
         _add_answer_states(item, recorder, index)
         weights = rows[:, index, is_image[index]]
         reason = family.lacks.get("attention") or recorder.misfit_of(index)
-        _add_maps(item, weights, grids[index], reason, recorder)
+        _add_maps(item, weights, grids[index], canvases[index], reason, recorder)
         _add_gaze(item, recorder, index, reason)
         captured.append(item)
     return captured
@@ -122,36 +125,49 @@ def _add_maps(
     item: Captured,
     weights: torch.Tensor,
     grids: list[tuple[int, int]],
+    canvas: Canvas | str | None,
     reason: str | None,
     recorder: Recorder,
 ) -> None:
-    """Attention maps of a prompt with exactly one image whose tokens fill its grid.
+    """Attention maps of a prompt with exactly one image whose tokens fill its grid or canvas.
 
     Layers without attention have none, nor has one whose window has left the image. One image's
-    share of attention needs no grid: it may be in tiles.
+    share of attention needs no grid.
     """
     missing = reason
     n_tokens = weights.shape[1]
-    height, width = grids[0] if grids else (0, 0)
     if not grids:
         missing = reason or "the prompt has no image tokens"
-    elif height * width != n_tokens:
-        missing = (
-            f"{n_tokens} image tokens do not fill one {height} x {width} grid (several images?)"
-        )
+    elif (unplaced := _unplaced(n_tokens, grids[0], canvas)) is not None:
+        missing = unplaced
     elif reason is None and not recorder.attending:
         missing = "no layer of this model attends with a softmax"
     mass = weights.sum(dim=1)
     if len(grids) == 1 and reason is None and recorder.attending:
         item.image_mass = _of_all_layers(mass, recorder)
     if missing is None:
-        item.grid = (height, width)
+        item.canvas = canvas if isinstance(canvas, Canvas) else None
+        item.grid = grids[0] if item.canvas is None else item.canvas.grid
         if not bool((mass > 0).any()):
             missing = "no layer pays any attention to the image"
     if missing is not None:
         item.missing["attention"] = missing
         return
     item.maps = _of_all_layers(weights / mass[:, None], recorder)  # 0 / 0 is NaN
+
+
+def _unplaced(n_tokens: int, grid: tuple[int, int], canvas: Canvas | str | None) -> str | None:
+    """Why image tokens have no places, or None."""
+    if isinstance(canvas, str):
+        return canvas
+    if canvas is not None:
+        if canvas.n_tokens == n_tokens:
+            return None
+        return f"the prompt has {n_tokens} image tokens, its image has {canvas.n_tokens}"
+    height, width = grid
+    if height * width == n_tokens:
+        return None
+    return f"{n_tokens} image tokens do not fill one {height} x {width} grid (several images?)"
 
 
 def _of_all_layers(values: torch.Tensor, recorder: Recorder) -> np.ndarray:

@@ -45,6 +45,7 @@ from vrp_tasks.capture.result import Captured
 from vrp_tasks.capture.sample_spread import SampleStates
 from vrp_tasks.capture.settings import CaptureSettings
 from vrp_tasks.capture.shared_prompt import Branches
+from vrp_tasks.capture.views import Canvas
 from vrp_tasks.capture.visual_tokens import VisualTokens
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
@@ -70,6 +71,7 @@ def probed_generate(
     observers: Sequence[ObserverFactory] = STANDARD,
     share_prompt: bool = True,
     samples_at_once: int | None = None,
+    canvases: Sequence[Canvas | str | None] | None = None,
     **generate_options: object,
 ) -> tuple[torch.Tensor, list[Captured]]:
     """Generate greedily as `model.generate` would, and capture signals beside it.
@@ -97,6 +99,9 @@ def probed_generate(
         has its own, which takes K + 1 times the memory.
     samples_at_once : int, optional
         Most samples that are decoded together, where memory is short; they are the same samples.
+    canvases : sequence of Canvas, str or None, length B, optional
+        Where the tokens of images in several pictures look, or why that is not known; None for a
+        prompt whose image tokens fill the family's grid.
     **generate_options
         Options of `generate`; greedy decoding only.
 
@@ -118,7 +123,7 @@ def probed_generate(
     _check(inputs)
     capture = _Capture(
         family, inputs, identities, settings, subjects or Subjects.unknown(len(identities)),
-        rule, observers, share_prompt,
+        rule, observers, share_prompt, canvases or [None] * len(identities),
     )  # fmt: skip
     sequences, caught = capture.generated(model, samples_at_once, **generate_options)
     why_not = family.lacks.get("hidden_blank")
@@ -159,6 +164,7 @@ class _Capture:
     rule: AnswerRule | None
     observers: Sequence[ObserverFactory]
     share_prompt: bool
+    canvases: Sequence[Canvas | str | None]
     first: list[torch.Tensor] = field(default_factory=list)  # log-probabilities (B, vocabulary)
     samples: range = range(0)  # which of the K
     is_whole: bool = False  # or the samples alone are wanted
@@ -262,7 +268,7 @@ def _decode(
                 if recorder.active:
                     recorder.take_step()
                     recorder.fold(*state.answers_end())
-    items = collect(model, family, capture.inputs, input_ids, recorder, state)
+    items = collect(model, family, capture.inputs, input_ids, recorder, state, capture.canvases)
     capture.out.extend(items)
     _complete(capture, items, observers, state, prompts)
     return state.greedy_sequences()

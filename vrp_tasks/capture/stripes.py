@@ -20,6 +20,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from vrp_tasks.capture.trial import inputs_about
+from vrp_tasks.capture.views import misplaced
 from vrp_tasks.families import Family
 from vrp_tasks.families.anatomy import find_body
 from vrp_tasks.seam.attention_implementation import attending_with, attention_configs
@@ -28,9 +29,8 @@ from vrp_tasks.seam.torch_attention import changed_attention
 BLIND = "vrp_blind"
 SHAPES = ((112, 168), (160, 96))  # height and width in pixels: wide and tall
 _GREY = 128
-_TOGETHER = 8  # images in one pass
+_TOGETHER = 8
 _FAINT = 1e-3  # of the strongest answer: what a newline or padding shows
-_OFF = 0.5  # of a cell: how far a token may be from its place
 
 
 class _SeenError(Exception):
@@ -98,7 +98,7 @@ def check_stripes(
             return f"there are no image tokens {where}"
         height, width = grids[0]
         if height * width != count:
-            return f"{count} image tokens {where} do not fill one {height} x {width} grid (tiles?)"
+            return f"{count} image tokens {where} do not fill one {height} x {width} grid"
         places = token_places(model, family, processor, size, cells=max(height, width))
         if isinstance(places, str):
             return f"{places} ({where})"
@@ -108,7 +108,13 @@ def check_stripes(
 
 
 def token_places(
-    model: PreTrainedModel, family: Family, processor: Any, size: tuple[int, int], *, cells: int
+    model: PreTrainedModel,
+    family: Family,
+    processor: Any,
+    size: tuple[int, int],
+    *,
+    cells: int,
+    at_once: int = _TOGETHER,
 ) -> np.ndarray | str:
     """Where each image token of a prompt with one image of this size looks.
 
@@ -118,6 +124,8 @@ def token_places(
         Height and width in pixels.
     cells : int
         Image tokens along the longer side; there are two stripes for each, at least.
+    at_once : int
+        Images in one pass.
 
     Returns
     -------
@@ -139,8 +147,8 @@ def token_places(
         centres.append((edges[:-1] + edges[1:]) / 2 / size[axis])
     read = []
     with blind_vision(model):
-        for start in range(0, len(images), _TOGETHER):
-            part = [Image.fromarray(values) for values in images[start : start + _TOGETHER]]
+        for start in range(0, len(images), at_once):
+            part = [Image.fromarray(values) for values in images[start : start + at_once]]
             read.append(_given(model, family, processor, part))
     tokens = torch.cat(read)
     answers = (tokens[1:] - tokens[0]).norm(dim=-1).double().cpu().numpy()  # (stripes, tokens)
@@ -153,30 +161,6 @@ def token_places(
         answering = own.max(axis=0) > _FAINT * answers.max()
         places[answering, axis] = (centres[axis] @ own)[answering] / total[answering]
     return places
-
-
-def misplaced(places: np.ndarray, grid: tuple[int, int]) -> str | None:
-    """Why tokens are not where an even grid, row by row, has them; None if they are.
-
-    The grid may cover more than the image, or less: it is laid over the places as fits best.
-    """
-    height, width = grid
-    by_cell = places.reshape(height, width, 2)
-    for axis, (cells, name) in enumerate(((height, "rows"), (width, "columns"))):
-        index = np.indices((height, width))[axis] + 0.5
-        own = by_cell[..., axis]
-        seen = ~np.isnan(own)
-        if seen.sum() < max(2, seen.size // 3):
-            return f"{int((~seen).sum())} of {seen.size} image tokens do not depend on the image"
-        if cells == 1:
-            continue
-        slope, start = np.polyfit(index[seen], own[seen], 1)
-        if not slope > 0:
-            return f"the {name} of the {height} x {width} grid do not run along the image"
-        off = float(np.abs((own[seen] - start) / slope - index[seen]).max())
-        if off > _OFF:
-            return f"image tokens are away from their {name} of the {height} x {width} grid"
-    return None
 
 
 def _given(

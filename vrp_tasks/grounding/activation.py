@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from metrics.maps.grounding_maps import context_free_activation, rank_gaussian_filter
+from vrp_tasks.capture.views import Canvas
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class TokenActivations:
 
     Attributes
     ----------
-    image : float tensor, shape (height * width, d_model)
+    image : float tensor, shape (n_image, d_model)
         Image tokens after the final norm.
     text : float tensor, shape (n_text, d_model)
         Text tokens after the image, structural ones left out; they are the context.
@@ -32,7 +33,9 @@ class TokenActivations:
     unembedding : float tensor, shape (n_vocabulary, d_model)
         Of the model.
     grid : (int, int)
-        Of the image tokens.
+        Of the image tokens, or of the canvas.
+    canvas : Canvas or None
+        Which cells the image tokens show, where they do not fill the grid one by one.
     """
 
     image: torch.Tensor
@@ -41,6 +44,7 @@ class TokenActivations:
     text_positions: torch.Tensor
     unembedding: torch.Tensor
     grid: tuple[int, int]
+    canvas: Canvas | None = None
 
     def of_token(self, token: int, position: int) -> np.ndarray:
         """Map of a token at a position of the sequence, (height, width); may be all zero."""
@@ -51,7 +55,7 @@ class TokenActivations:
             _projected(self.image, self.unembedding, self.text_ids[earlier]),
             _projected(self.text[earlier], self.unembedding, own)[0],
         )
-        return rank_gaussian_filter(activation.reshape(self.grid))
+        return self._picture(activation)
 
     def of_words(self, words: Sequence[Sequence[int]], ids: Sequence[int]) -> np.ndarray:
         """Mean over words of their maps, each the mean over its tokens, scaled to sum to 1.
@@ -74,7 +78,13 @@ class TokenActivations:
         if not len(ids):
             return np.zeros(self.grid)
         mean = _projected(self.image, self.unembedding, ids).mean(axis=0)
-        return rank_gaussian_filter(mean.reshape(self.grid))
+        return self._picture(mean)
+
+    def _picture(self, values: np.ndarray) -> np.ndarray:
+        """Smoothed on the grid; on a canvas, a cell has the mean of the tokens that show it."""
+        if self.canvas is not None:
+            (values,) = self.canvas.mean(values[None])
+        return rank_gaussian_filter(values.reshape(self.grid))
 
 
 def _projected(states: torch.Tensor, unembedding: torch.Tensor, ids: torch.Tensor) -> np.ndarray:

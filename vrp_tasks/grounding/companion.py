@@ -25,7 +25,7 @@ from vrp_tasks.access.isolation import isolated
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.companion import Companion
 from vrp_tasks.errors import FailedRegionsError, UnmappedError
-from vrp_tasks.families.window import Window, window_of
+from vrp_tasks.families.window import Window
 from vrp_tasks.faults import reason_of
 from vrp_tasks.grounding.geometry import region_on_grid
 from vrp_tasks.grounding.observer import KEY, PromptMaps
@@ -49,7 +49,6 @@ class Grounding(Companion):
         self.settings = GroundingSettings.of(self.options, task=self.task)
         self.annotate = regions_of(task.config.metadata["vrp"], task=self.task)
         self.prompts = task.lmms_eval_specific_kwargs or {}
-        self.processor = self.access.image_processor()
         self.tokens: dict[str, list[int]] = {}  # clean answers of this process
         found = self.session.folder.rows(GROUNDING_FILE)
         self.n_examples = sum(r["task"] == self.task and r["map"] == REGION_MAP for r in found)
@@ -216,8 +215,8 @@ class Grounding(Companion):
 
     def _window(self, region: Region) -> Window:
         """What the image tokens show of the image of a region."""
-        seen = window_of(self.processor, (region.width, region.height))
-        return seen.shown(self.access.shown_share())
+        found: Window = self.access.window((region.width, region.height))
+        return found
 
     def _region_on_grid(self, doc: Any, grid: tuple[int, int] | None) -> np.ndarray | str:
         """Share of each cell inside the region, or why there is none."""

@@ -127,7 +127,7 @@ class PromptMaps(Observer):
             for side in ("activation.answer", "activation.prompt"):
                 found.lack(side, reason)
             return
-        self._attention(found, item.maps.astype(np.float64), index, item)
+        self._attention(found, item.maps, index, item)
         self._activation(found, index, item)
 
     def _attention(
@@ -135,9 +135,10 @@ class PromptMaps(Observer):
     ) -> None:
         assert item.grid is not None
         mapped = np.flatnonzero(~np.isnan(answer).any(axis=1)).tolist()  # layers with a map
-        answer = answer[mapped]
-        chosen = torch.stack([self.layers[index][layer] for layer in mapped])
-        prompt, rows = self.prompts[index], chosen.double().numpy()
+        answer = _flat(item.on_grid(answer[mapped].astype(np.float64)))
+        chosen = torch.stack([self.layers[index][layer] for layer in mapped]).double().numpy()
+        rows = np.stack([_flat(item.on_grid(own)) for own in chosen.swapaxes(0, 1)], axis=1)
+        prompt = self.prompts[index]
         misfits = self.misfits[index]
         misfit = describe_misfit(torch.stack(list(misfits.values())), list(misfits))
         boundary: np.ndarray | str = rows[:, _MARKERS]
@@ -171,6 +172,7 @@ class PromptMaps(Observer):
             text_positions=prompt.context,
             unembedding=unembedding,
             grid=item.grid,
+            canvas=item.canvas,
         )
         markers = activations.of_markers(ids[prompt.markers]).reshape(1, -1)
         boundary: np.ndarray | str = markers
@@ -213,6 +215,10 @@ def _readers(words: list[Word], markers: torch.Tensor, image: torch.Tensor) -> R
     for position in markers.tolist():
         weights[_MARKERS, column[position]] = 1 / len(markers)
     return Readers(torch.tensor(positions, dtype=torch.long), weights, image)
+
+
+def _flat(pictures: np.ndarray) -> np.ndarray:
+    return pictures.reshape(len(pictures), -1)
 
 
 def _stored(layers: np.ndarray) -> np.ndarray:

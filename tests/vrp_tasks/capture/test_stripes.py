@@ -5,7 +5,8 @@ import pytest
 
 from tests.vrp_tasks.helpers import zoo
 from tests.vrp_tasks.helpers.random_models import FAMILIES, random_architecture
-from vrp_tasks.capture.stripes import check_stripes, misplaced
+from vrp_tasks.capture.stripes import check_stripes
+from vrp_tasks.capture.views import misplaced
 from vrp_tasks.families import Found, family_for
 
 # squashed to one size, padded to a square, at its own size with one token per merged square

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tests.vrp_tasks.helpers import zoo
 from tests.vrp_tasks.helpers.zoo.recipes import RECIPES
+from vrp_tasks.access.tried import geometry_of
 from vrp_tasks.capture.proof import PASSED, prove
-from vrp_tasks.capture.stripes import check_stripes
 from vrp_tasks.families import Found
 from vrp_tasks.families.adapters import adapters_of
 
@@ -22,7 +22,7 @@ temperature of almost 0 are the greedy answer; and that attention rows and state
 
 Other types of `AutoModelForImageTextToText` are taken as they come: the [checks at load](access.md#what-is-tried-at-load) say what can be had of them.
 Token confidence, consistency and probes on hidden states are offered on all. *Rows* says which decoder layers attend with a softmax, so that there are attention rows;
-*maps* whether image tokens are on a grid, as [measured](access.md#what-is-tried-at-load); *shares* whether attention and MLP sum to what a layer adds (logit lens by parts).
+*maps* whether image tokens are on a grid, of one picture or of several (tiles, an overview), as [measured](access.md#what-is-tried-at-load); *shares* whether attention and MLP sum to what a layer adds (logit lens by parts).
 Shipped families (LLaVA 1.5, PaliGemma, Qwen2-VL) are declared, and stand here as what is found on them.
 
 | architecture | `--model` | rows | maps | shares | what is special |
@@ -42,20 +42,25 @@ def row(name: str) -> str:
     proof = prove(own.model, family, zoo.prompts(own))
     stops = ("capture leaves logits alone", "greedy answers are stock", "cold samples are greedy")
     assert all(proof.checks[check] == PASSED for check in stops)
-    why = proof.lacks.get("attention") or check_stripes(
-        own.model, family, own.processor, shapes=SHAPES
-    )
     adapters = ", ".join(f"`{name}`" for name in adapters_of(own.model.config.model_type))
     special = " ".join((RECIPES[name].__doc__ or "").split())
     cells = [
         name,
         adapters,
         _rows(proof.checks[_ROWS]),
-        "yes" if why is None else f"INVALID: {why}",
+        _maps(own, family, proof.lacks.get("attention")),
         "yes" if "attribution" not in proof.lacks else f"INVALID: {proof.lacks['attribution']}",
         special,
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _maps(own: zoo.Built, family: Found, why: str | None) -> str:
+    family.lacks = {} if why is None else {"attention": why}
+    found = geometry_of(own.model, family, own.processor, shapes=SHAPES)
+    if found.complaint is not None:
+        return f"INVALID: {found.complaint}"
+    return "yes" if found.layouts is None else "yes, over several pictures"
 
 
 def _rows(said: str) -> str:
