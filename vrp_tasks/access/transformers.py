@@ -38,6 +38,7 @@ from vrp_tasks.capture.generation_settings import (
     served_options,
 )
 from vrp_tasks.capture.observer import Subjects
+from vrp_tasks.capture.trial import Processing
 from vrp_tasks.capture.views import Canvas
 from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.families import Family, family_for
@@ -152,7 +153,10 @@ class TransformersAccess(Access):
 
     @cached_property
     def _geometry(self) -> Geometry:
-        return geometry_of(self.model, self.family, self._processor())
+        return geometry_of(self.model, self.family, self._as_the_adapter_calls_it())
+
+    def _as_the_adapter_calls_it(self) -> Processing:
+        return Processing(self._processor(), self.adapter.processing(self.lm))
 
     def frozen(self, samples: Sequence[Sequence[str]]) -> str | None:
         """Samples are drawn here, at the temperature asked for: equal ones are certainty."""
@@ -164,7 +168,7 @@ class TransformersAccess(Access):
 
     def image_tokens(self, images: list[Image.Image]) -> int:
         """By the processor and the family's grids."""
-        return count_image_tokens(self.model, self.family, self._processor(), images)
+        return count_image_tokens(self.model, self.family, self._as_the_adapter_calls_it(), images)
 
     def check_tasks(self, tasks: Any) -> None:
         """A task without images has nothing to look into."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,20 @@ from vrp_tasks.families.anatomy import image_token_id
 
 _QUESTIONS = ("What is this?", "Is there a circle to the left of the triangle? Answer yes or no.")
 _SIZES = ((112, 168), (168, 126))  # height and width in pixels
+
+
+class Processing:
+    """A processor that is told the same about images at every call; else it is the processor."""
+
+    def __init__(self, processor: Any, options: Mapping[str, Any]) -> None:
+        self._processor, self._options = processor, dict(options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._processor, name)
+
+    def __call__(self, **given: Any) -> Any:
+        """What the processor returns."""
+        return self._processor(**given, **self._options)
 
 
 def trial_inputs(model: PreTrainedModel, processor: Any) -> dict[str, torch.Tensor]:

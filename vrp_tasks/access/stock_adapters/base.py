@@ -28,6 +28,10 @@ class StockAdapter:
         """What it makes an answer by."""
         return AnswerRule.until(lambda tokens: self.decoded(lm, tokens), self.stops(lm, settings))
 
+    def processing(self, lm: Any) -> dict[str, Any]:
+        """What it tells the processor about images beyond the checkpoint's own settings."""
+        return {}
+
     def preparing(self, lm: Any) -> AbstractContextManager[Any]:
         """What has to be set so that it prepares every document on inputs of its own."""
         return nullcontext()
