@@ -17,6 +17,7 @@ from leaderboard.rescoring.meanings import Meanings, stored_meanings
 from leaderboard.runs.read import Run
 from leaderboard.runs.record_checks import check_records
 from leaderboard.runs.shards import store_of
+from metrics.record.channels import Channel
 from metrics.record.columns import of_task
 from metrics.record.records import RunManifest, SampleRecord
 from metrics.record.store import ChannelStore
@@ -125,7 +126,10 @@ def _task(
         progress(f"{task}, samples", len(anew), len(records))
     single = [anew[place] for place in range(len(records))]
     known = {name for record in records for name in record.signals}
-    stored = partial(store.holds, records=records)
+
+    def stored(channel: type[Channel]) -> bool:
+        return channel in given or store.holds(channel, records)
+
     left_out |= not_stored(single, known | left_out.keys(), stored=stored)
     found = second_pass(
         store,

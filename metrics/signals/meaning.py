@@ -9,6 +9,7 @@ import numpy as np
 
 from metrics.answers.kernel_entropy import kernel_language_entropy
 from metrics.answers.laplacian import eccentricity_of, eigenvalue_sum_of
+from metrics.answers.likelihoods import sentence_sar, weighted_cluster_entropy
 from metrics.answers.matrices import enough, symmetric
 from metrics.answers.meaning import (
     Labels,
@@ -19,8 +20,9 @@ from metrics.answers.meaning import (
     similarity_clusters,
 )
 from metrics.core.checks import FloatArray
-from metrics.record.channels import AnswersAlike, AnswersEntailed
-from metrics.signals.declaration import NEGATED, SHARE, Signal
+from metrics.errors import UndefinedMetricError
+from metrics.record.channels import AnswersAlike, AnswersEntailed, SampleScores
+from metrics.signals.declaration import ANY, NEGATED, SHARE, Signal
 
 _Groups = Callable[..., Labels]
 _Weights = Callable[..., FloatArray]
@@ -68,6 +70,16 @@ def _signals(
             compute=lambda given: -cluster_entropy(_of_samples(groups(given))),
             bounds=NEGATED,
             about=f"−entropy (nats) of the samples over groups of one meaning, {words}",
+        ),
+        signal(
+            f"likelihood_semantic_entropy_{suffix}",
+            f"−semantic entropy, weighted ({suffix})",
+            source="arXiv 2302.09664",
+            needs=(needs, SampleScores),
+            compute=lambda given, scores: _weighted_entropy(groups(given), scores),
+            bounds=NEGATED,
+            about="−entropy (nats) over groups of one meaning, a sample's weight e to the mean "
+            f"log-probability of its tokens, {words}",
         ),
         signal(
             f"answer_agreement_{suffix}",
@@ -127,6 +139,28 @@ def _graph_of(
     )
 
 
+def _weighted_entropy(labels: Labels, scores: SampleScores) -> float:
+    """−entropy over meanings, a sample's weight that of its tokens' geometric mean."""
+    of_samples = _of_samples(labels)
+    sums, lengths = _likelihoods(scores, len(of_samples))
+    return -weighted_cluster_entropy(of_samples, sums / lengths)
+
+
+def _sentence_sar(given: AnswersAlike, scores: SampleScores) -> float:
+    alike = _samples("sentence_sar", _similarity(given))
+    return -sentence_sar(alike, _likelihoods(scores, len(alike))[0])
+
+
+def _likelihoods(scores: SampleScores, n: int) -> tuple[FloatArray, FloatArray]:
+    """Log-probability and length of each of n samples."""
+    if scores.logprobs.size != n:
+        raise UndefinedMetricError("samples and their log-probabilities differ in number")
+    enough(n)
+    if (scores.lengths <= 0).any():
+        raise UndefinedMetricError("a sample is empty: it has no token that could be likely")
+    return scores.logprobs.astype(np.float64), scores.lengths.astype(np.float64)
+
+
 def _samples(function: str, weights: FloatArray) -> FloatArray:
     """The samples' part of a matrix, each like itself."""
     found = symmetric(function, weights)[1:, 1:].copy()
@@ -159,4 +193,17 @@ SIGNALS = (
     ),
     *_signals("embeddings", "by embeddings", AnswersAlike, _by_similarity, _similarity),
     *_graph_of("embeddings", "of embeddings", AnswersAlike, _similarity),
+    Signal(
+        "sentence_sar",
+        "−SentenceSAR",
+        "meaning",
+        "arXiv 2307.01379",
+        (AnswersAlike, SampleScores),
+        _sentence_sar,
+        bounds=ANY,
+        cost="outside model",
+        cost_class=4,
+        about="mean over the samples of ln (p(y_j) + 1000 Σ s(y_j, y_k) p(y_k)), the sum over the "
+        "other samples, s of embeddings",
+    ),
 )

@@ -157,12 +157,13 @@ def not_stored(
     left_out : collection of str
         Signals that are not offered for another reason.
     stored : callable
-        Whether the array files of these records have any of a channel; for what is fitted later.
+        Whether these records have any of a channel in array files, or as compared by another model.
     """
     known = {name for record in records for name in record.signals} | set(left_out)
     found = {}
     for name, signal in BY_NAME.items():
-        absent = [own for own in signal.needs if signal.compute is not None or not stored(own)]
+        told = signal.compute is None or bool(set(OUTSIDE).intersection(signal.needs))
+        absent = [own for own in signal.needs if not (told and stored(own))]
         if name not in known and absent:
             said = _NOT_STORED.format(channels=" and ".join(own.name for own in absent))
             found[name] = NOT_COMPARED if set(OUTSIDE).intersection(absent) else said

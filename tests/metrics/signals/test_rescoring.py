@@ -13,6 +13,7 @@ from metrics.record.channels import (
     BlankState,
     ImageMaps,
     Samples,
+    SampleScores,
     TokenScores,
     texts,
 )
@@ -136,8 +137,12 @@ def test_a_new_signal_is_not_offered_where_its_channel_is_not(declare):
 
 def test_what_is_fitted_is_not_offered_where_a_channel_of_it_is_not_stored():
     record = record_of(observation(1, channels(0)), shard="a", row=0)
-    compared = not_stored([record], (), stored=lambda _: True)
+    compared = not_stored([record], (), stored=lambda channel: channel not in OUTSIDE)
     assert compared == dict.fromkeys(COMPARED, NOT_COMPARED)
+    why = "this run stored no sample_scores, of which the signal is computed"
+    found = not_stored([record], (), stored=lambda channel: channel is not SampleScores)
+    weighted = {name for name in COMPARED if SampleScores in BY_NAME[name].needs}
+    assert found == dict.fromkeys(weighted, why)
     found = not_stored([record], (), stored=lambda channel: channel is not BlankState)
     why = "this run stored no state_blank, of which the signal is computed"
     assert {name for name, own in found.items() if own == why} == {"bicr", "probe_blank"}

@@ -19,6 +19,7 @@ CHANNELS: dict[str, dict[str, list[float]]] = {
     "confidence_of_proposal": {"share": [0.2]},
     # blur, crop, flip (not legal), noise, another image
     "perturbed": {"agrees": [1.0, 0.0, NAN, 1.0, 0.0]},
+    "sample_scores": {"logprobs": [-0.6, -2.0, -0.9], "lengths": [2.0, 4.0, 1.0]},
 }
 # the scored answer, then three samples: the first two samples mean what it means
 E = [[1, 0.9, 0.8, 0.1], [0.9, 1, 0.7, 0.2], [0.6, 0.7, 1, 0.1], [0.1, 0.3, 0.2, 1]]
@@ -78,6 +79,25 @@ def _eccentricity(weights: list[list[float]]) -> float:
     return math.sqrt(math.fsum(((own - own.mean()) ** 2).sum() for own in kept))
 
 
+def _weighted_entropy(groups: list[list[int]]) -> float:
+    """By probabilities: each sample's is the geometric mean of its tokens'."""
+    own = CHANNELS["sample_scores"]
+    per_token = [
+        math.exp(total) ** (1 / n) for total, n in zip(own["logprobs"], own["lengths"], strict=True)
+    ]
+    shares = [math.fsum(per_token[k] for k in group) / math.fsum(per_token) for group in groups]
+    return math.fsum(p * math.log(p) for p in shares)
+
+
+def _sentence_sar() -> float:
+    p = [math.exp(total) for total in CHANNELS["sample_scores"]["logprobs"]]
+    relevant = [
+        p[j] + math.fsum(S[j + 1][k + 1] * p[k] for k in range(3) if k != j) / 0.001
+        for j in range(3)
+    ]
+    return math.fsum(math.log(own) for own in relevant) / 3
+
+
 def _first(channel: str, field: str) -> float:
     return CHANNELS[channel][field][0]
 
@@ -108,6 +128,7 @@ ASKED_FOR: dict[str, Callable[[], float]] = {
     "perturbation_contrast": lambda: _harmless() - CHANNELS["perturbed"]["agrees"][4],
     # samples 1 and 2 are one group, 3 another
     "semantic_entropy_entailment": lambda: 2 / 3 * math.log(2 / 3) + 1 / 3 * math.log(1 / 3),
+    "likelihood_semantic_entropy_entailment": lambda: _weighted_entropy([[0, 1], [2]]),
     "answer_agreement_entailment": lambda: 2 / 3,
     "kernel_entropy_entailment": lambda: -_kernel_entropy(_entailment_weights()),
     "luq": lambda: math.fsum(SUPPORT[i][j] for i in range(4) for j in range(4) if i != j) / 12,
@@ -116,6 +137,8 @@ ASKED_FOR: dict[str, Callable[[], float]] = {
     "laplacian_eigenvalues_entailment": lambda: -_eigenvalues(_entails_both()),
     # by embeddings only sample 1 is what the answer is
     "semantic_entropy_embeddings": lambda: math.log(1 / 3),
+    "likelihood_semantic_entropy_embeddings": lambda: _weighted_entropy([[0], [1], [2]]),
+    "sentence_sar": _sentence_sar,
     "answer_agreement_embeddings": lambda: 1 / 3,
     "kernel_entropy_embeddings": lambda: -_kernel_entropy([row[1:] for row in S[1:]]),
     "degree_embeddings": lambda: math.fsum(S[0][1:]) / 3,
