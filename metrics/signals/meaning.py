@@ -195,7 +195,7 @@ SIGNALS = (
     *_graph_of("embeddings", "of embeddings", AnswersAlike, _similarity),
     Signal(
         "sentence_sar",
-        "−SentenceSAR",
+        "likelihood of like samples (−SentenceSAR)",
         "meaning",
         "arXiv 2307.01379",
         (AnswersAlike, SampleScores),
