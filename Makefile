@@ -44,11 +44,11 @@ format: $(INSTALLED) ## Format, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 
 test: $(INSTALLED) ## Run the tests (no network, no GPU) [WORKERS=n ARGS=...]
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile \
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder \
 	  -m "not families" $(ARGS)
 
 test-families: $(INSTALLED) ## Run the tests of every architecture alone, those too that make test leaves out [ARGS=...]
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 tests/vrp_tasks/families tests/vrp_tasks/adapters tests/vrp_tasks/capture/test_stripes.py tests/vrp_tasks/capture/test_proof.py $(ARGS)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 tests/vrp_tasks/families tests/vrp_tasks/adapters tests/vrp_tasks/capture/test_stripes.py tests/vrp_tasks/capture/test_views.py tests/vrp_tasks/capture/test_proof.py $(ARGS)
 
 fuzz: $(INSTALLED) ## Attack every reader of strangers' files with N spoilt ones [N=100000 ARGS=--seed n]
 	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.fuzz $(N) $(ARGS)

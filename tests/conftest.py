@@ -11,3 +11,22 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # the change that made it.
 settings.register_profile("house", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("house")
+
+# a file goes to one worker: those that take longest go first, so that none is left for the end
+_FIRST = (
+    "tests/vrp_tasks/run/test_end_to_end.py",
+    "tests/vrp_tasks/attach/test_end_to_end.py",
+    "tests/vrp_tasks/run",
+    "tests/vrp_tasks/interventions",
+    "tests/vrp_tasks/attach",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Order files by what they take."""
+
+    def rank(item):
+        starts = (n for n, start in enumerate(_FIRST) if item.nodeid.startswith(start))
+        return next(starts, len(_FIRST))
+
+    items.sort(key=rank)

@@ -468,7 +468,7 @@ def test_two_ranks_write_one_run(tmp_path):
             *(str(Path(sys.executable).parent / "torchrun"), "--nproc_per_node", "2"),
             *("--master_port", "29611", "-m", "lmms_eval", "--model", "qwen2_vl"),
             *("--model_args", f"pretrained={CHECKPOINTS / 'vrp-tiny-qwen2-vl'},device_map=cpu"),
-            *("--tasks", "vrp_shapes,vrp_shapes_robustness", "--limit", "9", "--batch_size", "1"),
+            *("--tasks", "vrp_shapes,vrp_shapes_robustness", "--limit", "5", "--batch_size", "1"),
             *("--output_path", str(tmp_path)),
         ],
         capture_output=True,
@@ -480,12 +480,12 @@ def test_two_ranks_write_one_run(tmp_path):
     assert len(manifests) == 1, done.stderr[-3000:]
     folder, manifest, both = read(manifests[0].parent)
     records = [r for r in both if r.task == "vrp_shapes"]
-    assert [r.doc_id for r in records] == [str(i) for i in range(9)]
+    assert [r.doc_id for r in records] == [str(i) for i in range(5)]
     assert {r.shard.split("-")[1] for r in records} == {"0", "1"}
     assert set(manifest["files"]) >= {"arrays-0-0.safetensors", "arrays-1-0.safetensors"}
     tasks = ["vrp_shapes", "vrp_shapes_robustness"]
-    evaluate("qwen2_vl", tasks, TASKS_FOLDER, output=tmp_path / "alone", limit=9)
+    evaluate("qwen2_vl", tasks, TASKS_FOLDER, output=tmp_path / "alone", limit=5)
     (alone,) = (tmp_path / "alone").glob("*/*_vrp")
     assert [r.samples for r in both] == [r.samples for r in read(alone)[2]]
-    assert len(sweep_answers(folder)) > 100
+    assert len(sweep_answers(folder)) > 50
     assert sweep_answers(folder) == sweep_answers(alone)
