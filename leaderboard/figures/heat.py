@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leaderboard.figures.headlines import first_of
 from leaderboard.results.aggregate import Board, RunResult, TaskResult
 from leaderboard.results.arena import Entry, entries_of
 from leaderboard.tables.cells import text_cell
-from metrics.card.common import MAX_MISSING
 from metrics.signals import FREE
 
-N_FIRST = 8  # rows that are shown at once
 LEVELS = 6  # of colour, from an AUROC of 1/2 to 1
 MARKS = {"better than free": "▲", "worse": "▼", "the free one": "●"}
 
@@ -38,11 +37,15 @@ class HeatRow:
 
 @dataclass(frozen=True)
 class Heat:
-    """The strip of one benchmark; ``rest`` are the rows beyond the first."""
+    """The strip of one benchmark; ``rest`` are the rows beyond the first.
+
+    ``silent`` are the signals without a figure in any model, by the reason.
+    """
 
     models: tuple[str, ...]
     first: tuple[HeatRow, ...]
     rest: tuple[HeatRow, ...]
+    silent: tuple[tuple[str, tuple[str, ...]], ...]
     figure: str
 
 
@@ -76,16 +79,25 @@ def heat_of(board: Board, task: str, entries: Sequence[Entry] | None = None) -> 
     named = sorted(
         by_name.items(), key=lambda item: (not _is_whole(item[1], len(pairs)), -_mean(item[1]))
     )
-    rows = [_row(name, own, len(pairs)) for name, own in named]
-    if not any(cell.level >= 0 for row in rows for cell in row.cells):
+    rows = {name: _row(name, own, len(pairs)) for name, own in named}
+    heard = {n: row for n, row in rows.items() if any(c.state != "quiet" for c in row.cells)}
+    if not any(cell.level >= 0 for row in heard.values() for cell in row.cells):
         return None
-    first = rows[:N_FIRST]
-    free = next((row for row in rows if row.is_free), None)
-    if free is not None and free not in first:
-        first = [*rows[: N_FIRST - 1], free]
-    rest = tuple(row for row in rows if row not in first)
+    names = set(first_of(list(heard)))
+    first = tuple(row for name, row in heard.items() if name in names)
+    rest = tuple(row for name, row in heard.items() if name not in names)
+    silent = _by_reason([row for name, row in rows.items() if name not in heard])
     mixed = any(result.is_mixed for _, result in pairs)
-    return Heat(tuple(models), tuple(first), rest, "AUROC in kind" if mixed else "AUROC")
+    figure = "AUROC in kind" if mixed else "AUROC"
+    return Heat(tuple(models), first, rest, silent, figure)
+
+
+def _by_reason(rows: Sequence[HeatRow]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Labels by why there is no figure: what the first model says of it."""
+    labels: dict[str, list[str]] = {}
+    for row in rows:
+        labels.setdefault(row.cells[0].hint, []).append(row.label)
+    return tuple((why, tuple(own)) for why, own in labels.items())
 
 
 def _add_copies(
@@ -103,11 +115,7 @@ def _add_copies(
 def _is_whole(own: dict[int, Entry], n: int) -> bool:
     """Whether every model has a figure, on nearly all answers."""
     known = [e for e in own.values() if e.figure.value is not None]
-    return len(known) == n and not any(map(_is_partial, known))
-
-
-def _is_partial(entry: Entry) -> bool:
-    return entry.signal.n_missing > MAX_MISSING * entry.task.card.n
+    return len(known) == n and not any(e.signal.is_partial for e in known)
 
 
 def _mean(own: dict[int, Entry]) -> float:
@@ -136,7 +144,7 @@ def _cell(entry: Entry | None, name: str) -> HeatCell:
     mark = MARKS.get(entry.standing, "")
     if signal.name != name:
         hint, mark = f"ranks all answers as {hint}", "="
-    if _is_partial(entry):
+    if signal.is_partial:
         hint += f"; on {signal.n} of {entry.task.card.n} answers only"
         mark = f"{mark}*"
     return HeatCell(f"{found.value:.3f}", mark, level, hint, "value")

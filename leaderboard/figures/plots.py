@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from leaderboard.figures.charts import Tick
+from leaderboard.figures.headlines import first_of
 from leaderboard.results.aggregate import Board, RunResult, TaskResult
 from leaderboard.tables.cells import format_estimate
 from leaderboard.tables.copies import marked, rows_of
@@ -19,13 +20,11 @@ from leaderboard.tables.table import ACCESS_TITLES
 from leaderboard.tables.text import MAX_NAME, clean
 from metrics.card.card import SignalResult
 from metrics.scores.bootstrap import Estimate
-from metrics.signals import FREE
 
 WIDTH = 400.0
 LEFT, RIGHT = 12.0, 388.0
 LABEL_HEIGHT, MARK_HEIGHT, GAP = 15.0, 11.0, 7.0
 MAX_SERIES = 8
-N_FIRST = 8  # deployable signals that are drawn before the rest
 
 Pairs = Sequence[tuple[RunResult, TaskResult]]
 
@@ -84,7 +83,7 @@ def forest(board: Board, task: str, *, rest: bool = False) -> Forest:
     -------
     Forest
         ``controls`` are the ends of the controls' figures, to be shaded. Undefined and invalid
-        figures have no mark; the table beside the plot says why.
+        figures are not drawn; the table beside the plot says why.
     """
     everyone = board.of_task(task)
     pairs = everyone[:MAX_SERIES]
@@ -116,21 +115,31 @@ def forest(board: Board, task: str, *, rest: bool = False) -> Forest:
 def _labels(
     pairs: Pairs, access: str, own_rows: Collection[str], *, mixed: bool, rest: bool
 ) -> dict[str, str]:
-    """Names and labels of a block's rows, by their mean figure over models."""
+    """Names and labels of a block's rows, by their mean figure over models.
+
+    What has no figure in any model has no row, nor what is a copy in each that has it.
+    """
     found: dict[str, list[SignalResult]] = {}
     for _, result in pairs:
         for signal in result.card.signals:
-            if signal.access == access and signal.name in own_rows:
+            if signal.access != access or signal.name not in own_rows:
+                continue
+            if (shown := _shown(signal, mixed=mixed)) is not None and shown.value is not None:
                 found.setdefault(signal.name, []).append(signal)
-    names = sorted(found, key=lambda name: -_mean(found[name], mixed=mixed))
+    found = {name: own for name, own in found.items() if any(s.copy_of is None for s in own)}
+    names = sorted(found, key=lambda name: _place(found[name], len(pairs), mixed=mixed))
     if access == "deployable":
-        first = names[:N_FIRST]
-        if FREE in names and FREE not in first:
-            first = [*first[:-1], FREE]
+        first = first_of(names)
         names = [name for name in names if (name in first) != rest]
     elif rest:
         return {}
     return {name: found[name][0].label for name in names}
+
+
+def _place(signals: Sequence[SignalResult], n: int, *, mixed: bool) -> tuple[bool, float]:
+    """What some models or many answers lack stands behind the others."""
+    is_whole = len(signals) == n and not any(signal.is_partial for signal in signals)
+    return not is_whole, -_mean(signals, mixed=mixed)
 
 
 def _mean(signals: Sequence[SignalResult], *, mixed: bool) -> float:

@@ -29,7 +29,6 @@ from metrics.signals import BY_NAME
 
 # A standard error from 500 resamples is known to 3 %, which is all that a rank takes from them.
 N_RESAMPLES = 500
-MAX_MISSING = 0.05
 LEAST = 30
 ACCURACY = "accuracy"
 
@@ -207,7 +206,7 @@ def _why_unranked(signal: SignalResult, n: int, *, mixed: bool) -> str | None:
         return f"not offered: {signal.not_offered}"
     if figure.value is None or signal.warning is not None:
         return signal.warning or figure.reason or "no figure"
-    if signal.n_missing > MAX_MISSING * n:
+    if signal.is_partial:
         return f"missing on {signal.n_missing} of {n} samples"
     return None
 

@@ -18,7 +18,6 @@ from leaderboard.tables.table import IN_KIND, NOT_RECORDED, READING, Block, Tabl
 from leaderboard.tables.text import clean
 from leaderboard.tables.worth import winners
 from metrics.card.card import SignalResult
-from metrics.card.common import MAX_MISSING
 from metrics.signals import BY_NAME
 
 OVERVIEW = "overview"
@@ -136,7 +135,7 @@ def _not_compared(result: TaskResult) -> list[str]:
         and signal.family != "consistency"
         and signal.copy_of is None
         and signal.is_scored
-        and signal.n_missing > MAX_MISSING * result.card.n
+        and signal.is_partial
         and signal.auroc.value is not None
     ]
 

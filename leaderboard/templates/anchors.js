@@ -17,3 +17,14 @@ function land() {
 
 addEventListener("hashchange", land);
 addEventListener("load", land);
+
+// Paper shows what stands open, and every signal: runs and their answers would be hundreds of pages.
+let opened = [];
+
+addEventListener("beforeprint", () => {
+  opened = [...document.querySelectorAll("details.more:not([open])")];
+  for (const one of opened) one.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const one of opened) one.open = false;
+});

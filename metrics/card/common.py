@@ -13,8 +13,6 @@ from metrics.core.checks import BoolArray, FloatArray
 from metrics.core.estimate import Estimate
 from metrics.scores.bootstrap import auroc_estimate
 
-MAX_MISSING = 0.05
-
 
 @dataclass(frozen=True)
 class CommonFigures:
@@ -51,7 +49,6 @@ def common_figures(
     results: Sequence[SignalResult], scores: Mapping[str, FloatArray], samples: Samples
 ) -> CommonFigures:
     """Return the figures of the results that can be compared."""
-    most = MAX_MISSING * samples.correct.size
     kept = [
         r
         for r in results
@@ -60,7 +57,7 @@ def common_figures(
         and r.copy_of is None
         and r.warning is None
         and r.auroc.value is not None
-        and r.n_missing <= most
+        and not r.is_partial
     ]
     if not kept:
         return NOTHING_COMMON

@@ -12,7 +12,7 @@ from metrics.card.statistics import STATISTICS, Ranked, Statistic
 from metrics.card.statistics.within_kind_auroc import WITHIN_KIND_AUROC
 from metrics.core.checks import BoolArray, FloatArray
 from metrics.core.estimate import Estimate
-from metrics.core.limits import LEAST_PER_CLASS
+from metrics.core.limits import LEAST_PER_CLASS, MAX_MISSING
 from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FitSpread
 from metrics.scores.auroc_interval import chance_p_value
@@ -81,6 +81,11 @@ class SignalResult:
     def is_scored(self) -> bool:
         """Whether figures were computed at all; they may still be undefined."""
         return self.invalid is None and self.not_offered is None and self.by_construction is None
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether so many samples lack it that its figures are about other samples than theirs."""
+        return self.n_missing > MAX_MISSING * (self.n + self.n_missing)
 
 
 _FIELDS = frozenset(SignalResult.__dataclass_fields__)

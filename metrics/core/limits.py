@@ -1,6 +1,7 @@
 """How much data a verdict needs: stated once, read by everything that gives one."""
 
 LEAST_PER_CLASS = 30  # right, and wrong, answers: below it a figure is shown, but no verdict read
+MAX_MISSING = 0.05  # share of the samples that a signal may lack and still be set beside others
 LEAST_GROUPS = 20  # images: below it cluster-robust intervals are too short in simulations
 
 

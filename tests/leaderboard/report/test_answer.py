@@ -5,6 +5,7 @@ import pytest
 from scipy.special import expit, log_expit
 
 from leaderboard.figures.heat import heat_of
+from leaderboard.figures.plots import forest
 from leaderboard.report.answer import answer_lines, answers_of
 from leaderboard.report.glossary import FIGURES, glossary
 from leaderboard.report.html import to_html
@@ -121,6 +122,8 @@ def test_the_nearest_is_compared_on_the_answers_that_it_shares(tmp_path):
     assert cell.mark == "*"
     assert "on 450 of 900 answers only" in cell.hint
     assert strip.first[0].label == "token confidence"
+    drawn = [row.label for row in forest(board, "shapes").rows if row.marks]
+    assert drawn.index("token confidence") < drawn.index("candidate mass")  # though it is lower
 
 
 def test_a_copy_in_one_model_has_the_figure_of_its_leader_there(tmp_path):
@@ -191,8 +194,10 @@ def test_invalid_alone_is_red_and_not_offered_is_quiet(tmp_path):
     strip = heat_of(board, "shapes")
     states = {row.label: row.cells[0] for row in (*strip.first, *strip.rest)}
     assert states["few attention clusters (−C_k)"].state == "invalid"
-    assert states["self-consistency (S_SC)"].state == "quiet"
-    assert states["self-consistency (S_SC)"].hint == "k=0"
+    assert ("k=0", ("self-consistency (S_SC)",)) in strip.silent
+    assert "self-consistency (S_SC)" not in states
+    html = to_html(board)
+    assert "No figure in any model: self-consistency (S_SC) (k=0)" in html
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "m & n"])

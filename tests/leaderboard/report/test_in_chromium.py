@@ -231,3 +231,64 @@ def test_links_land_on_their_part(page):
         left = page.run("document.documentElement.scrollHeight - innerHeight - scrollY")
         # right below the contents, which stay in view
         assert abs(top - bar) <= 30 or (top > 0 and left < 1), target
+
+
+def test_the_first_stop_of_the_keyboard_skips_to_the_answer(page):
+    page.press("Tab")
+    assert page.run("document.activeElement.className") == "skip"
+    assert page.run("document.activeElement.getBoundingClientRect().left") >= 0
+    page.press("Enter")
+    page.press("Tab")
+    assert page.run("document.activeElement.closest('#answer-section') !== null")
+
+
+def test_every_stop_of_the_keyboard_is_in_view_and_marked(page):
+    """In the order of the page, never under the contents that stay at the top."""
+    stop = """(() => {
+      const own = document.activeElement, box = own.getBoundingClientRect();
+      const bar = document.querySelector('nav.contents').getBoundingClientRect();
+      const place = [...document.querySelectorAll('*')].indexOf(own);
+      const clear = box.bottom > bar.bottom - 1 && box.top < innerHeight;
+      const seen = clear || own.closest('.contents, .skip') !== null;
+      return [place, own.matches(':focus-visible'), getComputedStyle(own).outlineStyle, seen];
+    })()"""
+    stops = []
+    for _ in range(40):
+        page.press("Tab")
+        stops.append(page.run(stop))
+    places = [place for place, *_ in stops]
+    assert places == sorted(set(places))
+    assert [stop for stop in stops if stop[1:] != [True, "solid", True]] == []
+
+
+def test_paper_is_light_and_cuts_nothing(page):
+    """A landscape A4 page is 1040 CSS pixels wide between its margins."""
+    page.show(width=1040, height=718, scheme="dark")
+    dark = {"name": "prefers-color-scheme", "value": "dark"}
+    page.call("Emulation.setEmulatedMedia", media="print", features=[dark])
+    page.run("document.querySelector('details:not([open])').classList.add('more')")
+    closed = "document.querySelectorAll('details.more:not([open])').length"
+    assert page.run(closed) == 1
+    page.run("dispatchEvent(new Event('beforeprint'))")
+    assert page.run(closed) == 0
+    assert page.run("getComputedStyle(document.body).color") == "rgb(28, 31, 35)"
+    beyond = "[...document.querySelectorAll('table, svg, pre')].filter((e) =>"
+    beyond += " e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.id || e.className)"
+    assert page.run(beyond) == []
+    page.run("dispatchEvent(new Event('afterprint'))")
+    assert page.run(closed) == 1
+    page.call("Emulation.setEmulatedMedia", media="")
+
+
+def test_heads_and_first_columns_stay_in_view(page):
+    page.show(width=390, height=800)
+    page.run("document.querySelector('#overview').scrollIntoView()")
+    page.run("document.querySelector('#overview').parentElement.scrollLeft = 300")
+    left = "document.querySelector('#overview {}').getBoundingClientRect().left"
+    for cell in ("tbody th", "thead th"):
+        assert 0 <= page.run(left.format(cell)) < 30
+    assert page.run(left.format("tbody td")) < 0
+    page.run("document.querySelector('#signals-0').parentElement.scrollTop = 400")
+    top = "document.querySelector('#signals-0 thead th').getBoundingClientRect().top"
+    box = "document.querySelector('#signals-0').parentElement.getBoundingClientRect().top"
+    assert page.run(top + " - " + box) == pytest.approx(1, abs=1.5)

@@ -73,6 +73,7 @@ def test_copies_stand_in_one_row_everywhere(board):
     assert expected in first_lines(ranks)
     assert {row[1].lines[0].split(" of ")[1] for row in ranks.blocks[0].rows} == {"4"}
     assert "min token confidence" not in {row.label for row in forest(board, "shapes").rows}
+    assert all(row.marks or row.is_heading for row in forest(board, "shapes").rows)
     assert "= min token confidence" in to_markdown(signals_table(board, "shapes"))
     assert "= min token confidence" in to_html(board)
     assert result.ranking.rank_of("first_token_probability") == result.ranking.rank_of(
