@@ -1,12 +1,12 @@
-"""How lmms-eval finds our models and tasks: entry point plus hooks on two of its modules.
+"""How lmms-eval finds our models and tasks: entry point plus hooks on three of its modules.
 
 lmms-eval has entry points for models only, and loads them while ``lmms_eval.evaluator`` is being
 imported. `manifests` (the entry point) therefore also sees to it that
 
 - ``TaskManager`` looks into our tasks folder whenever it includes lmms-eval's own, and knows
   names such as ``vrp_<task>`` (see `vrp_tasks.attach.names`), and
-- ``simple_evaluate`` runs inside `vrp_tasks.run.evaluation`, which leaves runs without our tasks
-  alone.
+- ``simple_evaluate`` runs inside `vrp_tasks.run.evaluation`, and the command line inside
+  `vrp_tasks.run.command`; both leave runs without our tasks alone.
 
 Everything here is idempotent, light (no torch) and must not raise: lmms-eval drops the models of
 every plugin when one entry point fails.
@@ -24,9 +24,9 @@ from typing import Any
 
 from vrp_tasks.attach import names
 from vrp_tasks.errors import without_extra
-from vrp_tasks.seam.evaluator import Around, wrap_simple_evaluate
 from vrp_tasks.seam.import_hook import patch_when_imported
 from vrp_tasks.seam.readable_docs import patch_documents
+from vrp_tasks.seam.served_on_access import Around, serve_on_access
 from vrp_tasks.seam.task_manager import patch_task_manager
 
 TASKS_FOLDER = Path(__file__).parent / "tasks"
@@ -56,8 +56,14 @@ def manifests() -> list[Any]:
 
 
 def install_hooks() -> None:
-    """Patch ``lmms_eval.tasks`` and ``lmms_eval.evaluator``, now or once they are imported."""
-    patch_when_imported({"lmms_eval.tasks": _patch_tasks, "lmms_eval.evaluator": _patch_evaluator})
+    """Patch three modules of lmms-eval, now or once they are imported."""
+    patch_when_imported(
+        {
+            "lmms_eval.tasks": _patch_tasks,
+            "lmms_eval.evaluator": _patch_evaluator,
+            "lmms_eval.__main__": _patch_command_line,
+        }
+    )
 
 
 def _patch_tasks(module: ModuleType) -> None:
@@ -66,7 +72,11 @@ def _patch_tasks(module: ModuleType) -> None:
 
 
 def _patch_evaluator(module: ModuleType) -> None:
-    wrap_simple_evaluate(module, _around)
+    serve_on_access(module, "simple_evaluate", _around)
+
+
+def _patch_command_line(module: ModuleType) -> None:
+    serve_on_access(module, "cli_evaluate", _around_command)
 
 
 def _around() -> Around:
@@ -75,6 +85,14 @@ def _around() -> Around:
     except ImportError as error:
         return functools.partial(_without_extra, error)
     return run_evaluation
+
+
+def _around_command() -> Around:
+    try:
+        from vrp_tasks.run.command import run_command  # imports torch
+    except ImportError:  # `simple_evaluate` says so
+        return lambda _module, stock, args, kwargs: stock(*args, **kwargs)
+    return run_command
 
 
 def _without_extra(

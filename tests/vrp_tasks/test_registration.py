@@ -52,7 +52,7 @@ print([n for n in names if n.startswith("vrp_")], "pope" in names)
         "vrp_tasks.adapters.paligemma.PaliGemma",
         "lmms_eval.models.simple.llava_hf.LlavaHf",
     ], out.stderr
-    assert lines[-2] == "EvaluatorModule simple_evaluate"
+    assert lines[-2] == "ServingModule simple_evaluate"
     assert "'vrp_shapes'" in lines[-1]
     assert "'vrp_shapes_by_kind'" in lines[-1]
     assert lines[-1].endswith("True")

@@ -6,27 +6,23 @@ What is common to all of a run's documents is here; what is one document's own i
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
-import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import metrics
 from vrp_tasks.access.base import Access
 from vrp_tasks.access.preparation import preparation_of
-from vrp_tasks.attach.scorer import scorer_of
-from vrp_tasks.attach.settings import function_at, given_keys
+from vrp_tasks.attach.settings import given_keys
 from vrp_tasks.hashing import sha256_of
 from vrp_tasks.run.provenance import package_versions
+from vrp_tasks.run.task_code import code_of
 
 _OURS = Path(__file__).parents[1]
 _SHORT = 60  # characters of a value that a line can hold
-# keys of `metadata.vrp` that may name a function ``module:name``
-_FUNCTIONS = ("normalize", "score", "group", "kind", "target", "regions")
 _SOURCES = ("*.py", "*.yaml", "*_yaml")
 
 
@@ -84,7 +80,7 @@ def task_fingerprint(task: Any) -> dict[str, Any]:
             "filters": config.filter_list,
             "reasoning_tags": getattr(config, "reasoning_tags", None),
             "labels": None if labels is None else _hash_of_files(labels),
-            "code": _code_of(task),
+            "code": _hash(code_of(task)),
         }
     )
 
@@ -106,38 +102,6 @@ def source_hash() -> str:
         for path in sorted(own for pattern in _SOURCES for own in root.rglob(pattern)):
             digest.update(f"{path.relative_to(root.parent)}\n".encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def _code_of(task: Any) -> str:
-    """Hash of the files of the functions that a task names, those of this package left out."""
-    files = {_file_of(function) for function in _functions_of(task)}
-    outside = sorted(path for path in files if path is not None and _OURS not in path.parents)
-    return _hash([(path.name, _hash_of_files(path)) for path in outside])
-
-
-def _functions_of(task: Any) -> Iterator[Any]:
-    config = task.config
-    for name in ("process_results", "doc_to_visual", "doc_to_text", "doc_to_target"):
-        yield getattr(config, name, None)
-    yield getattr(config, "doc_to_messages", None)
-    scorer = scorer_of(task)
-    if scorer is not None:
-        yield scorer.base.process_results
-    keys = given_keys(config.metadata["vrp"])
-    named = [keys.get(key) for key in _FUNCTIONS]
-    for path in (own for own in named if isinstance(own, str) and ":" in own):
-        with contextlib.suppress(
-            ImportError, AttributeError, ValueError
-        ):  # whoever needs it says so
-            yield function_at(path)
-
-
-def _file_of(function: Any) -> Path | None:
-    try:
-        found = inspect.getsourcefile(inspect.unwrap(function))
-    except TypeError:  # no function of Python, or none at all
-        return None
-    return None if found is None else Path(found)
 
 
 def _hash_of_files(path: Any) -> list[str]:

@@ -1,0 +1,89 @@
+"""Around lmms-eval's command line: what it finds wrong before a run begins ends ours like a run.
+
+lmms-eval prints a traceback there and exits with 0. A command without tasks of ours passes straight
+through.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from fnmatch import fnmatch
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import yaml
+
+from vrp_tasks.attach.names import PREFIX
+from vrp_tasks.errors import SetupError
+from vrp_tasks.run.exits import errors_in_one_line
+from vrp_tasks.seam.command_line import asked_of, runs_inside
+
+_SAYS_OURS = re.compile(r"\bvrp(_\w|[\"']?\s*:)")  # a name of ours, or the key in metadata
+_NAMED = re.compile(r"^\s*(?:task|group|tag)\s*:\s*[\"']?([\w.-]+)", re.MULTILINE)
+
+
+def run_command(
+    module: ModuleType, stock: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call ``cli_evaluate``; what ends a command that asks for tasks of ours is one line."""
+    given = inspect.signature(stock).bind(*args, **kwargs).arguments.get("args")
+    cli = asked_of(module, given)
+    with ExitStack() as stack:
+        if asks_for_ours(cli) or _SAYS_OURS.search(_text_of(cli.config)):
+            stack.enter_context(_in_one_line(cli))
+        stack.enter_context(runs_inside(module, _run))
+        return stock(*args, **kwargs)
+
+
+def _run(stock: Callable[..., Any], cli: Namespace) -> Any:
+    if not asks_for_ours(cli):
+        return stock(cli)
+    with _in_one_line(cli):
+        return stock(cli)
+
+
+@contextmanager
+def _in_one_line(cli: Namespace) -> Iterator[None]:
+    with errors_in_one_line(cli):
+        try:
+            yield
+        except yaml.MarkedYAMLError as error:
+            raise SetupError(f"{_where(error)} is no YAML: {error.problem}.") from error
+
+
+def _where(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark
+    return "a file" if mark is None else f"{mark.name}, line {mark.line + 1},"
+
+
+def asks_for_ours(cli: Namespace) -> bool:
+    """Whether a command's tasks are ours, as far as names and texts of YAML files say.
+
+    No file is parsed: one that cannot be may be what the command ends with.
+    """
+    names = [name for name in str(cli.tasks or "").split(",") if name]
+    if any(name.startswith(PREFIX) for name in names):
+        return True
+    if any(_SAYS_OURS.search(_text_of(name)) for name in names):
+        return True
+    folders = cli.include_path or []
+    for folder in [folders] if isinstance(folders, str) else folders:
+        for path in Path(folder).rglob("*.yaml"):
+            text = _text_of(path)
+            there = _NAMED.findall(text)
+            if _SAYS_OURS.search(text) and any(fnmatch(t, n) for t in there for n in names):
+                return True
+    return False
+
+
+def _text_of(path: Any) -> str:
+    """Of a file; empty where there is none that can be read."""
+    try:
+        return Path(path).read_text("utf-8") if path else ""
+    except (OSError, ValueError):
+        return ""
