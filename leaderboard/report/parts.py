@@ -29,6 +29,7 @@ from leaderboard.tables.evolution import evolution_tables
 from leaderboard.tables.failures import FAILED, failure_tables
 from leaderboard.tables.grounding import tables as grounding_tables
 from leaderboard.tables.lens import lens_tables
+from leaderboard.tables.prediction_sets import prediction_set_tables
 from leaderboard.tables.ranks import rank_tables
 from leaderboard.tables.robustness import tables as robustness_tables
 from leaderboard.tables.table import Table
@@ -78,6 +79,7 @@ PARTS: tuple[Part, ...] = (
     Part("Controls and leakage", controls_tables),
     Part("Calibration", calibration_tables),
     Part("Selective prediction", selective_tables),
+    Part("Prediction sets", prediction_set_tables),
     Part("Fusion", fusion_tables),
     Part("Self-consistency", consistency_tables),
     Part("Attention through the layers", evolution_tables),

@@ -282,6 +282,7 @@ def _check_probe(found: dict[str, Any], name: str) -> None:
             for figure in figures:
                 _require_number(entry.get(figure), f"{name}.{part}.{figure}")
             _require_together(entry, figures[2:], f"{name}.{part}")
+    _check_figures(found.get("figures", {}), f"{name}.figures")
     own = found.get("probe", found)
     _require(own, f"{name}.probe", dict, "an object")
     layers = own.get("auroc_by_layer")
@@ -294,6 +295,15 @@ def _check_probe(found: dict[str, Any], name: str) -> None:
         _require(shuffled, f"{name}.shuffled_label_aurocs", list, "a list")
         for value in shuffled:
             _require_number(value, f"{name}.shuffled_label_aurocs")
+
+
+def _check_figures(found: dict[str, Any], name: str) -> None:
+    """Figures beside fitted signals, by signal."""
+    _require(found, name, dict, "an object")
+    for signal, figures in found.items():
+        _require(figures, f"{name}.{signal}", dict, "an object")
+        for figure, value in figures.items():
+            _require_number(value, f"{name}.{signal}.{figure}")
 
 
 def _check_transfer(transfer: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -69,11 +69,12 @@ class FitSpread:
 class FittedScores:
     """Out-of-fold scores (n_samples,) of the middle one of several cross-fits, and their spread.
 
-    ``fit`` is None below 4 repeats.
+    ``fit`` is None below 4 repeats; ``figures`` are what else is told of them in the manifest.
     """
 
     scores: FloatArray
     fit: FitSpread | None
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 def fit_spread(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,12 +23,13 @@ CrossFit = Callable[[NDArray[np.int64], BoolArray], NDArray[np.floating]]
 
 @dataclass(frozen=True)
 class Samples:
-    """Labelled samples: label, image, and in what the AUROC is taken too."""
+    """Labelled samples: label, image, in what the AUROC is taken too, and reference answers."""
 
     label: BoolArray
     group: IntArray
     kinds: Labels | None = None
     answers: Labels | None = None
+    targets: Sequence[str | None] | None = None
 
     @classmethod
     def of(
@@ -38,12 +39,13 @@ class Samples:
         *,
         kinds: Labels | None = None,
         answers: Labels | None = None,
+        targets: Sequence[str | None] | None = None,
     ) -> Samples:
         """Checked: UndefinedMetricError where a class is too rare to be fitted on."""
         label: BoolArray = np.asarray(correct) == 1
         group = codes("fitted detector", "groups", groups, label.size)
         require_classes(label, group, MIN_PER_CLASS, N_FOLDS)
-        return cls(label, group, kinds, answers)
+        return cls(label, group, kinds, answers, targets)
 
     def splits(self, n: int, rng: np.random.Generator) -> IntArray:
         """Fold of each sample in n splits, (n, n_samples); an image is on one side."""

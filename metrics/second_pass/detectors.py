@@ -11,9 +11,11 @@ from metrics.core.seeds import rng_for
 from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FittedScores
 from metrics.fitting.out_of_fold import Samples
+from metrics.fitting.prediction_sets import RULES, prediction_set_scores
 from metrics.record.channels import (
     Array,
     BlankState,
+    CandidateMasses,
     Channel,
     HeadMasses,
     LastAnswerState,
@@ -77,6 +79,18 @@ def as_it_is(state: Array) -> Array:
     return same
 
 
+def untold_as_nothing(masses: Array) -> Array:
+    """Candidates' probabilities, 0 for one that no token tells."""
+    known: Array = np.nan_to_num(masses.astype(np.float32))
+    return known
+
+
+def named(given: Array) -> Array:
+    """Which candidate the answer names; a sample is left out where it names none."""
+    own: Array = np.where(given < 0, np.nan, given.astype(np.float32)).reshape(())
+    return own
+
+
 def _linear(name: str) -> Fit:
     return lambda x, samples, rng: {name: linear_scores(x[0], samples, rng=rng)}
 
@@ -110,6 +124,11 @@ DETECTORS = (
         tuple(DISTANCES),
         ((MeanAnswerState, "by_layer", last_layer),),
         lambda x, samples, rng: distance_scores(x[0], samples, rng=rng),
+    ),
+    FittedDetector(
+        tuple(RULES),
+        ((CandidateMasses, "masses", untold_as_nothing), (CandidateMasses, "given", named)),
+        lambda x, samples, rng: prediction_set_scores(x[0], x[1], samples, rng=rng),
     ),
 )
 
@@ -150,6 +169,7 @@ def detected(
             [record.group for record in own],
             kinds=[record.kind for record in own],
             answers=[record.normal_answer for record in own],
+            targets=[record.target for record in own],
         )
         rng = rng_for(f"{task}/{detector.signals[0]}")
         return Detected(rows, detector.fit(inputs, samples, rng), {})

@@ -178,6 +178,8 @@ def _detect(
         found.scores[name][chosen[own.rows]] = fitted.scores
         if fitted.fit is not None:
             found.fits[name] = fitted.fit
+        if fitted.figures:
+            found.summary.setdefault("figures", {})[name] = dict(fitted.figures)
 
 
 def _maps_of(store: ChannelStore, records: Sequence[SampleRecord]) -> list[np.ndarray]:

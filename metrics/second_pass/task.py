@@ -83,6 +83,9 @@ def second_pass(
     found = supervised_signals(store, labelled, task=task, progress=progress)
     for name in found.reasons.keys() & set(not_offered):
         del found.reasons[name]
+    for by_name in (found.reasons, found.scores, found.fits):
+        for name in by_name.keys() & left_out.keys():
+            del by_name[name]
     whole = found.entered(alike, labelled)
     probe = found.summary
     if with_cluster_grid:
@@ -100,7 +103,9 @@ def _about_no_answer(records: Sequence[SampleRecord]) -> dict[str, str]:
         said = any(record.missing.get(name) == signal.applies for record in records)
         if signal.applies and said and not is_there:
             found[name] = f"no answer is of that kind: {signal.applies}"
-    return found
+    reasons = {BY_NAME[name].applies: why for name, why in found.items()}
+    fitted = (own for own in BY_NAME.values() if own.fitted and own.applies in reasons)
+    return found | {signal.name: reasons[signal.applies] for signal in fitted}
 
 
 def with_same_signals(records: Sequence[SampleRecord]) -> list[SampleRecord]:

@@ -12,6 +12,7 @@ from metrics.answers.likelihoods import weighted_semantic_entropy
 from metrics.errors import UndefinedMetricError
 from metrics.maps.rauq import rauq
 from metrics.record.channels import (
+    CANDIDATES,
     N_WORDS,
     BlankScores,
     CandidateMasses,
@@ -25,6 +26,7 @@ from metrics.record.channels import (
 )
 from metrics.signals.declaration import ANY, NEGATED, SHARE, Signal
 
+SETS = (-float(len(CANDIDATES) - N_WORDS), -1.0)  # minus sizes of sets of candidates
 REGULAR = 1e-3  # what EigenScore adds to the covariance's diagonal
 
 
@@ -89,7 +91,6 @@ _sampled = partial(Signal, family="likelihood of samples", cost="samples", cost_
 _candidate = partial(
     Signal,
     family="candidates",
-    source="arXiv 2402.14418",
     needs=(CandidateMasses,),
     cost="answer",
     cost_class=1,
@@ -155,6 +156,7 @@ SIGNALS = (
     _candidate(
         "candidate_mass",
         "candidate mass",
+        source="arXiv 2402.14418",
         compute=lambda masses: _candidates(masses)[0],
         bounds=SHARE,
         about="probability of all first tokens that say the candidate of the answer: yes, no, or "
@@ -163,6 +165,7 @@ SIGNALS = (
     _candidate(
         "candidate_margin",
         "candidate margin",
+        source="arXiv 2402.14418",
         compute=_margin,
         bounds=(-1.0, 1.0),
         about="`candidate_mass` less that of the next candidate of its kind",
@@ -170,9 +173,28 @@ SIGNALS = (
     _candidate(
         "candidate_share",
         "candidate share",
+        source="arXiv 2402.14418",
         compute=_share,
         bounds=SHARE,
         about="`candidate_mass` as a share of that of all candidates of its kind",
+    ),
+    _candidate(
+        "lac_set_size",
+        "−prediction-set size (LAC)",
+        source="arXiv 1609.00451",
+        fitted=True,
+        bounds=SETS,
+        about="−number of candidates whose probability, as a share of their kind's, reaches what "
+        "keeps the true one in at 90 % of other images' questions",
+    ),
+    _candidate(
+        "aps_set_size",
+        "−prediction-set size (APS)",
+        source="arXiv 2006.02544",
+        fitted=True,
+        bounds=SETS,
+        about="−number of the likeliest candidates of the answer's kind that together keep the "
+        "true one in at 90 % of other images' questions",
     ),
     Signal(
         "rauq",

@@ -6,8 +6,9 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from metrics.answers.candidates import NONE_GIVEN
 from metrics.core.seeds import rng_for
-from metrics.record.channels import ImageMaps, PromptState
+from metrics.record.channels import CandidateMasses, ImageMaps, PromptState
 from metrics.record.records import SampleRecord
 from metrics.record.shards import pack
 from metrics.record.store import ChannelStore
@@ -77,6 +78,40 @@ def test_fitted_scores_are_those_of_the_functions_on_the_same_folds(tmp_path):
     assert found.fits["probe"] == panel.fits["probe"].to_json()
     assert {n: v for n, v in found.probe.items() if n != "cluster_grid"} == panel.summary
     assert found.probe["cluster_grid"]["n"] == N - 1
+
+
+def test_prediction_sets_are_in_the_records_and_their_coverage_in_the_manifest(tmp_path):
+    """Answers that name no candidate lack them; where no answer does, they are left out."""
+    rng = np.random.default_rng(3)
+    label = rng.integers(0, 2, N)
+    masses = np.full((N, 12), np.nan, np.float32)
+    masses[:, :2] = rng.dirichlet([2, 2], N)
+    given = np.where(np.arange(N) == 5, -1, 0).astype(np.int8)
+    channels = [
+        {CandidateMasses.name: CandidateMasses(*own)}
+        for own in zip(masses, given[:, None], strict=True)
+    ]
+    save_file(pack(channels), tmp_path / "s")
+    store = ChannelStore(lambda name: safe_open(tmp_path / name, framework="numpy"))
+    records = [
+        record(i, {}, correct=int(y), score=float(y), target="yes" if y else "no", shard="s", row=i)
+        for i, y in enumerate(label)
+    ]
+    found = second_pass_of(store, records)
+    for name in ("lac_set_size", "aps_set_size"):
+        values = [own.signals[name] for own in found.records]
+        assert values.pop(5) is None
+        assert set(values) == {-1.0, -2.0}
+        figures = found.probe["figures"][name]
+        assert figures["coverage"] > 0.85
+        assert figures["n"] == N - 1
+        assert name in found.fits
+    none = {"candidate_mass": NONE_GIVEN}
+    silent = [replace(own, missing=none, signals={"candidate_mass": None}) for own in records]
+    found = second_pass_of(store, silent)
+    assert "lac_set_size" in found.left_out
+    assert "lac_set_size" not in found.invalid
+    assert all("lac_set_size" not in {*own.missing, *own.signals} for own in found.records)
 
 
 def test_what_is_not_offered_gets_no_reason_and_no_column():

@@ -319,6 +319,6 @@ FITTED_ON_LABELS = frozenset(
         "probe", "probe_l1", "probe_mlp", "probe_last5", "probe_last_answer", "probe_mean_answer",
         "probe_blank", "attention_features", "attention_mlp", "bicr", "mahalanobis_distance",
         "relative_mahalanobis_distance", "knn_distance", "saplma", "internal_inspector",
-        "lookback_ratio", "halp_vision", "halp_image_token",
+        "lookback_ratio", "halp_vision", "halp_image_token", "lac_set_size", "aps_set_size",
     )
 )  # fmt: skip
