@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from leaderboard.figures.headlines import first_of
 from leaderboard.results.aggregate import Board, RunResult, TaskResult
 from leaderboard.results.arena import Entry, entries_of
-from leaderboard.tables.cells import text_cell
+from leaderboard.tables.cells import format_estimate, text_cell
 from metrics.signals import FREE
 
 LEVELS = 6  # of colour, from an AUROC of 1/2 to 1
@@ -139,8 +139,7 @@ def _cell(entry: Entry | None, name: str) -> HeatCell:
         why = signal.not_offered or found.reason or "no figure"
         return HeatCell("–", "", -1, why, "quiet")
     level = round(LEVELS * min(max(2 * found.value - 1, 0.0), 1.0))
-    interval = "" if found.low is None else f" [{found.low:.3f}, {found.high:.3f}]"
-    hint = f"{signal.label}: {found.value:.3f}{interval}, {entry.standing}"
+    hint = f"{signal.label}: {format_estimate(found)}, {entry.standing}"
     mark = MARKS.get(entry.standing, "")
     if signal.name != name:
         hint, mark = f"ranks all answers as {hint}", "="

@@ -9,7 +9,7 @@ from leaderboard.release.compare import Comparison, TaskComparison
 from leaderboard.release.promises import promise_as_json, promise_sentence, promises_table
 from leaderboard.release.tolerances import is_lower_better
 from leaderboard.release.verdicts import Gate
-from leaderboard.tables.cells import UNDEFINED, Cell, text_cell
+from leaderboard.tables.cells import UNDEFINED, Cell, format_difference, text_cell
 from leaderboard.tables.table import Block, Table
 from leaderboard.tables.text import clean
 from metrics.core.limits import LEAST_GROUPS, LEAST_PER_CLASS
@@ -141,10 +141,7 @@ def _number(value: float | None) -> Cell:
 
 
 def _interval(gate: Gate) -> str:
-    found = gate.change.difference.estimate
-    if found.value is None:
-        return UNDEFINED
-    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+    return format_difference(gate.change.difference.estimate)
 
 
 def _sentence(gate: Gate) -> str:

@@ -11,7 +11,7 @@ from leaderboard.results.aggregate import Board, RunResult, TaskResult
 from leaderboard.results.arena import Arena, Entry, arena_of
 from leaderboard.results.cost_front import passes_of
 from leaderboard.tables.arena import needs_labels
-from leaderboard.tables.cells import text_cell
+from leaderboard.tables.cells import figure, format_difference, text_cell
 from leaderboard.tables.thresholds import RISKS, Promise, thresholds_in
 from leaderboard.tables.worth import winners
 from metrics.core.limits import LEAST_PER_CLASS
@@ -139,11 +139,10 @@ def _nearest(compared: list[Entry]) -> str:
     nearest = max(open_, key=_lead_of, default=None)
     if nearest is None or nearest.contrast is None or nearest.difference is None:
         return ""
-    found = nearest.difference
-    shown = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]".replace("-", "−")
     return (
-        f"Nearest is {nearest.signal.label}, {shown} against it on the {nearest.contrast.n} "
-        f"answers that have both; a lead below {nearest.detectable:.3f} could have been missed."
+        f"Nearest is {nearest.signal.label}, {format_difference(nearest.difference)} against it "
+        f"on the {nearest.contrast.n} answers that have both; a lead below "
+        f"{nearest.detectable:.3f} could have been missed."
     )
 
 
@@ -204,10 +203,10 @@ def _promised(label: str, promises: tuple[Promise, ...]) -> str:
     if kept is None or kept.coverage is None or kept.threshold is None:
         most = max((promise.risk for promise in promises), default=RISKS[-1])
         return f"No threshold of {label} can be promised, not even at {100 * most:.3g} % wrong."
-    threshold = f"{kept.threshold:.3g}".replace("-", "−")
     return (
-        f"Show answers from {label} {threshold} on: that is {digits(100 * kept.coverage)} % "
-        f"of them, with at most {100 * kept.risk:.3g} % wrong, promised at 95 % confidence."
+        f"Show answers with {label} of at least {figure(kept.threshold, '{:.3g}')}: that is "
+        f"{digits(100 * kept.coverage)} % of them, with at most {100 * kept.risk:.3g} % wrong, "
+        "promised at 95 % confidence."
     )
 
 

@@ -10,6 +10,7 @@ from leaderboard.results.aggregate import Board
 from leaderboard.results.overlays import Look
 from leaderboard.runs.images import HeatMap, Picture, covered, overlay_png
 from leaderboard.runs.samples import Example, Showcase, SignalValue
+from leaderboard.tables.cells import figure
 from leaderboard.tables.text import clean
 
 # Of base64: with 30 runs the rest of the file is about as large again.
@@ -161,7 +162,7 @@ def _line(signal: SignalValue) -> str:
     mark = "" if signal.access == "deployable" else f" ({signal.access})"
     if signal.value is None or signal.rank is None:
         return f"{signal.label + mark:{LABEL_WIDTH}}  – {clean(signal.reason, limit=MAX_REASON)}"
-    value = f"{signal.value:.4g}".replace("-", "−")
+    value = figure(signal.value, "{:.4g}")
     unit = f" ({signal.unit})" if signal.unit else ""
     return f"{signal.label + mark:{LABEL_WIDTH}}{value:>10}  above {100 * signal.rank:.0f} %{unit}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from leaderboard.results.arena import Entry
+from leaderboard.tables.cells import format_estimate
 from metrics.core.estimate import Estimate
 
 
@@ -12,9 +13,7 @@ def auroc_words(entry: Entry) -> str:
     what = "AUROC in kind" if entry.task.is_mixed else "AUROC"
     if found.value is None:
         return f"no {what}"
-    if found.low is None or found.high is None:
-        return f"{what} {found.value:.3f}"
-    return f"{what} {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+    return f"{what} {format_estimate(found)}"
 
 
 def percent(found: Estimate) -> str:

@@ -10,7 +10,7 @@ from leaderboard.results.cost_front import passes_of
 from leaderboard.results.published import DETECTORS
 from leaderboard.tables.cells import (
     Cell,
-    estimate_cell,
+    difference_cell,
     format_p,
     number_cell,
     signal_cell,
@@ -141,14 +141,7 @@ def standing_cell(entry: Entry) -> Cell:
 
 
 def _difference_cell(entry: Entry) -> Cell:
-    found = entry.difference
-    if found is None:
-        return Cell(("",))
-    cell = estimate_cell(found)
-    if found.value is None or found.low is None or found.high is None:
-        return cell
-    shown = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
-    return Cell((shown,), found.value, cell.notes, cell.state)
+    return Cell(("",)) if entry.difference is None else difference_cell(entry.difference)
 
 
 def _class_cell(cost_class: int) -> Cell:
@@ -183,16 +176,12 @@ def needs_labels(entry: Entry) -> bool:
 
 def _pooled_row(pooled: Pooled, *, published: bool) -> tuple[Cell, ...]:
     mean = pooled.effects.mean
-    cell = estimate_cell(mean)
-    if mean.value is not None:
-        shown = f"{mean.value:+.3f} [{mean.low:+.3f}, {mean.high:+.3f}]"
-        cell = Cell((shown,), mean.value, cell.notes, cell.state)
     counts: Sequence[int] = (pooled.n_better, pooled.n_worse, pooled.n_undecided, pooled.n)
     row = (
         text_cell(pooled.label),
         _class_cell(pooled.cost_class),
         *(number_cell(count, "{:.0f}") for count in counts),
-        cell,
+        difference_cell(mean),
         number_cell(pooled.effects.spread, reason=mean.reason or ""),
     )
     return (*row, text_cell(DETECTORS.get(pooled.name, ""))) if published else row

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from leaderboard.results.aggregate import Board, RunResult, TaskResult
-from leaderboard.tables.cells import Cell, estimate_cell, number_cell, text_cell, undefined_cell
+from leaderboard.tables.cells import (
+    Cell,
+    estimate_cell,
+    figure,
+    format_p,
+    number_cell,
+    text_cell,
+    undefined_cell,
+)
 from leaderboard.tables.table import Block, Table, task_title
 from leaderboard.tables.text import clean
 from metrics.card.card import CalibratedSignal, Fusion, SignalResult
@@ -113,6 +121,12 @@ def _one(
     return [table] if blocks[0].rows else []
 
 
+def _p_cell(found: CalibratedSignal) -> Cell:
+    if found.p_value is None:
+        return undefined_cell(found.p_reason or "")
+    return Cell((format_p(found.p_value).removeprefix("p "),), found.p_value)
+
+
 def _probability_row(found: CalibratedSignal) -> tuple[Cell, ...]:
     head = (text_cell(found.label), text_cell(found.method))
     if found.reason is not None:
@@ -123,7 +137,7 @@ def _probability_row(found: CalibratedSignal) -> tuple[Cell, ...]:
         estimate_cell(found.brier),
         estimate_cell(found.ece),
         Cell((f"{found.ece_plug_in:.3f} / {found.ece_floor:.3f}",), found.ece_plug_in),
-        number_cell(found.p_value, "{:.2g}", reason=found.p_reason or ""),
+        _p_cell(found),
         estimate_cell(found.ece_equal_mass),
         number_cell(found.n, "{:.0f}"),
     )
@@ -181,7 +195,9 @@ def _weights(run: RunResult, fusions: Iterable[Fusion], labels: Iterable[str]) -
             continue
         members = zip(fusion.members, fusion.weights, fusion.weight_spread, strict=True)
         for name, weight, spread in members:
-            found.setdefault(name, {})[fusion.label] = Cell((f"{weight:+.2f} ± {spread:.2f}",))
+            found.setdefault(name, {})[fusion.label] = Cell(
+                (f"{figure(weight, '{:+.2f}')} ± {spread:.2f}",)
+            )
     rows = tuple(
         (text_cell(_label(name)), *(cells.get(label, Cell(("",))) for label in labels))
         for name, cells in found.items()

@@ -50,16 +50,31 @@ def undefined_cell(reason: str) -> Cell:
 
 def number_cell(value: float | None, form: str = "{:.3f}", *, reason: str = "") -> Cell:
     """Cell of a number without interval, or of none and why."""
-    return undefined_cell(reason) if value is None else Cell((form.format(value),), float(value))
+    return undefined_cell(reason) if value is None else Cell((figure(value, form),), float(value))
+
+
+def figure(value: float, form: str = "{:.3f}") -> str:
+    """A number as all tables and sentences write it: with a minus, not a hyphen."""
+    return form.format(value).replace("-", "−")
 
 
 def format_estimate(estimate: Estimate) -> str:
     """``value [low, high]`` with three decimals, or an en dash."""
+    return _interval(estimate, "{:.3f}")
+
+
+def format_difference(estimate: Estimate) -> str:
+    """``+value [low, high]`` with the sign of each, or an en dash."""
+    return _interval(estimate, "{:+.3f}")
+
+
+def _interval(estimate: Estimate, form: str) -> str:
     if estimate.value is None:
         return UNDEFINED
+    value = figure(estimate.value, form)
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.3f}"
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+        return value
+    return f"{value} [{figure(estimate.low, form)}, {figure(estimate.high, form)}]"
 
 
 def notes_of(*estimates: Estimate, prefix: str = "") -> tuple[str, ...]:
@@ -73,6 +88,13 @@ def estimate_cell(estimate: Estimate) -> Cell:
     reason = notes_of(estimate)
     state: Literal["value", "undefined"] = "undefined" if estimate.value is None else "value"
     return Cell((format_estimate(estimate),), estimate.value, reason, state)
+
+
+def difference_cell(estimate: Estimate, *below: str) -> Cell:
+    """Cell of a difference, and lines below it."""
+    cell = estimate_cell(estimate)
+    shown = (format_difference(estimate), *below) if estimate.value is not None else cell.lines
+    return Cell(shown, cell.sort, cell.notes, cell.state)
 
 
 def format_p(p_value: float) -> str:

@@ -11,6 +11,7 @@ from leaderboard.tables.cells import (
     UNDEFINED,
     Cell,
     estimate_cell,
+    figure,
     signal_cell,
     text_cell,
     undefined_cell,
@@ -126,7 +127,7 @@ def _leakage(found: Mapping[str, Any]) -> Cell:
     lines = (
         f"{row:.3f} ± {leakage['row_split_sd']:.3f} → "
         f"{grouped:.3f} ± {leakage['grouped_split_sd']:.3f}",
-        f"difference {leakage['difference']:+.3f} ± {leakage['difference_sd']:.3f}, "
+        f"difference {figure(leakage['difference'], '{:+.3f}')} ± {leakage['difference_sd']:.3f}, "
         f"{leakage['n_repeats']} splits",
     )
     return Cell(lines, leakage["difference"])

@@ -11,6 +11,7 @@ from leaderboard.runs.sweep_columns import CurveKey
 from leaderboard.tables.cells import (
     Cell,
     estimate_cell,
+    figure,
     format_estimate,
     notes_of,
     text_cell,
@@ -204,8 +205,8 @@ def _dose_cell(curve: Curve | None, dose: float) -> Cell:
     same = "–" if agreement.value is None else f"{agreement.value:.3f}"
     turned = [100 * (e.value or 0.0) for e in (flips.lost, flips.gained)]
     more = f"same {same}, −{turned[0]:.1f} +{turned[1]:.1f}"
-    if curve.logprob and curve.logprob[at].value is not None:
-        more += f", log p {curve.logprob[at].value:+.2f}"
+    if curve.logprob and (fall := curve.logprob[at].value) is not None:
+        more += f", log p {figure(fall, '{:+.2f}')}"
     lines.append(more)
     shown = [accuracy, *curve.gaps[at : at + 1]]
     if curve.gaps:

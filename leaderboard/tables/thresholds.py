@@ -10,7 +10,7 @@ import numpy as np
 from leaderboard.results.aggregate import Board, TaskResult
 from leaderboard.results.summary import Summary
 from leaderboard.runs.read import Run
-from leaderboard.tables.cells import Cell, text_cell, undefined_cell
+from leaderboard.tables.cells import Cell, figure, text_cell, undefined_cell
 from leaderboard.tables.table import Block, Table, task_title
 from metrics.abstention.at_threshold import risk_by_threshold
 from metrics.abstention.promise import promised_threshold
@@ -139,7 +139,7 @@ def _cell(promise: Promise) -> Cell:
     if promise.threshold is None or promise.coverage is None:
         return undefined_cell(promise.reason or "")
     shown = (
-        f"≥ {promise.threshold:.3g}".replace("-", "−"),
+        f"≥ {figure(promise.threshold, '{:.3g}')}",
         f"shows {100 * promise.coverage:.3g} %, {promise.n_wrong} of {promise.n_shown} wrong",
     )
     return Cell(shown, promise.coverage)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from leaderboard.results.aggregate import Board, RunResult, TaskResult
 from leaderboard.results.screen import Worth, worth_of
-from leaderboard.tables.cells import Cell, estimate_cell, format_p, text_cell, undefined_cell
+from leaderboard.tables.cells import Cell, difference_cell, format_p, text_cell, undefined_cell
 from leaderboard.tables.table import Block, Table, task_title
 from metrics.card.card import Contrast, SignalResult
 from metrics.scores.bootstrap import Estimate
@@ -87,7 +87,7 @@ def _verdict_cells(run: RunResult, result: TaskResult, name: str) -> tuple[Cell,
         return undefined_cell("no control has a figure"), Cell(("",))
     least = worth.least
     label = BY_NAME[least.baseline].label if least.baseline in BY_NAME else least.baseline
-    cell = _difference_cell(least, text_cell(label.replace("_", " ")).lines)
+    cell = difference_cell(least.decisive.estimate, *text_cell(label.replace("_", " ")).lines)
     if worth.p_value is None:
         return undefined_cell(least.no_verdict or "no test"), cell
     return Cell((worth.verdict, format_p(worth.p_value)), worth.p_value), cell
@@ -98,13 +98,5 @@ def _free_cell(run: RunResult, result: TaskResult, name: str) -> Cell:
     if contrast is None:
         return Cell(("",))
     p_value = run.screen.contrasts.get((result.task, name, FREE))
-    return _difference_cell(contrast, () if p_value is None else (format_p(p_value),))
-
-
-def _difference_cell(contrast: Contrast, below: tuple[str, ...]) -> Cell:
-    found = contrast.decisive.estimate
-    cell = estimate_cell(found)
-    if found.value is None or found.low is None or found.high is None:
-        return cell
-    shown = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
-    return Cell((shown, *below), found.value, cell.notes, cell.state)
+    below = () if p_value is None else (format_p(p_value),)
+    return difference_cell(contrast.decisive.estimate, *below)

@@ -19,7 +19,7 @@ def test_the_descriptors_are_those_of_the_mean_curve(tmp_path):
     unit = math.log(64)
     shown = [cell.lines[0] for cell in row[1:]]
     assert shown == [
-        f"{4 / unit:.3f}", f"{3.5 / unit:.3f}", "1", f"{-2.5 / unit:+.3f}", f"{1 / unit:+.3f}", "1"
+        f"{4 / unit:.3f}", f"{3.5 / unit:.3f}", "1", f"−{2.5 / unit:.3f}", f"{1 / unit:+.3f}", "1"
     ]  # fmt: skip
 
 

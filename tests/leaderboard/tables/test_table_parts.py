@@ -70,7 +70,7 @@ def test_fusion_shows_weights_with_their_spread_and_who_was_left_out():
     assert rows(weights) == [
         ["*m*", ""],
         ["token confidence", "+0.50 ± 0.10"],
-        [r"self-consistency (S\_SC)", "-0.25 ± 0.05"],
+        [r"self-consistency (S\_SC)", "−0.25 ± 0.05"],
     ]
     (table,) = fusion_tables(full_board(fusion=(fused("one class only"),)), "shapes")
     assert rows(table)[0][2:] == ["– (1)", "", ""]
