@@ -29,6 +29,20 @@ class TokenSteps(Channel):
 
 
 @dataclass(frozen=True)
+class ListedTokens(Channel):
+    """What the tokens that a server lists tell of each answer token's distribution.
+
+    ``entropies`` (nats), shape (n_answer_tokens,): what it has at least. ``seen``, shape
+    (n_answer_tokens,): probability of those that are listed.
+    """
+
+    name = "listed_tokens"
+    depth = "log-probabilities"
+    entropies: Array
+    seen: Array
+
+
+@dataclass(frozen=True)
 class SampleScores(Channel):
     """The K samples under the raw distribution, which is not the one that they were drawn from.
 
@@ -135,6 +149,7 @@ class VisionState(Channel):
 
 DETECTOR_CHANNELS: tuple[type[Channel], ...] = (
     TokenSteps,
+    ListedTokens,
     SampleScores,
     CandidateMasses,
     BlankScores,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from metrics.record.channels import ListedTokens
 from metrics.record.columns import signal_columns
 from metrics.record.compact import Compact
 from metrics.record.records import SampleRecord
@@ -88,11 +89,23 @@ def second_pass(
             del by_name[name]
     whole = found.entered(alike, labelled)
     probe = found.summary
+    if listed := _listed(store, records):
+        probe = probe | {"figures": probe.get("figures", {}) | {"logit_entropy_bound": listed}}
     if with_cluster_grid:
         probe = probe | {"cluster_grid": cluster_grid(store, labelled)}
     fits = {name: fit.to_json() for name, fit in found.fits.items()}
     invalid = invalid_signals(whole, geometry=geometry)
     return SecondPass(whole, invalid, fits, probe, left_out)
+
+
+def _listed(store: ChannelStore, records: Sequence[SampleRecord]) -> dict[str, float]:
+    """Probability that bounds of entropies rest on: its mean over answer tokens, and its least."""
+    found = store.array(ListedTokens, "seen", records)
+    seen = [own for own in found if own is not None and own.size]
+    if not seen:
+        return {}
+    tokens = np.concatenate(seen).astype(np.float64)
+    return {"mass_listed": float(tokens.mean()), "least_mass_listed": float(tokens.min())}
 
 
 def _about_no_answer(records: Sequence[SampleRecord]) -> dict[str, str]:

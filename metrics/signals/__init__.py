@@ -5,6 +5,7 @@ from __future__ import annotations
 from metrics.record.observation import Absent, Observation
 from metrics.signals import (
     attention,
+    bounds,
     changed_image,
     confidence,
     consistency,
@@ -40,6 +41,7 @@ __all__ = [
 _FILES = (
     attention,
     confidence,
+    bounds,
     consistency,
     similarity,
     meaning,

@@ -17,6 +17,7 @@ from PIL import Image
 from metrics.record.channels import (
     CHANNELS,
     FirstTwo,
+    ListedTokens,
     Perturbed,
     Samples,
     SampleScores,
@@ -43,9 +44,9 @@ _MODULES = re.compile(r"lmms_eval\.models\.(chat|simple)\.(openai|litellm)")
 _NOT_OFFERED = "a server gives answers and log-probabilities, not what is inside the model"
 _ENTROPY = (
     "an entropy needs the whole vocabulary's probabilities, and a server tells the likeliest "
-    "tokens' alone"
+    "tokens' alone; logit_entropy_bound says how much it is at least"
 )
-_GIVEN = (TokenScores, FirstTwo, Samples, SampleScores, Perturbed)
+_GIVEN = (TokenScores, FirstTwo, ListedTokens, Samples, SampleScores, Perturbed)
 _NAMED = 8  # models of a server, in a message
 _GENERATION = {"max_new_tokens": LENGTH, "temperature": 0, "do_sample": False}
 
@@ -232,9 +233,11 @@ class OpenAIAccess(Access):
         why = {c.name: _NOT_OFFERED for c in CHANNELS if c not in (*_GIVEN, *ASKED)}
         why[TokenEntropies.name] = found.no_logprobs or _ENTROPY
         if found.no_logprobs is not None:
-            why |= dict.fromkeys((TokenScores.name, FirstTwo.name), found.no_logprobs)
+            told = (TokenScores.name, FirstTwo.name, ListedTokens.name)
+            why |= dict.fromkeys(told, found.no_logprobs)
         elif "top_logprobs" not in found.answer_options:
-            why[FirstTwo.name] = "the server lists no other tokens"
+            listed = (FirstTwo.name, ListedTokens.name)
+            why |= dict.fromkeys(listed, "the server lists no other tokens")
         if found.no_sample_logprobs is not None:
             why[SampleScores.name] = found.no_sample_logprobs
         if found.no_samples is not None:

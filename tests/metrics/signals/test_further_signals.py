@@ -33,9 +33,8 @@ def test_a_signal_is_its_formula(name):
 @pytest.mark.parametrize("name", ASKED_FOR)
 def test_each_says_what_it_costs_and_is_nothing_without_its_channel(name):
     signal = BY_NAME[name]
-    assert (
-        signal.cost_class == {"self-evaluation": 2, "changed image": 3, "meaning": 4}[signal.family]
-    )
+    classes = {"bound": 0, "self-evaluation": 2, "changed image": 3, "meaning": 4}
+    assert signal.cost_class == classes[signal.family]
     assert isinstance(signal.of(observation()), Absent)
 
 

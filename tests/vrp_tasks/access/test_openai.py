@@ -23,13 +23,14 @@ from PIL import Image
 from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, PLAIN_TASK, read
 from tests.vrp_tasks.helpers.loopback import KEY, NAME, Checkpoint, loopback
 from tests.vrp_tasks.helpers.planted_probe import planted_probe
-from tests.vrp_tasks.helpers.served import FROM_SAMPLES, FROM_TOKENS, evaluate
+from tests.vrp_tasks.helpers.served import BOUNDS, FROM_SAMPLES, FROM_TOKENS, evaluate
 from vrp_tasks.access.server.findings import PROMPT
 from vrp_tasks.capture.self_evaluation import IS_TRUE
 from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.tasks.shapes import docs
 
 SPLIT = cache(docs.load_test_split)
+GREY = FROM_TOKENS | BOUNDS | FROM_SAMPLES
 
 
 @pytest.fixture(autouse=True)
@@ -89,14 +90,20 @@ def test_the_same_checkpoint_from_outside_gives_the_same_answers_and_confidence(
     assert [r.answer for r in records] == [r.answer for r in white]
     assert [r.correct for r in records] == [r.correct for r in white]
     for own, inside in zip(records, white, strict=True):
-        assert set(own.signals) == FROM_TOKENS | FROM_SAMPLES
+        assert set(own.signals) == GREY
         assert own.n_answer_tokens == inside.n_answer_tokens
         for name in FROM_TOKENS:
             assert own.signals[name] == pytest.approx(inside.signals[name], abs=1e-5)
+        for name in ("first_token_entropy", "logit_entropy"):  # negated: a bound is nearer to 0
+            beyond = own.signals[f"{name}_bound"] - inside.signals[name]
+            assert -1e-5 < beyond < 0.05
+        assert not BOUNDS & inside.signals.keys()
         assert len(own.samples) == 4
     assert {"first_token_entropy", "logit_entropy", "probe"} <= offered_not(manifest)
-    assert not (FROM_TOKENS | FROM_SAMPLES) & offered_not(manifest)
+    assert not GREY & offered_not(manifest)
     assert manifest["invalid"] == {}
+    listed = manifest["probe"]["vrp_shapes"]["figures"]["logit_entropy_bound"]
+    assert 0.9 < listed["least_mass_listed"] < listed["mass_listed"] <= 1
     model, cost = manifest["model"], manifest["cost"]
     assert (model["access"], model["served_as"], model["engine"]) == ("openai", NAME, "loopback")
     found = model["server"]
@@ -174,7 +181,7 @@ def test_other_adapters_of_the_same_client_form(form, checkpoint, white, tmp_pat
             _, manifest, records = run(server, tmp_path, model=lm)
     assert [r.answer for r in records] == [r.answer for r in white[:6]]
     for own, inside in zip(records, white, strict=False):
-        assert set(own.signals) == FROM_TOKENS | FROM_SAMPLES
+        assert set(own.signals) == GREY
         assert own.signals["token_confidence"] == pytest.approx(
             inside.signals["token_confidence"], abs=1e-5
         )
@@ -270,9 +277,9 @@ def test_a_request_that_fails_is_a_missing_record_and_no_answer(checkpoint, whit
     assert (lost.answer, lost.score, lost.correct, lost.samples) == ("", None, None, [])
     assert "the request failed" in lost.missing["score"]
     assert "broken on purpose" in lost.missing["score"]
-    assert lost.signals == dict.fromkeys(FROM_TOKENS | FROM_SAMPLES)
+    assert lost.signals == dict.fromkeys(GREY)
     assert manifest["invalid"] == {}
-    assert not (FROM_TOKENS | FROM_SAMPLES) & offered_not(manifest)
+    assert not GREY & offered_not(manifest)
     others = [r.correct for r in records if r is not lost]
     assert None not in others
     accuracy = results["results"]["vrp_shapes"]["accuracy,none"]

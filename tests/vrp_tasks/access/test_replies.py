@@ -111,17 +111,23 @@ def test_a_character_may_be_made_of_several_tokens():
     assert answer_tokens([*parts, Token(b"</s>", -0.1)], "é") == parts
 
 
+ALL = {"token_scores", "first_two", "listed_tokens"}
+
+
 @pytest.mark.parametrize(
     ("choice", "missing"),
     [
-        (Choice("a", None), {"token_scores", "first_two"}),
-        (Choice("a", ()), {"token_scores", "first_two"}),
-        (Choice("b", tokens("a")), {"token_scores", "first_two"}),
-        (Choice("a", tokens("a", logprob=math.nan)), {"token_scores", "first_two"}),
-        (Choice("a", tokens("a", logprob=0.5)), {"token_scores", "first_two"}),
-        (Choice("a", tokens("a", top=())), {"first_two"}),
+        (Choice("a", None), ALL),
+        (Choice("a", ()), ALL),
+        (Choice("b", tokens("a")), ALL),
+        (Choice("a", tokens("a", logprob=math.nan)), ALL),
+        (Choice("a", tokens("a", logprob=0.5)), ALL),
+        (Choice("a", tokens("a", top=())), {"first_two", "listed_tokens"}),
         (Choice("a", tokens("a", top=(-0.5,))), {"first_two"}),
-        (Choice("a", tokens("a", top=(-0.1, -0.2))), {"first_two"}),  # more than 1 together
+        (
+            Choice("a", tokens("a", top=(-0.1, -0.2))),
+            {"first_two", "listed_tokens"},
+        ),  # more than 1 together
         (Choice("", tokens("</s>")), {"first_two"}),
         (Choice("a", tokens("a")), set()),
     ],
@@ -129,7 +135,7 @@ def test_a_character_may_be_made_of_several_tokens():
 def test_what_a_reply_lacks_has_a_reason(choice, missing):
     channels, absent = channels_of(choice)
     assert set(absent) == missing
-    assert set(channels) == {"token_scores", "first_two"} - missing
+    assert set(channels) == ALL - missing
     assert all(why.state == "missing" and why.reason for why in absent.values())
 
 

@@ -19,6 +19,7 @@ CHANNELS: dict[str, dict[str, list[float]]] = {
     "confidence_of_proposal": {"share": [0.2]},
     # blur, crop, flip (not legal), noise, another image
     "perturbed": {"agrees": [1.0, 0.0, NAN, 1.0, 0.0]},
+    "listed_tokens": {"entropies": [0.3, 0.0, 0.75], "seen": [0.9, 1.0, 0.95]},
     "sample_scores": {"logprobs": [-0.6, -2.0, -0.9], "lengths": [2.0, 4.0, 1.0]},
 }
 # the scored answer, then three samples: the first two samples mean what it means
@@ -113,6 +114,8 @@ def _harmless() -> float:
 
 
 ASKED_FOR: dict[str, Callable[[], float]] = {
+    "first_token_entropy_bound": lambda: -_first("listed_tokens", "entropies"),
+    "logit_entropy_bound": lambda: -_mean("listed_tokens", "entropies"),
     "p_true": lambda: _first("truth_asked", "masses"),
     "p_true_share": lambda: 0.30 / (0.30 + 0.10),
     "p_true_with_samples": lambda: _first("truth_asked_with_samples", "masses"),

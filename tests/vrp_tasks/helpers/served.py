@@ -2,12 +2,13 @@
 
 from argparse import Namespace
 
-from metrics.record.channels import FirstTwo, Samples, SampleScores, TokenScores
+from metrics.record.channels import FirstTwo, ListedTokens, Samples, SampleScores, TokenScores
 from metrics.signals import SIGNALS
 from vrp_tasks.registration import TASKS_FOLDER
 
 TOKENS = {TokenScores, FirstTwo}
 FROM_TOKENS = {s.name for s in SIGNALS if s.needs and set(s.needs) <= TOKENS}
+BOUNDS = {s.name for s in SIGNALS if ListedTokens in s.needs}  # of what needs the whole vocabulary
 SAMPLES = {Samples, SampleScores}
 FROM_SAMPLES = {
     s.name for s in SIGNALS if SAMPLES & set(s.needs) and set(s.needs) <= TOKENS | SAMPLES

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from metrics.record.channels import Channel, FirstTwo, SampleScores, TokenScores
+from metrics.answers.listed_entropy import entropy_at_least
+from metrics.errors import UndefinedMetricError
+from metrics.record.channels import Channel, FirstTwo, ListedTokens, SampleScores, TokenScores
 from metrics.record.observation import Absent
 from vrp_tasks.errors import ReplyError
 
@@ -162,14 +164,31 @@ def channels_of(choice: Choice) -> tuple[dict[str, Channel], dict[str, Absent]]:
     except ReplyError as error:
         return {}, _absent(str(error))
     scores: Channel = TokenScores(logprobs)
+    listed = listed_tokens(own)
     channels = {scores.name: scores}
+    absent = {}
+    if isinstance(listed, Absent):
+        absent[ListedTokens.name] = listed
+    else:
+        channels[listed.name] = listed
     if not own and not choice.tokens:
-        return channels, {}
+        return channels, absent
     largest = np.exp(np.array(own[0].top[:2])) if own else np.zeros(0)
     if largest.size < 2 or not largest.sum() <= 1 + _OVER_ONE:
-        return channels, {FirstTwo.name: Absent("the two likeliest first tokens are not both told")}
+        absent[FirstTwo.name] = Absent("the two likeliest first tokens are not both told")
+        return channels, absent
     two: Channel = FirstTwo(np.minimum(largest, 1.0))
-    return channels | {two.name: two}, {}
+    return channels | {two.name: two}, absent
+
+
+def listed_tokens(tokens: Sequence[Token]) -> ListedTokens | Absent:
+    """What the listed tokens tell of each position; why nothing, if one position tells nothing."""
+    try:
+        told = [entropy_at_least(token.top) for token in tokens]
+    except (UndefinedMetricError, ValueError):
+        return Absent("the likeliest tokens are not told at every answer token")
+    entropies, seen = np.array(told, np.float32).reshape(-1, 2).T
+    return ListedTokens(entropies, seen)
 
 
 def sample_scores(choices: Sequence[Choice]) -> SampleScores | Absent:
@@ -202,4 +221,4 @@ def _scored(choice: Choice, what: str) -> tuple[list[Token], np.ndarray]:
 
 
 def _absent(reason: str) -> dict[str, Absent]:
-    return {channel.name: Absent(reason) for channel in (TokenScores, FirstTwo)}
+    return {channel.name: Absent(reason) for channel in (TokenScores, FirstTwo, ListedTokens)}
