@@ -33,6 +33,8 @@ TIMED = {
     "confidence_afterwards": "verbalized",
     "confidence_of_proposal": "verbalized",
     "core_hidden": "vauq",
+    "neuron_contributions": "neurons",
+    "perturbed_state": "ccps",
     "perturbed": "perturb",
     "blank_scores": "blank",
 }

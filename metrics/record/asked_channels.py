@@ -71,6 +71,29 @@ class CoreHidden(Channel):
 
 
 @dataclass(frozen=True)
+class NeuronContributions(Channel):
+    """How much each neuron of the feed-forward layers writes while the answer is read.
+
+    ``by_layer``, shape (n_layers, n_neurons): length of what the neuron writes over length of what
+    its layer's neurons write together (CETT), mean over the answer's tokens.
+    """
+
+    name = "neuron_contributions"
+    by_layer: Array
+
+
+@dataclass(frozen=True)
+class PerturbedState(Channel):
+    """What becomes of each answer token as the state that predicts it is pushed away from it.
+
+    ``by_token``, shape (n_answer_tokens, 75), columns as `metrics.states.perturbed_state.FEATURES`.
+    """
+
+    name = "perturbed_state"
+    by_token: Array
+
+
+@dataclass(frozen=True)
 class Perturbed(Channel):
     """The question asked again about the image changed in different ways.
 

@@ -20,6 +20,8 @@ from metrics.record.channels import (
     HeadMasses,
     LastAnswerState,
     MeanAnswerState,
+    NeuronContributions,
+    PerturbedState,
     PromptState,
     VisionState,
 )
@@ -28,7 +30,13 @@ from metrics.record.store import ChannelStore
 from metrics.states.bicr import bicr_scores
 from metrics.states.distances import DISTANCES, distance_scores
 from metrics.states.linear_detector import linear_scores
-from metrics.states.network_detectors import inspector_scores, saplma_scores, spaced
+from metrics.states.network_detectors import (
+    ccps_scores,
+    inspector_scores,
+    saplma_scores,
+    spaced,
+)
+from metrics.states.neurons import neuron_scores
 
 NOT_KEPT = "this run kept no {channel}, of which it is computed"
 # inputs, one (n, …) of each channel read, samples, generator -> scores by signal
@@ -91,6 +99,12 @@ def named(given: Array) -> Array:
     return own
 
 
+def mean_of_tokens(by_token: Array) -> Array:
+    """Mean over the first axis."""
+    mean: Array = by_token.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return mean
+
+
 def _linear(name: str) -> Fit:
     return lambda x, samples, rng: {name: linear_scores(x[0], samples, rng=rng)}
 
@@ -119,6 +133,16 @@ DETECTORS = (
         ("bicr",),
         ((PromptState, "by_layer", last_layer), (BlankState, "by_layer", last_layer)),
         lambda x, samples, rng: {"bicr": bicr_scores(x[0], x[1], samples, rng=rng)},
+    ),
+    FittedDetector(
+        ("h_neurons",),
+        ((NeuronContributions, "by_layer", np.ravel),),
+        lambda x, samples, rng: {"h_neurons": neuron_scores(x[0], samples, rng=rng)},
+    ),
+    FittedDetector(
+        ("ccps",),
+        ((PerturbedState, "by_token", mean_of_tokens),),
+        lambda x, samples, rng: {"ccps": ccps_scores(x[0], samples, rng=rng)},
     ),
     FittedDetector(
         tuple(DISTANCES),

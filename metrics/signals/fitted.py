@@ -9,11 +9,13 @@ from metrics.record.channels import (
     ImageMaps,
     LastAnswerState,
     MeanAnswerState,
+    NeuronContributions,
+    PerturbedState,
     ProbeOpinion,
     PromptState,
     VisionState,
 )
-from metrics.signals.declaration import ANY, NEGATED, SHARE, Bounds, CostClass, Signal
+from metrics.signals.declaration import ANY, NEGATED, SHARE, Bounds, Cost, CostClass, Signal
 
 
 def _probe(
@@ -51,10 +53,12 @@ def _detector(
     about: str,
     *,
     cost_class: CostClass = 0,
+    cost: Cost = "answer",
 ) -> Signal:
     return Signal(
-        name, label, "probe", source, (channel,), cost_class=cost_class, fitted=True, about=about
-    )
+        name, label, "probe", source, (channel,), cost=cost, cost_class=cost_class, fitted=True,
+        about=about,
+    )  # fmt: skip
 
 
 def _distance(
@@ -178,6 +182,25 @@ SIGNALS = (
         "arXiv 2603.05465",
         "out-of-fold logistic regression on the last image token's state after the middle layer",
         cost_class=1,
+    ),
+    _detector(
+        "h_neurons",
+        "feed-forward neurons (H-neurons)",
+        NeuronContributions,
+        "arXiv 2512.01797",
+        "out-of-fold L1 logistic regression on how much each feed-forward neuron writes at the "
+        "answer's tokens (`extra=neurons`)",
+        cost_class=1,
+    ),
+    _detector(
+        "ccps",
+        "stability of pushed states (CCPS)",
+        PerturbedState,
+        "arXiv 2505.21772",
+        "out-of-fold perceptron on how the answer's tokens change as the states behind them are "
+        "pushed away from them (`extra=ccps`)",
+        cost_class=2,
+        cost="continuation",
     ),
     _distance(
         "mahalanobis_distance",

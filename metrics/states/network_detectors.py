@@ -92,6 +92,38 @@ def inspector_scores(
     return _scores(np.stack(windows, axis=1), samples, rng)
 
 
+def ccps_scores(
+    features: NDArray[np.floating], samples: Samples, *, rng: np.random.Generator
+) -> FittedScores:
+    r"""CCPS: out-of-fold log-odds of a perceptron on how an answer bears its states being pushed.
+
+    .. math:: s_i = b + w^\top \mathrm{ReLU}(W z_i + c)
+
+    with z the features of `perturbed_state_features`, mean over the answer's tokens, standardised.
+    The paper first trains an encoder of three layers by contrast, and for open answers a
+    convolution over tokens; a thousand answers do not fill them, so here are 16 units, as of
+    `saplma_scores`. Higher means more likely correct. Range: unbounded.
+
+    Parameters
+    ----------
+    features : float array, shape (n_samples, 75)
+    samples : Samples
+        Labels and images.
+    rng : numpy.random.Generator
+        Source of splits and weights.
+
+    Raises
+    ------
+    UndefinedMetricError
+        If no feature varies.
+
+    References
+    ----------
+    Khanmohammadi et al. (2025), arXiv 2505.21772.
+    """
+    return _scores(_scaled(features, COMPONENTS)[:, None], samples, rng)
+
+
 def spaced(by_layer: NDArray[np.floating]) -> NDArray[np.floating]:
     """At most 8 layers of one sample's states (n_layers + 1, d_model), the first and last too."""
     n = len(by_layer)
@@ -105,7 +137,7 @@ def _scaled(states: NDArray[np.floating], most: int) -> Rows:
     """Leading principal coordinates at a mean square of 1."""
     z = principal_coordinates(states.astype(np.float32), most)
     if z is None:
-        raise UndefinedMetricError("the hidden states do not vary")
+        raise UndefinedMetricError("what it is fitted on does not vary")
     scaled: Rows = z / np.sqrt(np.square(z).mean())
     return scaled
 

@@ -295,6 +295,10 @@ class Access(ABC):
         """Image tokens that the images of one prompt become, for the storage plan."""
         return 0
 
+    def n_neurons(self) -> int:
+        """Neurons of all feed-forward layers, for the storage plan; 0 where none are kept."""
+        return 0
+
     def check_tasks(self, tasks: Mapping[str, Any]) -> None:  # noqa: B027 - most serve any
         """Raise SetupError for tasks that this access cannot serve; before the first sample."""
 

@@ -170,6 +170,14 @@ class TransformersAccess(Access):
         """By the processor and the family's grids."""
         return count_image_tokens(self.model, self.family, self._as_the_adapter_calls_it(), images)
 
+    def n_neurons(self) -> int:
+        """By the text model's config, where the run keeps what each contributes."""
+        if "neurons" not in self.settings.capture.extra:
+            return 0
+        width = getattr(self.model.config.get_text_config(), "intermediate_size", None)
+        n_layers = len(self.family.decoder(self.model).layers)
+        return n_layers * width if isinstance(width, int) else 0
+
     def check_tasks(self, tasks: Any) -> None:
         """A task without images has nothing to look into."""
         for name, task in tasks.items():

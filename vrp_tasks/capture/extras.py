@@ -11,7 +11,9 @@ from metrics.record.channels import (
     ConfidenceInTurn,
     ConfidenceOfProposal,
     CoreHidden,
+    NeuronContributions,
     Perturbed,
+    PerturbedState,
     TruthAsked,
     TruthAskedWithSamples,
 )
@@ -28,6 +30,8 @@ BROUGHT: dict[str, tuple[type[Channel], ...]] = {
     "ptrue": (TruthAsked, TruthAskedWithSamples),
     "verbalized": (ConfidenceInTurn, ConfidenceAfterwards, ConfidenceOfProposal),
     "vauq": (CoreHidden,),
+    "neurons": (NeuronContributions,),
+    "ccps": (PerturbedState,),
 }
 CONTINUED = {"ptrue", "verbalized"}  # those that go on from the prompt's cache
 

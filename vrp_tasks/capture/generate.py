@@ -34,12 +34,14 @@ from vrp_tasks.capture.decode_state import DecodeState
 from vrp_tasks.capture.extras import CONTINUED, continue_all
 from vrp_tasks.capture.generation_settings import served_options
 from vrp_tasks.capture.lens import LogitLens
+from vrp_tasks.capture.neurons import Neurons
 from vrp_tasks.capture.observer import (
     CaptureContext,
     ObserverFactory,
     ObserverGroup,
     Subjects,
 )
+from vrp_tasks.capture.pushed_state import PushedStates
 from vrp_tasks.capture.recorder import Recorder
 from vrp_tasks.capture.result import Captured
 from vrp_tasks.capture.sample_spread import SampleStates
@@ -57,6 +59,8 @@ STANDARD: tuple[ObserverFactory, ...] = (
     CandidateMass,
     SampleStates,
 )
+# setting of ``extra`` -> what it measures beside them
+ASKED: dict[str, ObserverFactory] = {"neurons": Neurons, "ccps": PushedStates}
 
 
 def probed_generate(
@@ -121,6 +125,7 @@ def probed_generate(
     """
     generate_options = served_options(model, generate_options)
     _check(inputs)
+    observers = [*observers, *(ASKED[name] for name in settings.extra if name in ASKED)]
     capture = _Capture(
         family, inputs, identities, settings, subjects or Subjects.unknown(len(identities)),
         rule, observers, share_prompt, canvases or [None] * len(identities),
@@ -267,7 +272,9 @@ def _decode(
                 unfinished = state.choose(outputs, stopping_criteria)
                 if recorder.active:
                     recorder.take_step()
-                    recorder.fold(*state.answers_end())
+                    ends = state.answers_end()
+                    recorder.fold(*ends)
+                    observers.after_step(*ends)
     items = collect(model, family, capture.inputs, input_ids, recorder, state, capture.canvases)
     capture.out.extend(items)
     _complete(capture, items, observers, state, prompts)

@@ -108,6 +108,9 @@ class Observer:
     def after_prefill(self, outputs: Any) -> None:
         """The prompt has been read; ``outputs.logits`` predict the first answer token."""
 
+    def after_step(self, settled: Sequence[int], most: Sequence[int]) -> None:
+        """Answer tokens were fed; the answers have at least and at most so many in the end."""
+
     def collect(self, index: int, item: Captured, state: DecodeState) -> None:
         """Add prompt ``index``'s result to ``item.extra`` or a reason to ``item.missing``."""
 
@@ -139,6 +142,11 @@ class ObserverGroup(Observer):
         """Tell all."""
         for observer in self._observers:
             observer.after_prefill(outputs)
+
+    def after_step(self, settled: Sequence[int], most: Sequence[int]) -> None:
+        """Tell all."""
+        for observer in self._observers:
+            observer.after_step(settled, most)
 
     def collect(self, index: int, item: Captured, state: DecodeState) -> None:
         """Results of all."""

@@ -15,6 +15,8 @@ EXTRAS = {
     "ptrue": "two continuations of one token: is the answer true, alone and among the samples?",
     "verbalized": "three continuations of a few tokens: how sure is the model, as it says itself?",
     "vauq": "a second prefill, the image's attended core hidden, and the answer fed behind it",
+    "neurons": "nothing more is run, but n_layers × n_neurons numbers are stored",
+    "ccps": "the state behind each answer token pushed five times through the unembedding",
     "perturb": "an answer anew for each change of the image: blur, crop, flip, noise, a wrong one",
 }
 

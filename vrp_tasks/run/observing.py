@@ -11,6 +11,7 @@ from metrics.record.channels import (
     NOT_COMPARED,
     OUTSIDE,
     PERTURBATIONS,
+    NeuronContributions,
     Perturbed,
     ProbeOpinion,
     Samples,
@@ -28,6 +29,8 @@ from vrp_tasks.faults import ends_run, reason_of
 from vrp_tasks.run.storage_plan import StoragePlan
 from vrp_tasks.settings.probe_file import SEEN
 
+# what a run may keep of some samples only
+_LARGE = StateChannel | VisionState | NeuronContributions
 _COMPARED_LATER = Absent(NOT_COMPARED, "not offered")
 
 
@@ -92,7 +95,7 @@ def observation_of(
         channels[Samples.name] = drawn
     elif no_samples is not None:
         absent[Samples.name] = no_samples
-    states = {n: c for n, c in channels.items() if isinstance(c, StateChannel | VisionState)}
+    states = {n: c for n, c in channels.items() if isinstance(c, _LARGE)}
     again, why_not = _perturbed(seen, normal, lambda text: judged.normalize(as_scored(text)))
     if again is not None:
         channels[Perturbed.name] = again

@@ -104,6 +104,7 @@ def storage_plan(
                 n_tokens=_image_tokens(access, task),
                 n_positions=3 + settings.capture.blank_image,
                 hidden_dtype=settings.hidden_dtype,
+                n_neurons=access.n_neurons(),
             )
             for name, task in tasks.items()
         ),
@@ -194,6 +195,7 @@ def estimate(
     n_tokens: int,
     n_positions: int,
     hidden_dtype: str,
+    n_neurons: int = 0,
 ) -> Estimate:
     """What a run takes on disk.
 
@@ -209,9 +211,11 @@ def estimate(
         Positions whose states are stored: last prompt token, last and mean answer token, blank.
     hidden_dtype : {"float16", "float32", "none"}
         Of the states.
+    n_neurons : int, default 0
+        Of which the contribution is kept, float16, where states are.
     """
     vision = 2  # states: mean vision feature, last image token
-    per_sample = (n_positions * n_states + vision) * d_model * _BYTES[hidden_dtype]
+    per_sample = (n_positions * n_states + vision) * d_model * _BYTES[hidden_dtype] + 2 * n_neurons
     heads = n_layers * (d_model // _HEAD) * 3 * 2  # where each looks, float16
     return Estimate(
         states=n_kept * per_sample,

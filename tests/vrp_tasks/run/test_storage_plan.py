@@ -91,6 +91,11 @@ def test_the_estimate_by_hand():
         n_positions=3, hidden_dtype="none",
     )  # fmt: skip
     assert none.states == 0
+    with_neurons = estimate(
+        n_samples=10, n_kept=4, n_states=33, d_model=4096, n_layers=32, n_tokens=576,
+        n_positions=3, hidden_dtype="none", n_neurons=32 * 11_008,
+    )  # fmt: skip
+    assert with_neurons.states == 4 * 32 * 11_008 * 2
 
 
 def test_a_run_that_does_not_fit_is_refused_before_it_starts(tmp_path):

@@ -11,7 +11,7 @@ from vrp_tasks.settings.run_settings import settings_of
     ("given", "asked"),
     [
         ("ptrue", ("ptrue",)),
-        ("blank+ptrue+verbalized+vauq+perturb", tuple(EXTRAS)),
+        ("blank+ptrue+verbalized+vauq+neurons+ccps+perturb", tuple(EXTRAS)),
         ("[vauq, ptrue]", ("vauq", "ptrue")),
         (["ptrue", "vauq"], ("ptrue", "vauq")),
         ("PTrue+ptrue", ("ptrue",)),
@@ -33,5 +33,5 @@ def test_nothing_is_asked_for_by_default():
 
 
 def test_what_there_is_not_is_named_with_what_there_is():
-    with pytest.raises(SetupError, match=r"extra=nosuch: .* blank, ptrue, verbalized, vauq, pert"):
+    with pytest.raises(SetupError, match=r"extra=nosuch: .* blank, ptrue, verbalized, vauq, neur"):
         settings_of({"extra": "ptrue+nosuch"})
