@@ -54,7 +54,7 @@ def _category_control(
 
     def permutation_p() -> float:
         labels, fold = _permuted(samples, rng)
-        return p_of_columns(labels, category_columns(categories, labels, fold))
+        return p_of_columns(labels, lambda own: category_columns(categories, own, fold))
 
     result, scores = _repeated(name, draw, permutation_p, samples)
     if scores is None:
@@ -72,7 +72,8 @@ def _question_control(prompts: list[str], samples: Samples, rng: np.random.Gener
 
     def permutation_p() -> float:
         labels, fold = _permuted(samples, rng)
-        return p_of_columns(labels, word_columns(words_of(prompts), labels, fold))
+        words = words_of(prompts)
+        return p_of_columns(labels, lambda own: word_columns(words, own, fold))
 
     return _repeated("question_only", draw, permutation_p, samples)
 

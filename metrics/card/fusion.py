@@ -132,7 +132,9 @@ def _permutation_p(x: FloatArray, kept: Samples, rng: np.random.Generator) -> fl
     """None where folds that are blind to the labels leave a training part without a class."""
     labels, fold = labels_and_permutations(kept.correct, kept.groups, rng, n_folds=N_FOLDS)
     z = principal_coordinates(x.astype(np.float32), None)
+    if z is None:
+        return None
     try:
-        return None if z is None else p_of_columns(labels, fusion_columns(z, labels, fold, c=C))
+        return p_of_columns(labels, lambda own: fusion_columns(z, own, fold, c=C), width=N_FOLDS)
     except UndefinedMetricError:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from metrics.fitting.permutation import permutation_p, permuted_labels
 # pseudo-counts at the training accuracy: a category seen once is not "always right"
 PRIOR_STRENGTH = 2.0
 N_PERMUTATIONS = 99
+_CELLS = 2**21  # numbers that permutations are held in at once
 
 
 def category_columns(category: IntArray, labels: BoolArray, fold: IntArray) -> FloatArray:
@@ -87,7 +88,23 @@ def labels_and_permutations(
     return np.column_stack([label, drawn.T]), fold
 
 
-def p_of_columns(labels: BoolArray, scores: FloatArray) -> float:
-    """Permutation p of the first column among the others: one statistic for all, so it is exact."""
-    found = auroc_columns(labels, scores)
+def p_of_columns(
+    labels: BoolArray, scores_of: Callable[[BoolArray], FloatArray], *, width: int = 1
+) -> float:
+    """Permutation p of the first column among the others: one statistic for all, so it is exact.
+
+    Parameters
+    ----------
+    labels : bool array, shape (n, M)
+        The labels, then permutations of them.
+    scores_of : callable
+        Some columns of ``labels`` -> scores of that shape, each from its own column alone. It is
+        asked for as many at once as fit in little memory, whatever n is.
+    width : int, default 1
+        Numbers that it holds of each label.
+    """
+    n, m = labels.shape
+    at_once = max(1, _CELLS // (n * width))
+    blocks = (labels[:, start : start + at_once] for start in range(0, m, at_once))
+    found = np.concatenate([auroc_columns(own, scores_of(own)) for own in blocks])
     return permutation_p(float(found[0]), found[1:])
