@@ -12,6 +12,7 @@ from typing import Any
 import leaderboard
 from leaderboard.errors import ToleranceError
 from metrics.card.statistics import STATISTICS
+from metrics.record.bounded_file import MEGA, text_within
 from metrics.signals import BY_NAME
 
 ACCURACY, ROBUSTNESS = "accuracy", "robustness"
@@ -20,6 +21,8 @@ STATED_GATES = ("brier_stated", "ece_stated")
 CALIBRATION_GATES = ("brier", "ece", *STATED_GATES)
 RANKING_GATES = {statistic.key: statistic for statistic in STATISTICS if statistic.gate is not None}
 SIGNAL_GATES = (*RANKING_GATES, *CALIBRATION_GATES)
+
+_MOST = MEGA  # bytes of such a file
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,8 @@ def read_tolerances(path: Path | None = None) -> Tolerances:
     """
     default = files(leaderboard).joinpath("templates/tolerances.toml")
     try:
-        text = default.read_text("utf-8") if path is None else path.read_text("utf-8")
-        data = tomllib.loads(text)
+        with (default if path is None else path).open("rb") as file:
+            data = tomllib.loads(text_within(file, _MOST))
     except OSError as error:
         raise ToleranceError(f"--tolerances {path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:  # no TOML or UTF-8, too deep, too many digits

@@ -12,6 +12,7 @@ from leaderboard.results.occlusion import Occlusion, occlusion_of
 from leaderboard.results.overlays import Look, looks_of
 from leaderboard.runs.read import Run
 from metrics.comparison.differences import Difference
+from metrics.errors import RecordError
 from metrics.record.records import GROUNDING_FILE, GROUNDING_MAPS
 from metrics.scores.bootstrap import Estimate, auroc_estimate, mean_estimate
 from metrics.scores.paired_differences import paired_auroc_difference, paired_mean_difference
@@ -157,6 +158,8 @@ class _Sheet:
             if doc in place:
                 own = self.rows.setdefault(name, np.full(len(self.docs), -1))
                 own[place[doc]] = row
+        if not self.docs:
+            raise RecordError(f"{GROUNDING_FILE} has rows, and none is of a sample of the run.")
         first = next(iter(self.rows.values()))
         self.groups: list[str] = columns["group"][first].tolist()
         self.correct: np.ndarray = columns["correct"][first]

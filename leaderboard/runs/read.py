@@ -44,7 +44,10 @@ _T = TypeVar("_T")
 
 
 # what evaluating made-up content may raise: one such folder must not cost the others
-UNEXPECTED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+UNEXPECTED = (
+    *(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
+    StopIteration,  # by which `map` would end, and leave out the others without a word
+)
 
 
 @dataclass(frozen=True)

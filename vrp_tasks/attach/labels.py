@@ -16,8 +16,10 @@ from typing import Any
 
 from metrics.answers.normal_form import normalize_answer, parse_yes_no
 from metrics.errors import UndefinedMetricError
+from metrics.record.bounded_file import MEGA, text_within
 from vrp_tasks.errors import MADE_UP, SetupError, in_short
 
+_MOST = 64 * MEGA  # bytes of a file of labels; RePOPE has 1.5 MB
 _NAMES = {"stock": "stock", "parser": "yes/no parser", "repope": "RePOPE"}
 
 
@@ -83,7 +85,8 @@ class LabelFile:
 
 def _rows(file: Path) -> Iterable[Any]:
     try:
-        text = file.read_text(encoding="utf-8")
+        with file.open("rb") as opened:
+            text = text_within(opened, _MOST)
         if text.lstrip().startswith("["):
             return list(json.loads(text))
         return [json.loads(line) for line in text.splitlines() if line.strip()]

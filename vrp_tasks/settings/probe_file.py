@@ -16,15 +16,17 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.numpy import load
 from transformers import PretrainedConfig
 
+from metrics.record.bounded_file import MEGA, bytes_within, text_within
 from metrics.states.fitted_probe import FittedProbe
 from metrics.states.probe_panel import POSITIONS
 from vrp_tasks.errors import MADE_UP, SetupError, in_short
 from vrp_tasks.whole_files import write_arrays, write_text
 
 _FORMAT = "vrp-tasks probe 2"
+_MOST = 64 * MEGA  # bytes of either file; the hashes of a million images
 _WITHOUT_IMAGES = "vrp-tasks probe 1"
 SEEN = "its image is one of those that the probe was fitted on"
 
@@ -105,7 +107,8 @@ def load_probe(path: Path) -> LoadedProbe:
         raise SetupError(f"probe={path} holds several probes ({names}): give the file of one.")
     (file,) = found
     try:
-        about = json.loads(file.read_text("utf-8"))
+        with file.open("rb") as opened:
+            about = json.loads(text_within(opened, _MOST))
         if isinstance(about, dict) and about.get("format") == _WITHOUT_IMAGES:
             raise SetupError(
                 f"probe={file} does not say which images it was fitted on, so it could score them: "
@@ -113,7 +116,8 @@ def load_probe(path: Path) -> LoadedProbe:
             )
         if not isinstance(about, dict) or about.get("format") != _FORMAT:
             raise ValueError(f"not in the format {_FORMAT!r}")
-        probe = FittedProbe.from_arrays(load_file(file.with_suffix(".safetensors")), about)
+        with file.with_suffix(".safetensors").open("rb") as opened:
+            probe = FittedProbe.from_arrays(load(bytes_within(opened, _MOST)), about)
         if about["position"] not in POSITIONS:
             raise ValueError(f"`position` must be one of {', '.join(POSITIONS)}")
         origin = str(about["position"]), str(about["task"]), str(about["model"])

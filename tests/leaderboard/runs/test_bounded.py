@@ -2,6 +2,7 @@
 
 import json
 import resource
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -9,12 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from leaderboard.cli import main
+from leaderboard.results import workers
 from leaderboard.runs.bounded import batches_of, read_json, schema_of, values_of
 from leaderboard.runs.footer import claimed_bytes
 from metrics.errors import RecordError
 from metrics.record.compact import Compact
-from metrics.record.records import INTERVENTIONS_FILE, MANIFEST_FILE, RECORDS_FILE
+from metrics.record.records import GROUNDING_FILE, INTERVENTIONS_FILE, MANIFEST_FILE, RECORDS_FILE
 from tests.leaderboard.helpers.golden import make_manifest, make_records, write_rows, write_run
+from tests.leaderboard.helpers.grounded import grounding_rows
 from tests.leaderboard.helpers.sweeps import add_table, plateau, rows_of
 
 BOMBS = {
@@ -146,6 +149,32 @@ def test_a_crafted_sweep_is_named_or_shown(tmp_path, capsys, change, message):
     out = capsys.readouterr().out
     assert (message is None) == ("not in the tables" not in out)
     assert message is None or message in out
+
+
+def test_maps_of_samples_that_the_run_lacks_cost_that_run_alone(tmp_path, capsys):
+    """What ended in StopIteration ended the loop over the runs, and left them all out."""
+    records = make_records(40)
+    strange = [replace(record, doc_id=f"{record.doc_id} of another run") for record in records]
+    write_run(tmp_path / "bad", records)
+    add_table(tmp_path / "bad", GROUNDING_FILE, grounding_rows(strange))
+    write_run(tmp_path / "good", records)
+    assert main(["build", str(tmp_path), "-o", str(tmp_path / "out"), "--no-cache"]) == 0
+    out = capsys.readouterr().out
+    assert f"{tmp_path / 'bad'}: damaged: grounding.parquet has rows, and none is of a" in out
+    assert "benchmark" in out
+
+
+def test_what_ends_an_iteration_does_not_end_that_over_the_runs(tmp_path, monkeypatch):
+    def stop(run, summaries):
+        return next(iter(())) if run.path.name == "bad" else whole(run, summaries)
+
+    whole = workers.evaluate_run
+    monkeypatch.setattr(workers, "evaluate_run", stop)
+    for name in ("bad", "good"):
+        write_run(tmp_path / name, make_records(40))
+    board = workers.evaluate_paths([tmp_path])
+    assert [run.path.name for run in board.runs] == ["good"]
+    assert "StopIteration" in board.problems[0].reason
 
 
 def test_text_that_is_not_utf_8_is_a_damaged_run(tmp_path, capsys):

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from metrics.record.bounded_file import MEGA, text_within
 from vrp_tasks.errors import MADE_UP, SetupError, in_short
 
 MOST_PIXELS = 10**6  # along a side
+_MOST = 512 * MEGA  # bytes of a file; COCO's largest has 449 MB
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def read_pictures(path: Path) -> list[Picture]:
         If the file is not there or is none of COCO's instance annotations.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        with path.open("rb") as file:
+            content = json.loads(text_within(file, _MOST))
         names = {c["id"]: (c["name"], c["supercategory"]) for c in content["categories"]}
         found: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for annotation in sorted(content["annotations"], key=lambda a: a["id"]):
