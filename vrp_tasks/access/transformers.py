@@ -14,7 +14,7 @@ import torch
 from loguru import logger
 from PIL import Image
 
-from metrics.record.channels import Channel, ProbeOpinion, Samples
+from metrics.record.channels import Channel, ListedTokens, ProbeOpinion, Samples
 from metrics.record.failures import QUESTION
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access, Asked, Seen, model_name
@@ -27,7 +27,7 @@ from vrp_tasks.attach.documents import LOOKED_AT, first_visuals
 from vrp_tasks.capture import Captured, probed_generate
 from vrp_tasks.capture.answers import AnswerRule
 from vrp_tasks.capture.attention import attention_of, capturing_attention
-from vrp_tasks.capture.channels import channels_of, states_not_offered, states_of
+from vrp_tasks.capture.channels import EXACT, channels_of, states_not_offered, states_of
 from vrp_tasks.capture.dialogue import render_of
 from vrp_tasks.capture.extras import further_of
 from vrp_tasks.capture.forced import generate_and_score
@@ -237,7 +237,7 @@ class TransformersAccess(Access):
         )
         if self._probe is None:
             why[ProbeOpinion.name] = Absent(_NO_PROBE, "not offered")
-        return super().never() | why
+        return super().never() | {ListedTokens.name: EXACT} | why
 
     def cost(self) -> dict[str, Any]:
         """Whether memory ran out, and what was done."""

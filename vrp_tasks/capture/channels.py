@@ -36,7 +36,7 @@ _FLOAT16_MAX = float(np.finfo(np.float16).max)
 _NO_STATES = "hidden states were not asked for (hidden_dtype=none)"
 _TOO_LARGE = "the hidden state exceeds float16: use hidden_dtype=float32"
 _NO_BLANK = "no second pass on a blank image was asked for (blank_image=false)"
-_EXACT = "the whole vocabulary is seen, so that entropies are exact"
+EXACT = Absent("the whole vocabulary is seen, so that entropies are exact", "not offered")
 _STATES = {
     "last_prompt": PromptState,
     "last_answer": LastAnswerState,
@@ -76,7 +76,7 @@ def _why_not_kept(captured: Captured, kind: type[Channel]) -> Absent:
     if kind.name in captured.missing:
         return Absent(captured.missing[kind.name])
     if kind is ListedTokens:
-        return Absent(_EXACT, "not offered")
+        return EXACT
     if kind is BlankScores:
         return Absent(_NO_BLANK, "not offered")
     if kind in (SampleScores, SampleSpread) and not captured.sampled_tokens:

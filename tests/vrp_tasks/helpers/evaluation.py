@@ -58,6 +58,7 @@ def evaluate(model, tasks, include, *, limit=16, output=None, lm=None, **options
     import lmms_eval.evaluator as evaluator
     from lmms_eval.tasks import TaskManager
 
+    folders = list(map(str, include if isinstance(include, list) else [include]))
     arguments = f"pretrained={CHECKPOINTS / MODELS[model]}"
     if "arguments" in options:
         arguments += f",{options.pop('arguments')}"
@@ -68,7 +69,7 @@ def evaluate(model, tasks, include, *, limit=16, output=None, lm=None, **options
         limit=limit,
         batch_size=options.pop("batch_size", 1),
         bootstrap_iters=0,
-        task_manager=TaskManager(include_path=str(include), include_defaults=False),
+        task_manager=TaskManager(include_path=folders, include_defaults=False),
         cli_args=command_line(output),
         **options,
     )

@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import Namespace
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import lmms_eval.evaluator as evaluator  # here: it builds torch modules when imported
@@ -208,6 +209,7 @@ def test_documents_that_cannot_be_read_survive_scoring_with_media(folder):
     ("broken", "reason"),
     [
         ("logits", "the model's logits are not finite"),
+        ("norm", "the model's logits are not finite"),
         ("rows", "attention rows of layer 2 sum to 1 ± 0.5"),
     ],
 )
@@ -219,10 +221,7 @@ def test_a_prompt_whose_numbers_are_no_numbers_loses_its_signals_alone(
     _, _, before = run(folder, batch_size=3)
     (done,) = folder.parent.glob("out/*/*_vrp")
     done.rename(folder.parent / "before")
-    if broken == "logits":
-        spoil_logits(monkeypatch, before["vrp_bad", 4])
-    else:
-        spoil_rows(monkeypatch, before["vrp_bad", 4])
+    _SPOIL[broken](monkeypatch, before["vrp_bad", 4])
     _, manifest, after = run(folder, batch_size=3)
     for key, record in after.items():
         lost = key == ("vrp_bad", 4)
@@ -265,18 +264,44 @@ def spoil_rows(monkeypatch, record):
     monkeypatch.setattr(Recorder, "check_sums", check_sums)
 
 
-def _spoiled_prompts(monkeypatch, record):
+def spoil_norm(monkeypatch, record):
+    """The final norm overflows on every token of a prompt, as in half precision."""
+    _spoiled_prompts(monkeypatch, record, inside=norm_overflows)
+
+
+@contextmanager
+def norm_overflows(model, index):
+    calls = []
+
+    def overflow(_module, _inputs, output):
+        calls.append(output.shape)
+        if len(calls) == 1:  # of the prompts
+            output = output.clone()
+            output[index] = torch.nan
+        return output
+
+    handle = model.get_decoder().norm.register_forward_hook(overflow)
+    yield
+    handle.remove()
+    assert calls[0][1] > 1
+
+
+def _spoiled_prompts(monkeypatch, record, *, inside=lambda model, index: nullcontext()):
     """Which prompt of each batch is the record's, None where none is."""
     found = [None]
     stock = transformers.probed_generate
 
-    def probed(*args, identities, **options):
+    def probed(model, *args, identities, **options):
         own = [i for i, name in enumerate(identities) if name == record.identity]
         found.append(own[0] if own else None)
-        return stock(*args, identities=identities, **options)
+        with inside(model, own[0]) if own else nullcontext():
+            return stock(model, *args, identities=identities, **options)
 
     monkeypatch.setattr(transformers, "probed_generate", probed)
     return found
+
+
+_SPOIL = {"logits": spoil_logits, "norm": spoil_norm, "rows": spoil_rows}
 
 
 @pytest.mark.parametrize(("room", "batch"), [(9, 3), (3, 1), (2, 1)])

@@ -1,5 +1,6 @@
 """The main job through lmms-eval: same answers as stock, complete records."""
 
+import os
 import re
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from safetensors import safe_open
 from transformers import GenerationMixin
 
 from metrics.record.channels import PromptState, Samples
+from metrics.record.failures import failure_in
 from metrics.record.records import IMAGES_FILE, INTERVENTIONS_FILE
 from metrics.record.store import ChannelStore
 from metrics.signals import SIGNALS
+from tests.vrp_tasks.helpers.bad_documents import write_bad_tasks
 from tests.vrp_tasks.helpers.evaluation import (
     CHECKPOINTS,
     MODELS,
@@ -462,14 +465,21 @@ def sweep_answers(folder):
 
 
 @pytest.mark.slow
-def test_two_ranks_write_one_run(tmp_path):
+def test_two_ranks_write_one_run_whatever_documents_are_bad(tmp_path, monkeypatch):
+    """Rank 0 meets one whose kind cannot be told, rank 1 one whose picture cannot be read."""
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    write_bad_tasks(bad, {1: "unreadable", 2: "kind"}, n=6)
+    monkeypatch.syspath_prepend(bad)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(bad), os.environ.get("PYTHONPATH", "")]))
+    tasks = ["vrp_shapes", "vrp_shapes_robustness", "vrp_bad"]
     done = subprocess.run(
         [
             *(str(Path(sys.executable).parent / "torchrun"), "--nproc_per_node", "2"),
             *("--master_port", "29611", "-m", "lmms_eval", "--model", "qwen2_vl"),
             *("--model_args", f"pretrained={CHECKPOINTS / 'vrp-tiny-qwen2-vl'},device_map=cpu"),
-            *("--tasks", "vrp_shapes,vrp_shapes_robustness", "--limit", "5", "--batch_size", "1"),
-            *("--output_path", str(tmp_path)),
+            *("--tasks", ",".join(tasks), "--limit", "5", "--batch_size", "1"),
+            *("--include_path", str(bad), "--output_path", str(tmp_path)),
         ],
         capture_output=True,
         text=True,
@@ -483,9 +493,15 @@ def test_two_ranks_write_one_run(tmp_path):
     assert [r.doc_id for r in records] == [str(i) for i in range(5)]
     assert {r.shard.split("-")[1] for r in records} == {"0", "1"}
     assert set(manifest["files"]) >= {"arrays-0-0.safetensors", "arrays-1-0.safetensors"}
-    tasks = ["vrp_shapes", "vrp_shapes_robustness"]
-    evaluate("qwen2_vl", tasks, TASKS_FOLDER, output=tmp_path / "alone", limit=5)
+    evaluate("qwen2_vl", tasks, [TASKS_FOLDER, bad], output=tmp_path / "alone", limit=5)
     (alone,) = (tmp_path / "alone").glob("*/*_vrp")
-    assert [r.samples for r in both] == [r.samples for r in read(alone)[2]]
+    _, whole, apart = read(alone)
+    for name in ("samples", "missing"):
+        found = [{(r.task, r.doc_id): getattr(r, name) for r in own} for own in (both, apart)]
+        assert found[0] == found[1]
+    failed = {r.doc_id: failure_in(r.missing)[0] for r in both if failure_in(r.missing)}
+    assert failed == {"1": "answer", "2": "label"}
+    for name in ("n_failed", "failures"):
+        assert manifest["tasks"]["vrp_bad"][name] == whole["tasks"]["vrp_bad"][name]
     assert len(sweep_answers(folder)) > 50
     assert sweep_answers(folder) == sweep_answers(alone)
