@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 
+from leaderboard.rescoring.claims import (
+    LackingError,
+    Pairs,
+    claims_entailed,
+    token_relevance,
+)
 from leaderboard.runs.bounded import batches_of, schema_of
 from leaderboard.runs.read import Run
 from leaderboard.runs.schema import check_table
 from metrics.errors import RecordError
-from metrics.record.channels import OUTSIDE, AnswersAlike, AnswersEntailed, Channel
+from metrics.record.channels import (
+    OUTSIDE,
+    AnswersAlike,
+    AnswersEntailed,
+    Channel,
+    ClaimsEntailed,
+    TokenAlternatives,
+    TokenRelevance,
+)
 from metrics.record.records import SampleRecord
 from metrics.record.tables import SIMILARITIES_FILE, SIMILARITY_KINDS, TABLES
 
@@ -25,9 +38,12 @@ _APART = 1e-4  # between a similarity one way and the other: what single precisi
 _KINDS: dict[type[Channel], tuple[str, ...]] = {
     AnswersEntailed: ("entailment", "contradiction"),
     AnswersAlike: ("similarity",),
+    ClaimsEntailed: ("claim_entailment", "claim_contradiction"),
+    TokenRelevance: ("relevance",),
 }
 _FEW = "two samples at least are compared by meaning, this answer has {}"
-Pairs = dict[tuple[str, str], float]
+_NO_TOKENS = "no other tokens were kept beside this answer's (extra=alternatives)"
+_Seen = Mapping[str, Channel]
 
 
 @dataclass(frozen=True)
@@ -56,25 +72,19 @@ class Meanings:
         kinds = {kind for own in self.pairs.values() for kind in own}
         return [channel for channel in OUTSIDE if kinds.issuperset(_KINDS[channel])]
 
-    def channels_of(self, record: SampleRecord) -> tuple[dict[str, Channel], dict[str, str]]:
-        """Channels of one answer, and why those that others have are not there."""
+    def channels_of(
+        self, record: SampleRecord, seen: Mapping[str, Channel]
+    ) -> tuple[dict[str, Channel], dict[str, str]]:
+        """Channels of one answer beside those that are stored, and why others' are not there."""
         own = self.pairs.get((record.task, record.split, record.doc_id), {})
-        texts = [record.answer, *record.samples]
         found: dict[str, Channel] = {}
         reasons: dict[str, str] = {}
         for channel in self.given:
-            if len(record.samples) < 2:
-                reasons[channel.name] = _FEW.format(len(record.samples))
-                continue
             try:
-                found[channel.name] = _CHANNELS[channel](texts, own)
-            except _LackingError as lacking:
+                found[channel.name] = _CHANNELS[channel](record, seen, own)
+            except LackingError as lacking:
                 reasons[channel.name] = str(lacking)
         return found, reasons
-
-
-class _LackingError(Exception):
-    """A pair of answers that nobody has compared; the message says which."""
 
 
 def read_meanings(path: Path, run: Run) -> Meanings:
@@ -164,19 +174,33 @@ def _matrix(texts: Sequence[str], pairs: Pairs, *, equal: float, both_ways: bool
                 if value is None and both_ways:
                     value = pairs.get((second, first))
                 if value is None:
-                    raise _LackingError(f"nobody has compared {first[:40]!r} with {second[:40]!r}")
+                    raise LackingError(f"nobody has compared {first[:40]!r} with {second[:40]!r}")
                 found[i, j] = value
     return found
 
 
-def _entailed(texts: Sequence[str], own: Mapping[str, Pairs]) -> Channel:
+def _texts(record: SampleRecord) -> list[str]:
+    if len(record.samples) < 2:
+        raise LackingError(_FEW.format(len(record.samples)))
+    return [record.answer, *record.samples]
+
+
+def _tokens(seen: _Seen) -> TokenAlternatives:
+    told = seen.get(TokenAlternatives.name)
+    if not isinstance(told, TokenAlternatives):
+        raise LackingError(_NO_TOKENS)
+    return told
+
+
+def _entailed(record: SampleRecord, _: _Seen, own: Mapping[str, Pairs]) -> Channel:
+    texts = _texts(record)
     entails, contradicts = (
         _matrix(texts, own.get(kind, {}), equal=equal, both_ways=False)
         for kind, equal in (("entailment", 1.0), ("contradiction", 0.0))
     )
     over = entails + contradicts
     if over.max() > 1 + _APART:
-        raise _LackingError("entailment and contradiction of a pair sum to more than 1")
+        raise LackingError("entailment and contradiction of a pair sum to more than 1")
     if own.get("support"):
         supports = _matrix(texts, own["support"], equal=1.0, both_ways=False)
     else:  # of answers in one sentence
@@ -184,9 +208,14 @@ def _entailed(texts: Sequence[str], own: Mapping[str, Pairs]) -> Channel:
     return AnswersEntailed(entails, contradicts, supports)
 
 
-def _alike(texts: Sequence[str], own: Mapping[str, Pairs]) -> Channel:
+def _alike(record: SampleRecord, _: _Seen, own: Mapping[str, Pairs]) -> Channel:
     pairs = own.get("similarity", {})
-    return AnswersAlike(_matrix(texts, pairs, equal=1.0, both_ways=True))
+    return AnswersAlike(_matrix(_texts(record), pairs, equal=1.0, both_ways=True))
 
 
-_CHANNELS: dict[type[Channel], Any] = {AnswersEntailed: _entailed, AnswersAlike: _alike}
+_CHANNELS: dict[type[Channel], Callable[[SampleRecord, _Seen, Mapping[str, Pairs]], Channel]] = {
+    AnswersEntailed: _entailed,
+    AnswersAlike: _alike,
+    ClaimsEntailed: lambda _, seen, own: claims_entailed(_tokens(seen), own),
+    TokenRelevance: lambda _, seen, own: token_relevance(_tokens(seen), own),
+}

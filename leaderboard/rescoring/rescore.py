@@ -156,7 +156,7 @@ def _one_by_one(
         own = list(batch)
         channels = store.channels(kinds, [records[place] for place in own])
         for place, seen in zip(own, channels, strict=True):
-            compared, reasons = meanings.channels_of(records[place])
+            compared, reasons = meanings.channels_of(records[place], seen)
             stale = {channel.name for channel in meanings.given}
             known = {n: why for n, why in records[place].missing.items() if n not in stale}
             record = replace(records[place], missing=known | reasons)

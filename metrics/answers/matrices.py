@@ -23,6 +23,18 @@ def square(function: str, values: ArrayLike) -> FloatArray:
     return np.minimum(found, 1.0)
 
 
+def within_one(function: str, e: ArrayLike, c: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return two arrays of one shape whose values are in [0, 1], as are their sums."""
+    one, other = np.asarray(e, dtype=np.float64), np.asarray(c, dtype=np.float64)
+    if one.shape != other.shape:
+        raise refuse(function, "contradicts", f"shape {one.shape}", f"shape {other.shape}")
+    total = one + other
+    if one.size and not ((one >= 0) & (other >= 0) & (total <= 1 + SYMMETRIC)).all():
+        legal = "probabilities, with the other at most 1"
+        raise refuse(function, "entails", legal, f"{total.min():g} … {total.max():g}")
+    return np.minimum(one, 1.0), np.minimum(other, 1.0)
+
+
 def probabilities(function: str, e: ArrayLike, c: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Return probabilities of entailment and of contradiction."""
     entails, contradicts = square(function, e), square(function, c)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from metrics.record.alternatives import ClaimsEntailed, TokenRelevance
 from metrics.record.channel import Array, Channel
 
 # how an image is changed before the question is asked again; of a wrong one the answer may not stay
@@ -138,5 +139,10 @@ class AnswersAlike(Channel):
 
 
 # given by another model, once a run is done
-OUTSIDE: tuple[type[Channel], ...] = (AnswersEntailed, AnswersAlike)
+OUTSIDE: tuple[type[Channel], ...] = (
+    AnswersEntailed,
+    AnswersAlike,
+    ClaimsEntailed,
+    TokenRelevance,
+)
 NOT_COMPARED = "no other model has compared the answers (vrp-leaderboard rescore)"

@@ -12,6 +12,12 @@ from typing import Self
 
 import numpy as np
 
+from metrics.record.alternatives import (
+    ALTERNATIVES,
+    ClaimsEntailed,
+    TokenAlternatives,
+    TokenRelevance,
+)
 from metrics.record.asked_channels import (
     NOT_COMPARED,
     OUTSIDE,
@@ -56,6 +62,7 @@ from metrics.record.state_channels import (
 )
 
 __all__ = [
+    "ALTERNATIVES",
     "BY_NAME",
     "CANDIDATES",
     "CHANNELS",
@@ -75,6 +82,7 @@ __all__ = [
     "BoundaryMaps",
     "CandidateMasses",
     "Channel",
+    "ClaimsEntailed",
     "ConfidenceAfterwards",
     "ConfidenceInTurn",
     "ConfidenceOfProposal",
@@ -101,8 +109,10 @@ __all__ = [
     "SampleSpread",
     "Samples",
     "StateChannel",
+    "TokenAlternatives",
     "TokenEntropies",
     "TokenImageMass",
+    "TokenRelevance",
     "TokenScores",
     "TokenSteps",
     "TopHeadsMap",
@@ -269,6 +279,9 @@ CHANNELS: tuple[type[Channel], ...] = (
     PerturbedState,
     AnswersEntailed,
     AnswersAlike,
+    TokenAlternatives,
+    ClaimsEntailed,
+    TokenRelevance,
     ProbeOpinion,
     *DETECTOR_CHANNELS,
     *STATES,

@@ -17,6 +17,9 @@ SIMILARITY_KINDS = {
     "contradiction": "probability that `first` contradicts `second`",
     "support": "mean over the sentences of `second` of entailment / (entailment + contradiction)",
     "similarity": "how alike they are, the same both ways",
+    "claim_entailment": "probability that `first`, `second` with another last token, entails it",
+    "claim_contradiction": "the same, that it contradicts it; `second`: an answer up to a token",
+    "relevance": "how alike `second`, an answer without one of its tokens, is to `first`",
 }
 
 # `map` in grounding.parquet -> what it is

@@ -21,6 +21,7 @@ from metrics.record.channels import (
     Perturbed,
     Samples,
     SampleScores,
+    TokenAlternatives,
     TokenEntropies,
     TokenScores,
 )
@@ -30,7 +31,12 @@ from vrp_tasks.access.identity import last_parts
 from vrp_tasks.access.server.asking import Answered, Asking, CarryingText
 from vrp_tasks.access.server.findings import LENGTH, PROMPT, Examination, Findings, words_of
 from vrp_tasks.access.server.further import ASKED, FurtherTurns
-from vrp_tasks.access.server.replies import Usage, channels_of, sample_scores
+from vrp_tasks.access.server.replies import (
+    Usage,
+    alternatives_of,
+    channels_of,
+    sample_scores,
+)
 from vrp_tasks.attach.documents import first_visuals
 from vrp_tasks.capture.settings import CaptureSettings
 from vrp_tasks.errors import SetupError
@@ -46,7 +52,9 @@ _ENTROPY = (
     "an entropy needs the whole vocabulary's probabilities, and a server tells the likeliest "
     "tokens' alone; logit_entropy_bound says how much it is at least"
 )
-_GIVEN = (TokenScores, FirstTwo, ListedTokens, Samples, SampleScores, Perturbed)
+_GIVEN = (
+    TokenScores, FirstTwo, ListedTokens, TokenAlternatives, Samples, SampleScores, Perturbed,
+)  # fmt: skip
 _NAMED = 8  # models of a server, in a message
 _GENERATION = {"max_new_tokens": LENGTH, "temperature": 0, "do_sample": False}
 
@@ -211,6 +219,11 @@ class OpenAIAccess(Access):
         if answered.choice.text is None:  # it answered, and said why it says nothing
             return Seen.failed(str(answered.choice.reason), never, excused=True)
         channels, absent = channels_of(answered.choice)
+        tokens = alternatives_of(answered.choice)
+        if isinstance(tokens, Absent):
+            absent[TokenAlternatives.name] = tokens
+        else:
+            channels[TokenAlternatives.name] = tokens
         channels |= answered.further.channels
         absent |= {name: Absent(why) for name, why in answered.further.reasons.items()}
         if answered.no_samples is not None:
@@ -233,10 +246,10 @@ class OpenAIAccess(Access):
         why = {c.name: _NOT_OFFERED for c in CHANNELS if c not in (*_GIVEN, *ASKED)}
         why[TokenEntropies.name] = found.no_logprobs or _ENTROPY
         if found.no_logprobs is not None:
-            told = (TokenScores.name, FirstTwo.name, ListedTokens.name)
+            told = (c.name for c in (TokenScores, FirstTwo, ListedTokens, TokenAlternatives))
             why |= dict.fromkeys(told, found.no_logprobs)
         elif "top_logprobs" not in found.answer_options:
-            listed = (FirstTwo.name, ListedTokens.name)
+            listed = (c.name for c in (FirstTwo, ListedTokens, TokenAlternatives))
             why |= dict.fromkeys(listed, "the server lists no other tokens")
         if found.no_sample_logprobs is not None:
             why[SampleScores.name] = found.no_sample_logprobs

@@ -14,6 +14,7 @@ from metrics.record.channels import (
     NeuronContributions,
     Perturbed,
     PerturbedState,
+    TokenAlternatives,
     TruthAsked,
     TruthAskedWithSamples,
 )
@@ -32,6 +33,7 @@ BROUGHT: dict[str, tuple[type[Channel], ...]] = {
     "vauq": (CoreHidden,),
     "neurons": (NeuronContributions,),
     "ccps": (PerturbedState,),
+    "alternatives": (TokenAlternatives,),
 }
 CONTINUED = {"ptrue", "verbalized"}  # those that go on from the prompt's cache
 

@@ -22,6 +22,7 @@ from transformers import (
 )
 
 from metrics.record.channels import BlankScores, SampleScores, SampleSpread
+from vrp_tasks.capture.alternatives import Alternatives
 from vrp_tasks.capture.answers import AnswerRule
 from vrp_tasks.capture.attention import branching, is_edited, listening
 from vrp_tasks.capture.blank import blank_pass
@@ -60,7 +61,11 @@ STANDARD: tuple[ObserverFactory, ...] = (
     SampleStates,
 )
 # setting of ``extra`` -> what it measures beside them
-ASKED: dict[str, ObserverFactory] = {"neurons": Neurons, "ccps": PushedStates}
+ASKED: dict[str, ObserverFactory] = {
+    "neurons": Neurons,
+    "ccps": PushedStates,
+    "alternatives": Alternatives,
+}
 
 
 def probed_generate(

@@ -17,6 +17,7 @@ EXTRAS = {
     "vauq": "a second prefill, the image's attended core hidden, and the answer fed behind it",
     "neurons": "nothing more is run, but n_layers × n_neurons numbers are stored",
     "ccps": "the state behind each answer token pushed five times through the unembedding",
+    "alternatives": "nothing more is run, but ten tokens are stored beside each answer token",
     "perturb": "an answer anew for each change of the image: blur, crop, flip, noise, a wrong one",
 }
 

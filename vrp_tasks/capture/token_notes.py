@@ -21,6 +21,8 @@ class TokenNotes:
         Log-probability of each row's token.
     entropies, margins, self_certainty, collision, top_entropies : list of float tensor, shape (B,)
         Of the greedy rows, as in `metrics.record.channels.TokenSteps`.
+    top, top_tokens : list of tensor, shape (B, 15)
+        Log-probabilities of the likeliest tokens of the greedy rows, falling, and which they are.
     first_two : float tensor, shape (B, 2)
         The two largest probabilities of the first step.
     """
@@ -33,6 +35,8 @@ class TokenNotes:
         self.self_certainty: list[torch.Tensor] = []
         self.collision: list[torch.Tensor] = []
         self.top_entropies: list[torch.Tensor] = []
+        self.top: list[torch.Tensor] = []
+        self.top_tokens: list[torch.Tensor] = []
 
     def add(self, logits: torch.Tensor, tokens: torch.Tensor) -> None:
         """A step: raw logits (B × rows, vocabulary), and the token that each row takes."""
@@ -43,7 +47,9 @@ class TokenNotes:
         possible = logprobs > -torch.inf
         p = logprobs.exp()
         self.entropies.append(-torch.where(possible, p * logprobs, 0.0).sum(dim=-1))
-        top = logprobs.topk(min(TOP, logprobs.shape[-1]), dim=-1).values
+        top, tokens_of_top = logprobs.topk(min(TOP, logprobs.shape[-1]), dim=-1)
+        self.top.append(top)
+        self.top_tokens.append(tokens_of_top)
         likeliest = top.exp()
         if not self.margins:
             self.first_two = likeliest[:, :2]

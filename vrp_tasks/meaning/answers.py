@@ -6,14 +6,20 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import SafetensorError, safe_open
 
+from metrics.errors import RecordError
+from metrics.record.channels import TokenAlternatives
 from metrics.record.records import MANIFEST_FILE, RECORDS_FILE
+from metrics.record.store import ChannelStore
 from vrp_tasks.errors import SetupError
 
-_COLUMNS = ["task", "split", "doc_id", "prompt", "answer", "samples"]
+_COLUMNS = ["task", "split", "doc_id", "prompt", "answer", "samples", "shard", "row"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,8 @@ class Answers:
         As the model was asked, without an image's placeholder.
     texts : tuple of str
         The scored answer and the samples, each text once, none of them empty.
+    tokens : TokenAlternatives or None
+        What else the scored answer's tokens could have been, where the run kept that.
     """
 
     task: str
@@ -35,10 +43,24 @@ class Answers:
     doc_id: str
     question: str
     texts: tuple[str, ...]
+    tokens: TokenAlternatives | None = None
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Every two texts, in both orders."""
         return itertools.permutations(self.texts, 2)
+
+    def claims(self) -> list[tuple[str, str]]:
+        """The answer up to a token with another in its place, and as it is; each pair once."""
+        found = [] if self.tokens is None else self.tokens.claims()
+        pairs = ((other, claim) for claim, *others in found for other in others)
+        return list(dict.fromkeys(own for own in pairs if all(own) and own[0] != own[1]))
+
+    def shortened(self) -> list[tuple[str, str]]:
+        """The whole answer and what is left without one of its tokens; each pair once."""
+        if self.tokens is None:
+            return []
+        whole, without = self.tokens.shortened()
+        return list(dict.fromkeys((whole, text) for text in without if text and text != whole))
 
     def asked(self, text: str) -> str:
         """A text behind its question, as it is compared: "2" alone says nothing."""
@@ -57,8 +79,13 @@ def answers_of(folder: Path) -> list[Answers]:
         raise SetupError(f"{folder} has no {MANIFEST_FILE}: it is no complete run.")
     try:
         rows = pq.read_table(folder / RECORDS_FILE, columns=_COLUMNS).to_pylist()
-        found = [_answers(row) for row in rows if row["samples"]]
-    except (pa.ArrowException, OSError, KeyError, TypeError, AttributeError) as error:
+        sampled = [row for row in rows if row["samples"]]
+        tokens = _tokens(folder, sampled)
+        found = [_answers(row, own) for row, own in zip(sampled, tokens, strict=True)]
+    except (
+        pa.ArrowException, OSError, KeyError, TypeError, AttributeError, RecordError,
+        SafetensorError,
+    ) as error:  # fmt: skip
         words = " ".join(str(error).split())[:200]
         raise SetupError(f"{folder / RECORDS_FILE} cannot be read ({words}).") from error
     if not found:
@@ -66,9 +93,20 @@ def answers_of(folder: Path) -> list[Answers]:
     return found
 
 
-def _answers(row: dict[str, object]) -> Answers:
+def _tokens(folder: Path, rows: list[dict[str, Any]]) -> list[TokenAlternatives | None]:
+    """What else the answers' tokens could have been, of those that have it."""
+    places = [SimpleNamespace(shard=row["shard"], row=row["row"]) for row in rows]
+    for name in {own.shard for own in places if own.shard is not None}:
+        if Path(name).name != name:
+            raise RecordError(f"{name!r} is no file of the run")
+    store = ChannelStore(lambda name: safe_open(folder / name, framework="numpy"))
+    channels = store.channels([TokenAlternatives], places)
+    return [own.get(TokenAlternatives.name) for own in channels]  # type: ignore[misc]
+
+
+def _answers(row: dict[str, object], tokens: TokenAlternatives | None) -> Answers:
     samples = row["samples"]
     texts = dict.fromkeys([row["answer"], *samples])  # type: ignore[misc]
     question = " ".join(str(row["prompt"]).replace("<image>", " ").split())
     kept = tuple(str(text) for text in texts if str(text).strip())
-    return Answers(str(row["task"]), str(row["split"]), str(row["doc_id"]), question, kept)
+    return Answers(str(row["task"]), str(row["split"]), str(row["doc_id"]), question, kept, tokens)

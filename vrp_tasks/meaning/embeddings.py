@@ -46,13 +46,17 @@ class Embeddings:
 
     def rows(self, answers: Answers) -> Iterator[Row]:
         """Similarity of every two texts of a question: cosine, no less than 0."""
-        texts = answers.texts
-        if len(texts) < 2:
+        pairs = list(itertools.combinations(answers.texts, 2))
+        shortened = answers.shortened()
+        texts = list(dict.fromkeys(text for pair in (*pairs, *shortened) for text in pair))
+        if not texts:
             return
         embedded = self._embedded([answers.asked(text) for text in texts])
+        place = {text: number for number, text in enumerate(texts)}
         cosines = (embedded @ embedded.T).clamp(0, 1).tolist()
-        for i, j in itertools.combinations(range(len(texts)), 2):
-            yield "similarity", texts[i], texts[j], cosines[i][j]
+        for kind, own in (("similarity", pairs), ("relevance", shortened)):
+            for first, second in own:
+                yield kind, first, second, cosines[place[first]][place[second]]
 
     @torch.inference_mode()
     def _embedded(self, texts: list[str]) -> torch.Tensor:

@@ -60,6 +60,16 @@ class Entailment:
             yield "contradiction", first, second, whole[1]
             supports = [next(rest) for _ in own] if len(own) > 1 else [whole]
             yield "support", first, second, sum(map(_share, supports)) / len(supports)
+        yield from self._claims(answers)
+
+    def _claims(self, answers: Answers) -> Iterator[Row]:
+        """Entailment and contradiction of the answer with one token replaced."""
+        claims = answers.claims()
+        asked = [(answers.asked(other), answers.asked(claim)) for other, claim in claims]
+        found = self._probabilities(asked)
+        for (other, claim), (entails, contradicts) in zip(claims, found, strict=True):
+            yield "claim_entailment", other, claim, entails
+            yield "claim_contradiction", other, claim, contradicts
 
     @torch.inference_mode()
     def _probabilities(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, float]]:

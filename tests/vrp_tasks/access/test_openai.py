@@ -19,7 +19,10 @@ from lmms_eval.models.simple.openai import OpenAICompatible as SimpleOpenAI
 from lmms_eval.tasks import TaskManager
 from openai import OpenAI
 from PIL import Image
+from safetensors import safe_open
 
+from metrics.record.channels import TokenAlternatives
+from metrics.record.store import ChannelStore
 from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, PLAIN_TASK, read
 from tests.vrp_tasks.helpers.loopback import KEY, NAME, Checkpoint, loopback
 from tests.vrp_tasks.helpers.planted_probe import planted_probe
@@ -145,6 +148,21 @@ def test_samples_are_as_probable_as_the_server_s_tokens_make_them(listed_end, ch
     assert found == pytest.approx(expected, abs=1e-6)
     assert len(told) == len({round(one, 4) for one in found}) == len(records)
     assert all(r.signals["likelihood_semantic_entropy"] <= 0 for r in records)
+
+
+def test_other_tokens_of_a_server_are_kept_where_they_are_asked_for(checkpoint, tmp_path):
+    with loopback(checkpoint) as server:
+        _, manifest, records = run(server, tmp_path, "k=0,extra=alternatives", limit=4)
+    (folder,) = tmp_path.glob("*/*_vrp")
+    store = ChannelStore(lambda name: safe_open(folder / name, framework="numpy"))
+    for record, own in zip(records, store.channels([TokenAlternatives], records), strict=True):
+        told = own["token_alternatives"]
+        assert told.shortened()[0] == record.answer.strip()
+        assert told.logprobs.shape == (record.n_answer_tokens, 10)
+        assert told.logprobs[0, 0] == pytest.approx(
+            np.log(record.signals["first_token_probability"]), abs=1e-5
+        )
+    assert {"claim_probability", "token_sar"} <= offered_not(manifest)
 
 
 def test_samples_follow_the_seed_whatever_the_order_of_requests(checkpoint, white, tmp_path):

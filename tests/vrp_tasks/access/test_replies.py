@@ -15,6 +15,7 @@ from tests.vrp_tasks.helpers.loopback import Behaviour, Checkpoint, Loopback
 from vrp_tasks.access.server.replies import (
     Choice,
     Token,
+    alternatives_of,
     answer_tokens,
     channels_of,
     choices_of,
@@ -153,6 +154,16 @@ def test_the_chosen_token_counts_among_the_likeliest_where_it_is_not_listed():
 
 
 END = Token(b"</s>", -0.125)
+
+
+def test_other_tokens_are_kept_as_they_are_listed_the_chosen_one_among_them():
+    own = Token(b"a", -0.25, (-0.25, -2.0), ("a", " b"))
+    last = Token(" ü".encode(), -3.0, (-1.0,), ("c",))
+    told = alternatives_of(Choice("a ü", (own, last, END)))
+    assert told.pieces() == [["a", "a", " b"], [" ü", "c", ""]]
+    assert told.logprobs.tolist() == [[-0.25, -2.0], [-1.0, -math.inf]]
+    for bad in (Choice("a", (Token(b"a", -0.25),)), Choice("a", None), Choice("", (END,))):
+        assert isinstance(alternatives_of(bad), Absent)
 
 
 def test_a_sample_s_tokens_are_summed_and_its_end_is_not():

@@ -19,6 +19,8 @@ CHANNELS: dict[str, dict[str, list[float]]] = {
     "confidence_of_proposal": {"share": [0.2]},
     # blur, crop, flip (not legal), noise, another image
     "perturbed": {"agrees": [1.0, 0.0, NAN, 1.0, 0.0]},
+    "token_scores": {"logprobs": [-0.5, -0.25, -2.0]},
+    "token_relevance": {"similarity": [0.9, 0.5, 0.6]},
     "listed_tokens": {"entropies": [0.3, 0.0, 0.75], "seen": [0.9, 1.0, 0.95]},
     "sample_scores": {"logprobs": [-0.6, -2.0, -0.9], "lengths": [2.0, 4.0, 1.0]},
 }
@@ -27,7 +29,12 @@ E = [[1, 0.9, 0.8, 0.1], [0.9, 1, 0.7, 0.2], [0.6, 0.7, 1, 0.1], [0.1, 0.3, 0.2,
 C = [[0, 0.0, 0.1, 0.7], [0.0, 0, 0.2, 0.5], [0.1, 0.0, 0, 0.6], [0.8, 0.2, 0.3, 0]]
 S = [[1, 0.95, 0.3, 0.2], [0.95, 1, 0.4, 0.1], [0.3, 0.4, 1, 0.6], [0.2, 0.1, 0.6, 1]]
 SUPPORT = [[1, 0.8, 0.7, 0.2], [0.6, 1, 0.5, 0.1], [0.9, 0.4, 1, 0.3], [0.2, 0.1, 0.4, 1]]
+# of two tokens, three alternatives each: both say the same, or the contrary, or something else
+P = [[0.6, 0.3, 0.05], [0.5, 0.2, 0.2]]
+CLAIM_E, CLAIM_C = [[1, 0.1, 0.2], [1, 0.7, 0.3]], [[0, 0.8, 0.1], [0, 0.1, 0.4]]
 MATRICES = {
+    "token_alternatives": {"logprobs": np.log(P).tolist(), "texts": []},
+    "claims_entailed": {"entails": CLAIM_E, "contradicts": CLAIM_C},
     "answers_entailed": {"entails": E, "contradicts": C, "supports": SUPPORT},
     "answers_alike": {"similarity": S},
 }
@@ -138,6 +145,9 @@ ASKED_FOR: dict[str, Callable[[], float]] = {
     "degree_entailment": lambda: math.fsum((E[0][j] + E[j][0]) / 2 for j in (1, 2, 3)) / 3,
     "eccentricity_entailment": lambda: -_eccentricity(_entails_both()),
     "laplacian_eigenvalues_entailment": lambda: -_eigenvalues(_entails_both()),
+    # the second token's third alternative contradicts too
+    "claim_probability": lambda: math.log(0.6 / (0.6 + 0.3)) + math.log(0.7 / (0.7 + 0.2)),
+    "token_sar": lambda: (0.1 * -0.5 + 0.5 * -0.25 + 0.4 * -2.0) / (0.1 + 0.5 + 0.4),
     # by embeddings only sample 1 is what the answer is
     "semantic_entropy_embeddings": lambda: math.log(1 / 3),
     "likelihood_semantic_entropy_embeddings": lambda: _weighted_entropy([[0], [1], [2]]),

@@ -1,13 +1,16 @@
 """Checkpoints made here compare answers: against one forward pass a pair, and through `rescore`."""
 
+import hashlib
 import json
 import math
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     BertConfig,
@@ -18,6 +21,8 @@ from transformers import (
 
 from leaderboard.cli import main as leaderboard
 from leaderboard.runs.read import read_run
+from metrics.record.channels import TokenAlternatives, TokenScores
+from metrics.record.shards import pack
 from metrics.record.tables import SIMILARITY_KINDS
 from tests.leaderboard.helpers.golden import make_records, write_run
 from vrp_tasks.meaning.__main__ import main
@@ -156,6 +161,78 @@ def test_rescore_asks_checkpoints_in_a_process_of_its_own(checkpoints, run, capf
     assert {key.split(":")[1] for key in new.manifest.rescored["added"]} >= {"luq"}
 
 
+def kept_tokens(folder, run):
+    """The run with other tokens kept beside its first answer, and not beside the others."""
+    told = TokenAlternatives.of(
+        np.log([[0.7, 0.2, 0.05], [0.6, 0.3, 0.1]]),
+        [["it is", "it is", " not", "?"], [" yes", " yes", " no", " dog"]],
+    )
+    scores = TokenScores(np.log([0.7, 0.6]).astype(np.float32))
+    channels = {own.name: own for own in (told, scores)}
+    records = read_run(run).records
+    own = [replace(records[0], shard="s.safetensors", row=0, n_answer_tokens=2), *records[1:]]
+    new = write_run(folder / "kept", own)
+    save_file(pack([channels]), new / "s.safetensors")
+    data = (new / "s.safetensors").read_bytes()
+    manifest = json.loads((new / "manifest.json").read_text())
+    manifest["files"]["s.safetensors"] = {
+        "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)
+    }  # fmt: skip
+    (new / "manifest.json").write_text(json.dumps(manifest))
+    return new
+
+
+def test_an_answer_s_tokens_are_weighed_by_what_they_say(checkpoints, run, tmp_path):
+    """CCP and TokenSAR against one forward pass a text, by the papers' formulas."""
+    new = kept_tokens(tmp_path, run)
+    told = ["--entailment", str(checkpoints / "nli"), "--embeddings", str(checkpoints / "encoder")]
+    assert leaderboard(["rescore", str(new), *told]) == 0
+    first, *others = read_run(new.with_name("kept_rescored")).records
+    prompt = first.prompt
+    nli, tokenizer = plain(checkpoints / "nli", BertForSequenceClassification)
+    encoder, _ = plain(checkpoints / "encoder", BertModel)
+
+    def verdict(other, claim):
+        with torch.inference_mode():
+            told = tokenizer(f"{prompt} {other}", f"{prompt} {claim}", return_tensors="pt")
+            return LABELS[int(nli(**told).logits[0].argmax())]
+
+    def embedded(text):
+        with torch.inference_mode():
+            told = tokenizer(f"{prompt} {text}", return_tensors="pt")
+            return encoder(**told).last_hidden_state[0].mean(dim=0)
+
+    expected = 0.0
+    for p, claim, alternatives in (
+        ([0.7, 0.2, 0.05], "it is", ["it is", "not", "?"]),
+        ([0.6, 0.3, 0.1], "it is yes", ["it is yes", "it is no", "it is dog"]),
+    ):
+        said = ["ENTAILMENT" if a == claim else verdict(a, claim) for a in alternatives]
+        same = sum(own for own, s in zip(p, said, strict=True) if s == "ENTAILMENT")
+        contrary = sum(own for own, s in zip(p, said, strict=True) if s == "CONTRADICTION")
+        expected += math.log(same / (same + contrary))
+    assert first.signals["claim_probability"] == pytest.approx(expected, abs=1e-5)
+    whole = embedded("it is yes")
+    relevance = [
+        1 - float(torch.nn.functional.cosine_similarity(whole, embedded(rest), dim=0))
+        for rest in ("yes", "it is")
+    ]
+    weighted = sum(r * math.log(p) for r, p in zip(relevance, (0.7, 0.6), strict=True))
+    assert first.signals["token_sar"] == pytest.approx(weighted / sum(relevance), abs=1e-4)
+    for name in ("claim_probability", "token_sar"):
+        assert all(own.signals[name] is None for own in others)
+
+
+def test_a_run_that_kept_no_tokens_is_not_asked_about_them(checkpoints, run):
+    told = ["--entailment", str(checkpoints / "nli"), "--embeddings", str(checkpoints / "encoder")]
+    assert leaderboard(["rescore", str(run), *told]) == 0
+    new = read_run(run.with_name("run_rescored"))
+    left_out = {key.split(":")[1]: why for key, why in new.manifest.not_offered.items()}
+    for name in ("claim_probability", "token_sar"):
+        assert name not in new.records[0].signals
+        assert "token_alternatives" in left_out[name] or "no other model" in left_out[name]
+
+
 def refused(capsys, *told):
     assert main([*map(str, told)]) == 2
     (line,) = (own for own in capsys.readouterr().err.splitlines() if own.startswith("vrp-tasks"))
@@ -193,4 +270,7 @@ def test_rescore_passes_the_line_on(checkpoints, run, capsys):
 def test_equal_texts_are_compared_once_and_empty_ones_never():
     answers = Answers("t", "s", "0", "?", ("a", "b"))
     assert list(answers.pairs()) == [("a", "b"), ("b", "a")]
-    assert set(SIMILARITY_KINDS) == {"entailment", "contradiction", "support", "similarity"}
+    assert set(SIMILARITY_KINDS) == {
+        "entailment", "contradiction", "support", "similarity", "claim_entailment",
+        "claim_contradiction", "relevance",
+    }  # fmt: skip

@@ -11,7 +11,7 @@ from vrp_tasks.settings.run_settings import settings_of
     ("given", "asked"),
     [
         ("ptrue", ("ptrue",)),
-        ("blank+ptrue+verbalized+vauq+neurons+ccps+perturb", tuple(EXTRAS)),
+        ("blank+ptrue+verbalized+vauq+neurons+ccps+alternatives+perturb", tuple(EXTRAS)),
         ("[vauq, ptrue]", ("vauq", "ptrue")),
         (["ptrue", "vauq"], ("ptrue", "vauq")),
         ("PTrue+ptrue", ("ptrue",)),

@@ -11,7 +11,15 @@ import numpy as np
 
 from metrics.answers.listed_entropy import entropy_at_least
 from metrics.errors import UndefinedMetricError
-from metrics.record.channels import Channel, FirstTwo, ListedTokens, SampleScores, TokenScores
+from metrics.record.channels import (
+    ALTERNATIVES,
+    Channel,
+    FirstTwo,
+    ListedTokens,
+    SampleScores,
+    TokenAlternatives,
+    TokenScores,
+)
 from metrics.record.observation import Absent
 from vrp_tasks.errors import ReplyError
 
@@ -30,11 +38,14 @@ class Token:
         As the server states it, in nats.
     top : tuple of float
         Log-probabilities of the likeliest tokens at its position, the largest first.
+    listed : tuple of str
+        Their texts.
     """
 
     text: bytes
     logprob: float
     top: tuple[float, ...] = ()
+    listed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,10 +122,12 @@ def _tokens(choice: Any) -> tuple[Token, ...] | None:
 def _token(entry: Any) -> Token:
     own, logprob = _bytes(entry), _number(getattr(entry, "logprob", None))
     others = getattr(entry, "top_logprobs", None) or []
-    top = [_number(getattr(other, "logprob", None)) for other in others]
-    if top and own not in map(_bytes, others):  # the chosen token is not always among them
-        top.append(logprob)
-    return Token(own, logprob, tuple(sorted(top, reverse=True)))
+    told = [(_number(getattr(other, "logprob", None)), _bytes(other)) for other in others]
+    if told and own not in (text for _, text in told):  # the chosen token is not always among them
+        told.append((logprob, own))
+    told.sort(key=_first, reverse=True)
+    top, listed = tuple(one for one, _ in told), tuple(_shown(text) for _, text in told)
+    return Token(own, logprob, top, listed)
 
 
 def _bytes(entry: Any) -> bytes:
@@ -189,6 +202,28 @@ def listed_tokens(tokens: Sequence[Token]) -> ListedTokens | Absent:
         return Absent("the likeliest tokens are not told at every answer token")
     entropies, seen = np.array(told, np.float32).reshape(-1, 2).T
     return ListedTokens(entropies, seen)
+
+
+def alternatives_of(choice: Choice) -> TokenAlternatives | Absent:
+    """What else the answer's tokens could have been, as far as it is listed."""
+    try:
+        own, _ = _scored(choice, "answer")
+    except ReplyError as error:
+        return Absent(str(error))
+    if not own or not all(token.listed for token in own):
+        return Absent("the likeliest tokens are not told at every answer token")
+    most = min(ALTERNATIVES, max(len(token.listed) for token in own))
+    logprobs = np.full((len(own), most), -np.inf)
+    pieces = []
+    for row, token in zip(logprobs, own, strict=True):
+        texts = token.listed[:most]
+        row[: len(texts)] = token.top[:most]
+        pieces.append([_shown(token.text), *texts, *[""] * (most - len(texts))])
+    return TokenAlternatives.of(logprobs, pieces)
+
+
+def _shown(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
 
 
 def sample_scores(choices: Sequence[Choice]) -> SampleScores | Absent:

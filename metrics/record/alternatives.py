@@ -1,0 +1,93 @@
+"""What else an answer's tokens could have been, and what another model says of that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from metrics.errors import RecordError
+from metrics.record.channel import Array, Channel
+
+ALTERNATIVES = 10  # so many of the likeliest tokens are kept at each answer token
+_BETWEEN = "\0"
+
+
+@dataclass(frozen=True)
+class TokenAlternatives(Channel):
+    """The likeliest tokens at each answer token, where they were asked for.
+
+    ``logprobs`` (nats), shape (n_answer_tokens, m), m at most 10, falling, under the raw
+    distribution; −inf where fewer are told. ``texts``, uint8: UTF-8 of each answer token's own text
+    and those of its m alternatives, token after token, NUL between.
+    """
+
+    name = "token_alternatives"
+    depth = "log-probabilities"
+    logprobs: Array
+    texts: Array
+
+    @classmethod
+    def of(cls, logprobs: Array, pieces: Sequence[Sequence[str]]) -> Self:
+        """From each token's own text with those of its alternatives behind it."""
+        plain = (text.replace(_BETWEEN, "") for own in pieces for text in own)
+        data = _BETWEEN.join(plain).encode("utf-8", "replace")
+        return cls(logprobs.astype(np.float32), np.frombuffer(data, np.uint8))
+
+    def pieces(self) -> list[list[str]]:
+        """Each token's own text with those of its alternatives behind it.
+
+        Raises RecordError for a channel that does not hold as many.
+        """
+        if self.logprobs.ndim != 2:
+            raise RecordError(f"{self.name}.logprobs must have two axes.")
+        n, m = self.logprobs.shape
+        data = np.asarray(self.texts, np.uint8).tobytes().decode("utf-8", "replace")
+        found = data.split(_BETWEEN)
+        if len(found) != n * (m + 1):
+            raise RecordError(f"{self.name} has {len(found)} texts, {n * (m + 1)} are needed.")
+        return [found[start : start + m + 1] for start in range(0, len(found), m + 1)]
+
+    def claims(self) -> list[list[str]]:
+        """The answer up to each token: as it is, and with each alternative in its place."""
+        before, found = "", []
+        for own, *others in self.pieces():
+            found.append([(before + piece).strip() for piece in (own, *others)])
+            before += own
+        return found
+
+    def shortened(self) -> tuple[str, list[str]]:
+        """The whole answer, and the answer without each of its tokens."""
+        own = [pieces[0] for pieces in self.pieces()]
+        without = ["".join(own[:t] + own[t + 1 :]).strip() for t in range(len(own))]
+        return "".join(own).strip(), without
+
+
+@dataclass(frozen=True)
+class ClaimsEntailed(Channel):
+    """What a model for entailment says of the answer with one token replaced.
+
+    ``entails`` and ``contradicts``, shape (n_answer_tokens, m): probability that the answer up to a
+    token, with an alternative in its place, entails or contradicts it as it is.
+    """
+
+    name = "claims_entailed"
+    kept = False
+    depth = "log-probabilities"
+    entails: Array
+    contradicts: Array
+
+
+@dataclass(frozen=True)
+class TokenRelevance(Channel):
+    """How much an answer changes without one of its tokens.
+
+    ``similarity``, shape (n_answer_tokens,), in [0, 1]: how alike the answer without the token is.
+    """
+
+    name = "token_relevance"
+    kept = False
+    depth = "log-probabilities"
+    similarity: Array

@@ -1,0 +1,73 @@
+"""Tokens beside each answer token: those of the stock model's own logits, and their texts."""
+
+import torch
+
+from metrics.record.channels import TokenAlternatives
+from tests.vrp_tasks.helpers.random_models import QUESTIONS, batch_of, random_architecture
+from vrp_tasks.capture import CaptureSettings, probed_generate
+from vrp_tasks.capture.attention import capturing_attention
+from vrp_tasks.capture.extras import further_of
+from vrp_tasks.capture.observer import Subjects
+from vrp_tasks.families import family_of
+
+ASKED = CaptureSettings(k=2, extra=("alternatives",))
+N = len(QUESTIONS)
+
+
+class Words:
+    """A tokenizer whose tokens are words, the first of a text without a space before it."""
+
+    def encode(self, _, *, add_special_tokens):
+        return []  # no token begins yes, no or a letter
+
+    def batch_decode(self, rows, *, skip_special_tokens):
+        assert skip_special_tokens
+        return [" ".join(f"w{token}" for token in row) for row in rows]
+
+
+def captured(model, inputs, tokenizer):
+    subjects = Subjects([None] * N, [[]] * N, tokenizer)
+    with capturing_attention(model), torch.inference_mode():
+        _, items = probed_generate(
+            model,
+            family_of(model.config),
+            dict(inputs),
+            identities=[f"t/{i}" for i in range(N)],
+            settings=ASKED,
+            subjects=subjects,
+            do_sample=False,
+            max_new_tokens=3,
+        )
+    return items
+
+
+def test_they_are_the_likeliest_of_the_raw_distribution():
+    architecture = random_architecture("llava", spread=0.2)
+    model, inputs = architecture.model, batch_of(architecture)
+    items = captured(model, inputs, Words())
+    with torch.inference_mode():
+        out = model.generate(
+            **batch_of(architecture), do_sample=False, max_new_tokens=3,
+            return_dict_in_generate=True, output_logits=True,
+        )  # fmt: skip
+    for index, item in enumerate(items):
+        told = further_of(item, ASKED)[0][TokenAlternatives.name]
+        assert told.logprobs.shape == (len(item.tokens), 10)
+        for step, (own, *others) in enumerate(told.pieces()):
+            logprobs, likeliest = out.logits[step][index].float().log_softmax(-1).topk(10)
+            torch.testing.assert_close(
+                torch.tensor(told.logprobs[step]), logprobs, rtol=1e-4, atol=1e-4
+            )
+            before = " " if step else ""
+            assert own == f"{before}w{item.tokens[step]}" == others[0]
+            assert others == [f"{before}w{token}" for token in likeliest.tolist()]
+
+
+def test_without_a_tokenizer_or_the_wish_there_are_none():
+    architecture = random_architecture("llava", spread=0.2)
+    (item, *_) = captured(architecture.model, batch_of(architecture), None)
+    channels, absent = further_of(item, ASKED)
+    assert TokenAlternatives.name not in channels
+    assert absent[TokenAlternatives.name].state == "not offered"
+    _, absent = further_of(item, CaptureSettings())
+    assert "extra=alternatives" in absent[TokenAlternatives.name].reason
