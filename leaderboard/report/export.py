@@ -16,6 +16,7 @@ from leaderboard.results.listing import LISTING
 from leaderboard.results.published import FIGURES, MODELS, POOLED, SOURCE
 from leaderboard.results.screen import worth_of
 from metrics.card.card import ConsistencyCard, Contrast, SignalResult
+from metrics.card.fitted_interval import SHUFFLED
 from metrics.card.statistics import STATISTICS
 from metrics.scores.bootstrap import Estimate
 
@@ -125,10 +126,10 @@ def _rows(run: RunResult, result: TaskResult) -> Iterator[dict[str, Any]]:
 
 def _signal_rows(head: dict[str, Any], signal: SignalResult, name: str) -> Iterator[dict[str, Any]]:
     counts = {"n": signal.n, "n_groups": signal.n_groups, "n_errors": signal.n_errors}
-    for statistic in STATISTICS:
-        figure = signal.figure(statistic.key)
+    for key in (*(statistic.key for statistic in STATISTICS), SHUFFLED):
+        figure = signal.figure(key)
         if figure is not None:
-            row = head | counts | {"signal": name, "statistic": statistic.key}
+            row = head | counts | {"signal": name, "statistic": key}
             yield row | _statistic(signal, figure)
 
 

@@ -27,6 +27,7 @@ from leaderboard.tables.controls import controls_tables
 from leaderboard.tables.cost import cost_tables
 from leaderboard.tables.evolution import evolution_tables
 from leaderboard.tables.failures import FAILED, failure_tables
+from leaderboard.tables.fitted_controls import fitted_control_tables
 from leaderboard.tables.grounding import tables as grounding_tables
 from leaderboard.tables.lens import lens_tables
 from leaderboard.tables.prediction_sets import prediction_set_tables
@@ -70,13 +71,17 @@ class Part:
     summary: Summary | None = None
 
 
+def _all_controls(board: Board, task: str) -> list[Table]:
+    return [*controls_tables(board, task), *fitted_control_tables(board, task)]
+
+
 PARTS: tuple[Part, ...] = (
     Part("Arena: every signal against the free one", arena_tables),
     Part("Thresholds with a promise", threshold_tables, threshold_charts, summary=THRESHOLDS),
     Part("Samples that failed", failure_tables, summary=FAILED),
     Part("What beats its controls", worth_tables),
     Part("Ranks", rank_tables),
-    Part("Controls and leakage", controls_tables),
+    Part("Controls and leakage", _all_controls),
     Part("Calibration", calibration_tables),
     Part("Selective prediction", selective_tables),
     Part("Prediction sets", prediction_set_tables),

@@ -241,6 +241,9 @@ def _require_texts(reasons: dict[str, Any], field: str) -> None:
         _require(reason, f"{field}.{key}", str, "text")
 
 
+MOST_SHUFFLES = 10_000  # permutations of the labels, of one signal
+
+
 def _check_fit(found: dict[str, Any], name: str) -> None:
     _require(found.get("repeats"), f"{name}.repeats", int, "an integer")
     _require(found.get("stderr"), f"{name}.stderr", (int, float), "a number")
@@ -248,6 +251,14 @@ def _check_fit(found: dict[str, Any], name: str) -> None:
         _require_number(found.get(figure), f"{name}.{figure}")
         if (found.get(figure) or 0) < 0:
             raise RecordError(f"manifest field {name}.{figure} must not be negative.")
+    shuffled = found.get("shuffled") or []
+    _require(shuffled, f"{name}.shuffled", list, "a list")
+    if len(shuffled) > MOST_SHUFFLES:
+        raise RecordError(f"manifest field {name}.shuffled must be of at most {MOST_SHUFFLES}.")
+    for value in shuffled:
+        _require(value, f"{name}.shuffled", (int, float), "numbers")
+        if not 0 <= value <= 1:
+            raise RecordError(f"manifest field {name}.shuffled must be of numbers in [0, 1].")
 
 
 def _check_probes(manifest: RunManifest) -> None:

@@ -17,7 +17,7 @@ from metrics.core.estimate import Estimate
 from metrics.core.limits import LEAST_GROUPS, LEAST_PER_CLASS
 from metrics.errors import UndefinedMetricError
 from metrics.scores.paired_differences import paired_auroc_difference
-from metrics.signals import FREE
+from metrics.signals import BY_NAME, FREE
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ def contrasts_of(
 ) -> tuple[Contrast, ...]:
     """Return every deployable result that is no copy, less every control and the free signal.
 
+    A control of one signal alone is no bar for others.
+
     Scores are NaN where missing. Oracles are not compared: they need the true answer.
     ``fit_variance`` is what fitting a score adds to the variance of its AUROC, over all pairs and
     within kinds; those of a signal and of its baseline add up.
@@ -69,8 +71,12 @@ def contrasts_of(
         )
         for name in signals
         for bar in baselines
-        if name != bar
+        if name != bar and _control_of(bar) in ("", name)
     )
+
+
+def _control_of(bar: str) -> str:
+    return BY_NAME[bar].control_of if bar in BY_NAME else ""
 
 
 def _contrast(

@@ -13,6 +13,7 @@ from metrics.core.estimate import Estimate
 from metrics.fitting.fit_spread import FitSpread
 
 FROZEN = "for the scores as fitted: what another split would change is not in the interval"
+SHUFFLED = "shuffled_auroc"  # key of the control among a result's further figures
 NO_REPEATS = f"{FROZEN}; the run kept no repeats of the fit"
 
 
@@ -37,6 +38,8 @@ def with_fit(result: SignalResult, fit: FitSpread) -> SignalResult:
             note = with_p if statistic.key == "auroc" else about
             added = getattr(fit, statistic.widened_by)
             figures[statistic.key] = _widened(figure, added, degrees, note)
+    if fit.shuffled:
+        figures[SHUFFLED] = fit.shuffled_auroc
     found = replace(result.with_figures(figures), fit=fit)
     if result.p_value is None:
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,14 @@ from metrics.core.checks import (
     refuse,
     two_classes,
 )
-from metrics.core.clustered import auroc_influence
+from metrics.core.clustered import auroc_influence, t_interval
+from metrics.core.estimate import Estimate
 from metrics.fitting.logistic_columns import auroc_columns
+from metrics.fitting.permutation import permutation_p
 
 LEAST_REPEATS = 4
+LEAST_FOR_P = 19  # fewer permutations have no p that would be small
+LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class FitSpread:
         within question kinds and within given answers.
     p : float or None
         Permutation p-value of "there is nothing to find"; None where none was drawn.
+    shuffled : tuple of float
+        AUROC of the same procedure on permuted labels, one each: its control.
     """
 
     repeats: int
@@ -45,6 +51,25 @@ class FitSpread:
     stderr_within_kind: float
     stderr_within_answer: float
     p: float | None = None
+    shuffled: tuple[float, ...] = ()
+
+    @property
+    def shuffled_auroc(self) -> Estimate:
+        """Mean AUROC on permuted labels, with a t interval: off 0.5, the procedure leaks."""
+        n = len(self.shuffled)
+        if n < 2:
+            return Estimate.undefined("not fitted on shuffled labels")
+        mean, stderr = float(np.mean(self.shuffled)), float(np.std(self.shuffled, ddof=1) / n**0.5)
+        if stderr == 0:
+            return Estimate(mean, mean, mean, 0.0, None, "the same on all shuffled labels")
+        low, high = t_interval(mean, stderr, n - 1, level=LEVEL)
+        note = f"mean of {n} permutations of the labels"
+        return Estimate(mean, max(0.0, low), min(1.0, high), stderr, None, note)
+
+    def beside(self, reached: float, shuffled: FloatArray) -> FitSpread:
+        """With AUROCs on permuted labels, and the permutation p of the one reached."""
+        p = permutation_p(reached, shuffled) if len(shuffled) >= LEAST_FOR_P else None
+        return replace(self, p=p, shuffled=tuple(map(float, shuffled)))
 
     @property
     def variances(self) -> tuple[float, float]:
@@ -62,7 +87,9 @@ class FitSpread:
         within = (data.get(f"stderr_within_{strata}") for strata in ("kind", "answer"))
         kind, answer = (overall if value is None else float(value) for value in within)
         p = data.get("p")
-        return cls(int(data["repeats"]), overall, kind, answer, None if p is None else float(p))
+        own = None if p is None else float(p)
+        shuffled = tuple(map(float, data.get("shuffled") or ()))
+        return cls(int(data["repeats"]), overall, kind, answer, own, shuffled)
 
 
 @dataclass(frozen=True)

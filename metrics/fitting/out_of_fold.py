@@ -12,10 +12,11 @@ from metrics.core.checks import BoolArray, FloatArray, IntArray, Labels, codes
 from metrics.core.folds import balanced_folds, require_classes, training_folds
 from metrics.fitting.fit_spread import FittedScores
 from metrics.fitting.logistic_columns import auroc_columns
-from metrics.fitting.permutation import permutation_p, permuted_labels
+from metrics.fitting.permutation import shuffled_aurocs
 from metrics.fitting.repeats import reported_repeat
 
 N_FOLDS, N_REPEATS, N_SHUFFLES = 5, 4, 19
+FEW_SHUFFLES = 4  # where a fit costs more
 MIN_PER_CLASS = 20
 # fold (n_splits, n), label (n,) -> out-of-fold scores (n_splits, n)
 CrossFit = Callable[[NDArray[np.int64], BoolArray], NDArray[np.floating]]
@@ -58,20 +59,23 @@ def fitted_scores(
 ) -> FittedScores:
     """Cross-fit on several splits; the one in the middle by AUROC, and what fitting adds.
 
-    Its permutation p, where asked for, is that of labels permuted among images and within them,
-    one split each.
+    Beside it the AUROCs on labels permuted among images and within them, one split each, and from
+    19 of them on a permutation p.
     """
     found = fit(samples.splits(N_REPEATS, rng), samples.label).astype(np.float64)
     chosen, spread = reported_repeat(
         samples.label, list(found), kinds=samples.kinds, answers=samples.answers
     )
     if spread is not None and n_shuffles:
-        shuffled = []
-        for label in permuted_labels(samples.label, samples.group, n_shuffles, rng):
+
+        def once(label: BoolArray) -> FloatArray:
             own = replace(samples, label=label)
-            shuffled.append(auroc_columns(label, fit(own.splits(1, rng), label).T)[0])
+            scores: FloatArray = fit(own.splits(1, rng), label)[0].astype(np.float64)
+            return scores
+
+        shuffled = shuffled_aurocs(samples.label, samples.group, once, rng, n_shuffles)
         reached = float(auroc_columns(samples.label, found[chosen][:, None])[0])
-        spread = replace(spread, p=permutation_p(reached, np.array(shuffled)))
+        spread = spread.beside(reached, shuffled)
     return FittedScores(found[chosen], spread)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from metrics.core.checks import BoolArray, FloatArray, IntArray
+from metrics.errors import UndefinedMetricError
+from metrics.fitting.logistic_columns import auroc_columns
 
 
 def permuted_labels(
@@ -24,6 +28,27 @@ def permuted_labels(
         for rows in same_size:
             shuffled[rows] = rng.permuted(label[rng.permutation(rows)], axis=1)
     return drawn
+
+
+def shuffled_aurocs(
+    label: BoolArray,
+    group: IntArray,
+    fit: Callable[[BoolArray], FloatArray],
+    rng: np.random.Generator,
+    n: int,
+) -> FloatArray:
+    """AUROC, against permuted labels, of the scores (n_samples,) that they are fitted to.
+
+    Up to n of them: left out are permutations that leave a class to too few images to be fitted.
+    """
+    found = []
+    for permuted in permuted_labels(label, group, n, rng):
+        try:
+            scores = fit(permuted)
+        except UndefinedMetricError:
+            continue
+        found.append(float(auroc_columns(permuted, scores[:, None])[0]))
+    return np.array(found)
 
 
 def permutation_p(observed: float, drawn: FloatArray) -> float:

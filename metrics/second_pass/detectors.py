@@ -130,9 +130,9 @@ DETECTORS = (
         lambda x, samples, rng: {"internal_inspector": inspector_scores(x[0], samples, rng=rng)},
     ),
     FittedDetector(
-        ("bicr",),
+        ("bicr", "bicr_blank"),
         ((PromptState, "by_layer", last_layer), (BlankState, "by_layer", last_layer)),
-        lambda x, samples, rng: {"bicr": bicr_scores(x[0], x[1], samples, rng=rng)},
+        lambda x, samples, rng: bicr_scores(x[0], x[1], samples, rng=rng),
     ),
     FittedDetector(
         ("h_neurons",),

@@ -72,6 +72,8 @@ class Signal:
     applies
         The reason that an answer has when it is of another kind than the signal is about: a task
         without any of that kind leaves the signal out, instead of calling it INVALID.
+    control_of
+        Of a control, the one signal that it is a bar for; empty for a bar to all.
     about
         What it is in one line: on hover in the report, and in docs/signals.md where that has no
         words of its own.
@@ -93,6 +95,7 @@ class Signal:
     states: Literal["probability", "log-probability", "share"] | None = None
     on_grid: bool = False
     applies: str = ""
+    control_of: str = ""
     about: str = ""
 
     @property

@@ -234,4 +234,18 @@ SIGNALS = (
         fitted=True,
         about="`probe` on the prompt with its image blanked (`blank_image=1`): a control",
     ),
+    Signal(
+        "bicr_blank",
+        "BICR shown the blank image",
+        "control",
+        "arXiv 2605.10893 (ours)",
+        (PromptState, BlankState),
+        access="control",
+        cost="second pass",
+        cost_class=3,
+        fitted=True,
+        control_of="bicr",
+        about="what the fitted networks of `bicr` say of the prompt with its image blanked: a "
+        "control",
+    ),
 )

@@ -10,12 +10,18 @@ from metrics.core.checks import BoolArray, IntArray, refuse
 from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FittedScores
 from metrics.fitting.linear_probe import Basis
-from metrics.fitting.out_of_fold import Samples, fitted_scores, held_out, training_weights
+from metrics.fitting.out_of_fold import (
+    FEW_SHUFFLES,
+    Samples,
+    fitted_scores,
+    held_out,
+    training_weights,
+)
 from metrics.fitting.perceptrons import Perceptrons, Rows, cross_entropy_slope, trained
+from metrics.fitting.repeats import reported_repeat
 
 MARGIN, WEIGHT = 0.1, 1.0
 MAX_COMPONENTS = 64
-N_SHUFFLES = 0  # a network costs too much to be fitted twenty times more
 
 
 def bicr_scores(
@@ -24,7 +30,7 @@ def bicr_scores(
     samples: Samples,
     *,
     rng: np.random.Generator,
-) -> FittedScores:
+) -> dict[str, FittedScores]:
     r"""BICR: out-of-fold log-odds of a perceptron trained against the same question unseen.
 
     .. math:: \min_g \; \frac1n \sum_i \ell(y_i, g(h_i)) + \frac{\lambda}{n_+}
@@ -47,8 +53,8 @@ def bicr_scores(
 
     Returns
     -------
-    FittedScores
-        Of the split in the middle by AUROC, and what fitting adds to its standard error.
+    dict of str to FittedScores
+        ``bicr``, and as its control ``bicr_blank``: the same networks, shown the blank states.
 
     Raises
     ------
@@ -69,6 +75,7 @@ def bicr_scores(
         raise UndefinedMetricError("the hidden states do not vary")
     z = basis.transform(both)
     z /= np.sqrt(np.square(z).mean()) + np.float32(1e-12)
+    on_blank: list[NDArray[np.floating]] = []
     seen, unseen = z[: len(shown), None], z[len(shown) :, None]
 
     def fit(fold: IntArray, label: BoolArray) -> NDArray[np.floating]:
@@ -93,6 +100,13 @@ def bicr_scores(
                 )
             ]
 
-        return held_out(fold, trained(start, slopes).forward(seen)[1])
+        networks = trained(start, slopes)
+        on_blank.append(held_out(fold, networks.forward(unseen)[1]))
+        return held_out(fold, networks.forward(seen)[1])
 
-    return fitted_scores(samples, fit, rng, n_shuffles=N_SHUFFLES)
+    found = fitted_scores(samples, fit, rng, n_shuffles=FEW_SHUFFLES)
+    drawn = list(on_blank[0].astype(np.float64))  # of the true labels, whose fit comes first
+    chosen, spread = reported_repeat(
+        samples.label, drawn, kinds=samples.kinds, answers=samples.answers
+    )
+    return {"bicr": found, "bicr_blank": FittedScores(drawn[chosen], spread)}

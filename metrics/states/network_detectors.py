@@ -9,7 +9,13 @@ from metrics.core.checks import BoolArray, IntArray, refuse
 from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FittedScores
 from metrics.fitting.linear_probe import principal_coordinates
-from metrics.fitting.out_of_fold import Samples, fitted_scores, held_out, training_weights
+from metrics.fitting.out_of_fold import (
+    FEW_SHUFFLES,
+    Samples,
+    fitted_scores,
+    held_out,
+    training_weights,
+)
 from metrics.fitting.perceptrons import Rows, classifier
 
 MOST_LAYERS, WIDTH = 8, 3  # layers looked at, and of a window over them
@@ -147,4 +153,4 @@ def _scores(x: Rows, samples: Samples, rng: np.random.Generator) -> FittedScores
         networks = classifier(x, label, training_weights(fold, label), rng)
         return held_out(fold, networks.forward(x)[1])
 
-    return fitted_scores(samples, fit, rng, n_shuffles=0)
+    return fitted_scores(samples, fit, rng, n_shuffles=FEW_SHUFFLES)

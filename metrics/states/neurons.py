@@ -11,10 +11,9 @@ from metrics.core.checks import BoolArray, IntArray, refuse
 from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FittedScores
 from metrics.fitting.linear_probe import Basis, sparse_path
-from metrics.fitting.out_of_fold import Samples, fitted_scores, parts
+from metrics.fitting.out_of_fold import FEW_SHUFFLES, Samples, fitted_scores, parts
 
 MOST = 2048  # neurons that a regression is fitted on
-N_SHUFFLES = 4
 _TOLERANCE = 1e-3
 _AT_ONCE = 65536  # neurons whose spread is taken together
 
@@ -73,7 +72,7 @@ def neuron_scores(
             scores[split, test] = z[test] @ weight
         return scores
 
-    found = fitted_scores(samples, fit, rng, n_shuffles=N_SHUFFLES)
+    found = fitted_scores(samples, fit, rng, n_shuffles=FEW_SHUFFLES)
     if not found.scores.any():
         raise UndefinedMetricError("the regression keeps no neuron in any fold")
     return found

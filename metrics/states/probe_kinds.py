@@ -9,20 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.core.checks import BoolArray, FloatArray, Labels
+from metrics.core.checks import BoolArray, FloatArray, IntArray, Labels
 from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FitSpread
+from metrics.fitting.linear_probe import States
+from metrics.fitting.logistic_columns import auroc_columns
+from metrics.fitting.out_of_fold import FEW_SHUFFLES
+from metrics.fitting.permutation import shuffled_aurocs
 from metrics.states.probe_bars import leakage_of, paper_of
 from metrics.states.probe_controls import N_SPLITS
-from metrics.states.probe_l1 import l1_probe
-from metrics.states.probe_mlp import mlp_probe
+from metrics.states.probe_l1 import l1_probe, l1_split
+from metrics.states.probe_mlp import mlp_probe, mlp_split
 from metrics.states.probes import ProbeScores, last_layers_probe
 from metrics.states.repeated_probe import Prepared
 
 SHOWN_DIMENSIONS = 20
 PAPER_NOTE = "80/20 splits of rows, layer chosen on the reported rows: for comparison only"
 # permutations of the labels for the main probe, and for each other L2 probe
-N_SHUFFLES, N_SHUFFLES_BESIDE = 99, 49
+N_SHUFFLES, N_SHUFFLES_BESIDE = 49, 19
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,17 @@ def _l1(main: Main, rng: np.random.Generator) -> Found:
         kinds=own.kinds,
         answers=own.answers,
     )
+    fit = _beside(
+        main, found.scores, found.fit, rng,
+        lambda label, split: l1_split(main.hidden, label, main.prepared.group, split, rng)[0],
+    )  # fmt: skip
     about = {
         "layer_per_fold": found.layer_per_fold.tolist(),
         "C_per_fold": found.C_per_fold.tolist(),
         "n_dimensions": len(found.dimensions),
         "dimensions": [asdict(d) for d in found.dimensions[:SHOWN_DIMENSIONS]],
     }
-    return found.scores, about, found.fit
+    return found.scores, about, fit
 
 
 def _mlp(main: Main, rng: np.random.Generator) -> Found:
@@ -84,7 +92,32 @@ def _mlp(main: Main, rng: np.random.Generator) -> Found:
     found = mlp_probe(
         main.hidden, own.label, reference=main.probe, rng=rng, kinds=own.kinds, answers=own.answers
     )
-    return found.scores, {}, found.fit
+    inputs: dict[int, States] = {}
+    fit = _beside(
+        main, found.scores, found.fit, rng,
+        lambda label, split: mlp_split(inputs, main.hidden, label, split, rng),
+    )  # fmt: skip
+    return found.scores, {}, fit
+
+
+def _beside(
+    main: Main,
+    scores: FloatArray,
+    fit: FitSpread | None,
+    rng: np.random.Generator,
+    scores_of: Callable[[BoolArray, tuple[IntArray, IntArray]], FloatArray],
+) -> FitSpread | None:
+    """With the whole procedure on permuted labels, layers chosen anew by the L2 probe on them."""
+    if fit is None:
+        return None
+    prepared = main.prepared
+
+    def once(label: BoolArray) -> FloatArray:
+        chosen = prepared.once(label, rng)
+        return scores_of(label, (chosen.fold, chosen.layer_per_fold))
+
+    shuffled = shuffled_aurocs(prepared.label, prepared.group, once, rng, FEW_SHUFFLES)
+    return fit.beside(float(auroc_columns(prepared.label, scores[:, None])[0]), shuffled)
 
 
 def _last5(main: Main, rng: np.random.Generator) -> Found:

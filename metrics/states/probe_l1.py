@@ -136,7 +136,7 @@ def l1_probe(
     cs = rising("l1_probe", Cs)
     at_least("l1_probe", "n_repeats", n_repeats, 1)
     found = [
-        _l1_split(hidden, label, group, split, n_inner, cs, rng)
+        l1_split(hidden, label, group, split, rng, n_inner=n_inner, cs=cs)
         for split in reference.repeats[:n_repeats]
     ]
     chosen, spread = reported_repeat(
@@ -155,16 +155,17 @@ def l1_probe(
     )
 
 
-def _l1_split(
+def l1_split(
     hidden: NDArray[np.floating],
     label: BoolArray,
     group: IntArray,
     split: tuple[IntArray, IntArray],
-    n_inner: int,
-    cs: tuple[float, ...],
     rng: np.random.Generator,
+    *,
+    n_inner: int = 3,
+    cs: tuple[float, ...] = L1_CS,
 ) -> tuple[FloatArray, list[FoldFit]]:
-    """One split: a fold whose probe keeps nothing scores 0 throughout."""
+    """Scores and fits of one split, (folds, layer of each); what keeps nothing scores 0."""
     scores, fits = np.zeros(label.size), []
     rough = partial(_weights, tolerance=ROUGH)
     for f, (train, test) in enumerate(training_folds(label, split[0])):

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from metrics.core.checks import BoolArray, FloatArray, Labels, at_least, binary_labels
+from metrics.core.checks import BoolArray, FloatArray, IntArray, Labels, at_least, binary_labels
 from metrics.core.folds import training_folds
 from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FittedScores
@@ -98,17 +98,36 @@ def mlp_probe(
     inputs: dict[int, States] = {}
     found = []
     for fold, layer_per_fold in reference.repeats[:n_repeats]:
-        seed = int(rng.integers(2**31))
-        scores = np.empty(label.size)
-        for f, (train, test) in enumerate(training_folds(label, fold)):
-            layer = int(layer_per_fold[f])
-            if layer not in inputs:
-                inputs[layer] = _mlp_input(hidden, layer, max_components)
-            z = inputs[layer]
-            scores[test] = _mlp(z[train], label[train], n_epochs, seed)(z[test])
-        found.append(scores)
+        found.append(
+            mlp_split(
+                inputs, hidden, label, (fold, layer_per_fold), rng,
+                n_epochs=n_epochs, max_components=max_components,
+            )
+        )  # fmt: skip
     chosen, spread = reported_repeat(label, found, kinds=kinds, answers=answers)
     return FittedScores(found[chosen], spread)
+
+
+def mlp_split(
+    inputs: dict[int, States],
+    hidden: NDArray[np.floating],
+    label: BoolArray,
+    split: tuple[IntArray, IntArray],
+    rng: np.random.Generator,
+    *,
+    n_epochs: int = 50,
+    max_components: int = MAX_COMPONENTS,
+) -> FloatArray:
+    """Scores of one split, (folds, layer of each); ``inputs`` keeps what was made of a layer."""
+    seed = int(rng.integers(2**31))
+    scores = np.empty(label.size)
+    for f, (train, test) in enumerate(training_folds(label, split[0])):
+        layer = int(split[1][f])
+        if layer not in inputs:
+            inputs[layer] = _mlp_input(hidden, layer, max_components)
+        z = inputs[layer]
+        scores[test] = _mlp(z[train], label[train], n_epochs, seed)(z[test])
+    return scores
 
 
 def _mlp_input(hidden: NDArray[np.floating], layer: int, max_components: int) -> States:

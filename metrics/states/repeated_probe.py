@@ -21,7 +21,7 @@ from metrics.core.folds import require_classes
 from metrics.fitting.fit_spread import FitSpread
 from metrics.fitting.linear_probe import check_states, rising
 from metrics.fitting.logistic_columns import auroc_columns
-from metrics.fitting.permutation import permutation_p, permuted_labels
+from metrics.fitting.permutation import shuffled_aurocs
 from metrics.fitting.repeats import reported_repeat
 from metrics.states.nested_probe import Layers, NestedFit, Split, nested_fit
 
@@ -89,8 +89,9 @@ class Prepared:
 
     def shuffled(self, rng: np.random.Generator, n_shuffles: int) -> FloatArray:
         """AUROC on permuted labels, each with a split of its own."""
-        drawn = permuted_labels(self.label, self.group, n_shuffles, rng)
-        return np.array([auroc_columns(y, self.once(y, rng).scores[:, None])[0] for y in drawn])
+        return shuffled_aurocs(
+            self.label, self.group, lambda label: self.once(label, rng).scores, rng, n_shuffles
+        )
 
     def probe(
         self,
@@ -106,8 +107,8 @@ class Prepared:
         if not n_shuffles:
             return found
         shuffled = self.shuffled(rng, n_shuffles)
-        p = permutation_p(float(auroc_columns(self.label, found.scores[:, None])[0]), shuffled)
-        fit = None if found.fit is None else replace(found.fit, p=p)
+        reached = float(auroc_columns(self.label, found.scores[:, None])[0])
+        fit = None if found.fit is None else found.fit.beside(reached, shuffled)
         return replace(found, shuffled_aurocs=shuffled, fit=fit)
 
     def repeated(

@@ -25,6 +25,9 @@ from metrics.core.folds import balanced_folds, require_classes, training_folds
 from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FittedScores
 from metrics.fitting.linear_probe import principal_coordinates
+from metrics.fitting.logistic_columns import auroc_columns
+from metrics.fitting.out_of_fold import FEW_SHUFFLES
+from metrics.fitting.permutation import shuffled_aurocs
 from metrics.fitting.repeats import reported_repeat
 from metrics.states.probes import MIN_PER_CLASS
 
@@ -34,6 +37,8 @@ HIDDEN = (1024, 512)
 BATCH, FEWEST_STEPS, FEWEST_EPOCHS = 64, 200, 10
 WEIGHT_DECAY = 1e-2
 MAX_INPUTS = 256
+# labels, training rows, held-out rows, seed -> scores of the latter
+Decide = Callable[[BoolArray, IntArray, IntArray, int], FloatArray]
 
 
 def attention_feature_scores(
@@ -43,6 +48,7 @@ def attention_feature_scores(
     *,
     rng: np.random.Generator,
     n_repeats: int = N_REPEATS,
+    n_shuffles: int = FEW_SHUFFLES,
     kinds: Labels | None = None,
     answers: Labels | None = None,
 ) -> FittedScores:
@@ -65,6 +71,8 @@ def attention_feature_scores(
         Source of folds and of the ensemble's seed.
     n_repeats : int, default 10
         Splits, each with a seed of its own; the one in the middle by AUROC is reported.
+    n_shuffles : int, default 4
+        Permutations of the labels that it is fitted to besides, as a control.
     kinds, answers : sequence, length n_samples, optional
         Passed on to `fit_spread`.
 
@@ -96,16 +104,15 @@ def attention_feature_scores(
     label, group = _labels("attention_feature_scores", x, correct, groups)
     at_least("attention_feature_scores", "n_repeats", n_repeats, 1)
 
-    def decide(train: IntArray, test: IntArray, seed: int) -> FloatArray:
+    def decide(y: BoolArray, train: IntArray, test: IntArray, seed: int) -> FloatArray:
         model = HistGradientBoostingClassifier(
             max_depth=3, max_iter=100, learning_rate=0.05, random_state=seed
         )
-        decisions: FloatArray = model.fit(x[train], label[train]).decision_function(x[test])
+        decisions: FloatArray = model.fit(x[train], y[train]).decision_function(x[test])
         return decisions
 
     found = [_cross_fit(label, group, decide, rng) for _ in range(n_repeats)]
-    chosen, spread = reported_repeat(label, found, kinds=kinds, answers=answers)
-    return FittedScores(found[chosen], spread)
+    return _reported(found, label, group, decide, rng, n_shuffles, kinds, answers)
 
 
 def attention_mlp_scores(
@@ -115,6 +122,7 @@ def attention_mlp_scores(
     *,
     rng: np.random.Generator,
     n_repeats: int = N_REPEATS_MLP,
+    n_shuffles: int = FEW_SHUFFLES,
     kinds: Labels | None = None,
     answers: Labels | None = None,
 ) -> FittedScores:
@@ -141,6 +149,8 @@ def attention_mlp_scores(
         Source of folds and of the weights' start.
     n_repeats : int, default 6
         Splits, each with a seed of its own; the one in the middle by AUROC is reported.
+    n_shuffles : int, default 4
+        Permutations of the labels that it is fitted to besides, as a control.
     kinds, answers : sequence, length n_samples, optional
         Passed on to `fit_spread`.
 
@@ -178,34 +188,52 @@ def attention_mlp_scores(
     hidden = (min(HIDDEN[0], inputs.shape[1]), min(HIDDEN[1], max(1, inputs.shape[1] // 2)))
     n_epochs = max(FEWEST_EPOCHS, -(-FEWEST_STEPS * BATCH // label.size))
 
-    def decide(train: IntArray, test: IntArray, seed: int) -> FloatArray:
+    def decide(y: BoolArray, train: IntArray, test: IntArray, seed: int) -> FloatArray:
         model = MLPClassifier(
             hidden, alpha=WEIGHT_DECAY, max_iter=n_epochs, batch_size=min(BATCH, train.size),
             n_iter_no_change=n_epochs, random_state=seed,
         )  # fmt: skip
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a fixed number of epochs is meant
-            model.fit(inputs[train], label[train])
+            model.fit(inputs[train], y[train])
         p = np.clip(model.predict_proba(inputs[test])[:, 1].astype(np.float64), 1e-7, 1 - 1e-7)
         log_odds: FloatArray = np.log(p / (1 - p))
         return log_odds
 
     found = [_cross_fit(label, group, decide, rng) for _ in range(n_repeats)]
+    return _reported(found, label, group, decide, rng, n_shuffles, kinds, answers)
+
+
+def _reported(
+    found: list[FloatArray],
+    label: BoolArray,
+    group: IntArray,
+    decide: Decide,
+    rng: np.random.Generator,
+    n_shuffles: int,
+    kinds: Labels | None,
+    answers: Labels | None,
+) -> FittedScores:
     chosen, spread = reported_repeat(label, found, kinds=kinds, answers=answers)
+    if spread is not None and n_shuffles:
+        shuffled = shuffled_aurocs(
+            label, group, lambda y: _cross_fit(y, group, decide, rng), rng, n_shuffles
+        )
+        spread = spread.beside(float(auroc_columns(label, found[chosen][:, None])[0]), shuffled)
     return FittedScores(found[chosen], spread)
 
 
 def _cross_fit(
     label: BoolArray,
     group: IntArray,
-    decide: Callable[[IntArray, IntArray, int], FloatArray],
+    decide: Decide,
     rng: np.random.Generator,
 ) -> FloatArray:
     fold = balanced_folds(label, group, n_folds=N_FOLDS, rng=rng)
     seed = int(rng.integers(2**31))
     scores = np.empty(label.size)
     for train, test in training_folds(label, fold):
-        scores[test] = decide(train, test, seed)
+        scores[test] = decide(label, train, test, seed)
     return scores
 
 

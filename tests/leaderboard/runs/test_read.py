@@ -102,6 +102,18 @@ def test_a_damaged_run_does_not_stop_the_others(tmp_path):
             {"fits": {"s:p": {"repeats": 4, "stderr": -1}}},
             r"fits\.s:p\.stderr must not be negative",
         ),
+        (
+            {"fits": {"s:p": {"repeats": 4, "stderr": 0.1, "shuffled": [0.5, 2.0]}}},
+            r"fits\.s:p\.shuffled must be of numbers in \[0, 1\]",
+        ),
+        (
+            {"fits": {"s:p": {"repeats": 4, "stderr": 0.1, "shuffled": ["a"]}}},
+            r"fits\.s:p\.shuffled must be numbers",
+        ),
+        (
+            {"fits": {"s:p": {"repeats": 4, "stderr": 0.1, "shuffled": [0.5] * 10_001}}},
+            r"fits\.s:p\.shuffled must be of at most 10000",
+        ),
         ({"fits": {"s:p": {"repeats": 4, "stderr": None}}}, r"stderr must be a number, got None"),
         ({"probe": {"shapes": {"probe": [1]}}}, "probe must be an object"),
         ({"probe": {"shapes": {"auroc_by_layer": ["x"]}}}, "auroc_by_layer must be a number"),

@@ -26,13 +26,19 @@ def test_the_panel_finds_what_was_planted_and_where():
         "probe", "probe_l1", "probe_mlp", "probe_last5", "probe_last_answer", "probe_blank"
     }  # fmt: skip
     alone = cross_fit_probe(
-        states["last_prompt"], correct, groups, rng=np.random.default_rng(5), n_shuffles=99
+        states["last_prompt"], correct, groups, rng=np.random.default_rng(5), n_shuffles=49
     )
     assert panel.fits["probe"] == alone.fit
     assert set(panel.fits) == set(panel.scores)
-    assert panel.fits["probe"].p == 0.01
+    assert panel.fits["probe"].p == 0.02
     assert panel.fits["probe_blank"].p > 0.05
     assert panel.fits["probe_mlp"].p is None
+    shuffled = {name: fit.shuffled for name, fit in panel.fits.items()}
+    assert {name: len(own) for name, own in shuffled.items()} == {
+        "probe": 49, "probe_last_answer": 19, "probe_blank": 19, "probe_last5": 19,
+        "probe_l1": 4, "probe_mlp": 4,
+    }  # fmt: skip
+    assert all(abs(np.mean(own) - 0.5) < 0.1 for own in shuffled.values())
     assert panel.summary["shuffled_label_aurocs"] == alone.shuffled_aurocs.tolist()
     assert panel.summary["leakage"]["grouped_split"] == auroc(correct, alone.scores)
     assert (panel.scores["probe"] == alone.scores).all()

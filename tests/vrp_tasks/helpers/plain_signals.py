@@ -320,6 +320,6 @@ FITTED_ON_LABELS = frozenset(
         "probe_blank", "attention_features", "attention_mlp", "bicr", "mahalanobis_distance",
         "relative_mahalanobis_distance", "knn_distance", "saplma", "internal_inspector",
         "lookback_ratio", "halp_vision", "halp_image_token", "lac_set_size", "aps_set_size",
-        "h_neurons", "ccps",
+        "h_neurons", "ccps", "bicr_blank",
     )
 )  # fmt: skip
