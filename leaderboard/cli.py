@@ -118,7 +118,13 @@ def _build(arguments: argparse.Namespace) -> int:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(output))
     cache = None if arguments.no_cache else Cache(cache_folder(output), SUMMARIES)
     with evaluated_at_times() as progress:
-        board = evaluate_paths(arguments.paths, cache=cache, summaries=SUMMARIES, progress=progress)
+        board = evaluate_paths(
+            arguments.paths,
+            cache=cache,
+            summaries=SUMMARIES,
+            progress=progress,
+            within=said_at_times(),
+        )
     if not board.runs:
         return _nothing_read(board, arguments.paths)
     with tempfile.TemporaryDirectory(prefix="vrp-leaderboard-") as scratch:
@@ -138,7 +144,9 @@ def _build(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     with evaluated_at_times() as progress:
-        board = evaluate_paths(arguments.paths, summaries=SUMMARIES, progress=progress)
+        board = evaluate_paths(
+            arguments.paths, summaries=SUMMARIES, progress=progress, within=said_at_times()
+        )
     if not board.runs:
         return _nothing_read(board, arguments.paths)
     board, tables = guarded(board, shown_cards)

@@ -19,6 +19,7 @@ from leaderboard.runs.record_checks import check_records
 from leaderboard.runs.shards import store_of
 from metrics.record.channels import Channel
 from metrics.record.columns import of_task
+from metrics.record.compact import Compact
 from metrics.record.records import RunManifest, SampleRecord
 from metrics.record.store import ChannelStore
 from metrics.second_pass.task import SecondPass, second_pass
@@ -120,9 +121,10 @@ def _task(
     }
     left_out |= withheld(records, left_out)
     anew: dict[int, SampleRecord] = {}
+    compact = Compact()
     for place, one in _one_by_one(records, store, meanings, left_out):
         count.add(task, one)
-        anew[place] = one.record
+        anew[place] = compact(one.record)
         progress(f"{task}, samples", len(anew), len(records))
     single = [anew[place] for place in range(len(records))]
     known = {name for record in records for name in record.signals}

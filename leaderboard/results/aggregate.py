@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,12 @@ from leaderboard.runs.read import Problem, Run
 from leaderboard.runs.samples import Showcase, showcase_of
 from metrics.card.card import Card
 from metrics.card.of_records import card_of_records
+from metrics.core.steps import Steps
 from metrics.record.columns import of_task
 from metrics.record.records import RunManifest
+
+# of what, steps done, of so many
+Within = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,9 @@ def assemble(results: Iterable[RunResult | Problem]) -> Board:
     return Board(tuple(_with_unique_labels(runs)), problems)
 
 
-def evaluate_run(run: Run, summaries: Summaries = ()) -> RunResult:
+def evaluate_run(
+    run: Run, summaries: Summaries = (), *, within: Within = lambda what, done, of: None
+) -> RunResult:
     """Evaluate every task of one run; the same run always gives the same numbers.
 
     Parameters
@@ -111,17 +117,19 @@ def evaluate_run(run: Run, summaries: Summaries = ()) -> RunResult:
         A complete run.
     summaries : iterable of Summary, default ()
         What else is computed of it.
+    within : callable, optional
+        Told of what, how many steps are done, of how many.
 
     Returns
     -------
     RunResult
     """
     tasks = dict.fromkeys(record.task for record in run.records)
-    results = [_evaluate_task(run, task, summaries) for task in tasks]
+    results = [_evaluate_task(run, task, summaries, within) for task in tasks]
     return RunResult(run.model, run.path, run.manifest, tuple(results))
 
 
-def _evaluate_task(run: Run, task: str, summaries: Summaries) -> TaskResult:
+def _evaluate_task(run: Run, task: str, summaries: Summaries, within: Within) -> TaskResult:
     records = run.of_task(task)
     manifest = run.manifest
     card = card_of_records(
@@ -129,7 +137,10 @@ def _evaluate_task(run: Run, task: str, summaries: Summaries) -> TaskResult:
         invalid=of_task(manifest.invalid, task),
         not_offered=of_task(manifest.not_offered, task),
         fits=of_task(manifest.fits, task),
+        progress=partial(within, f"{task}, signals"),
     )
+    step = Steps(partial(within, f"{task}, what else is computed"), len(tuple(summaries)))
+    further = summarised(step.after_each(summaries), run, task)
     return TaskResult(
         task=task,
         kinds=tuple(sorted({record.kind for record in records})),
@@ -139,7 +150,7 @@ def _evaluate_task(run: Run, task: str, summaries: Summaries) -> TaskResult:
         robustness=summarise(run, task),
         grounding=summarise_grounding(run, task),
         ranking=ranking_of(records, card),
-        further=summarised(summaries, run, task),
+        further=further,
     )
 
 

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
-from leaderboard.results.aggregate import Board, RunResult, assemble, evaluate_run
+from leaderboard.results.aggregate import Board, RunResult, Within, assemble, evaluate_run
 from leaderboard.results.cache import Cache
 from leaderboard.results.summary import Summaries
 from leaderboard.runs.read import (
@@ -36,6 +36,7 @@ def evaluate_paths(
     cache: Cache | None = None,
     summaries: Summaries = (),
     progress: Progress = lambda done, of: None,
+    within: Within = lambda what, done, of: None,
 ) -> Board:
     """Evaluate every run folder at or below the paths.
 
@@ -51,6 +52,8 @@ def evaluate_paths(
         What is computed of each run beside its cards.
     progress : callable, optional
         Told how many runs of how many are done, before the first and after each.
+    within : callable, optional
+        Told how far a run is, where this process evaluates them: of what, steps done, of how many.
 
     Returns
     -------
@@ -66,7 +69,8 @@ def evaluate_paths(
         n_new = len(folders) - sum(cache is not None and cache.has(key) for key in keys)
         n_workers = n_workers if n_new >= FEWEST_RUNS else 1
     if n_workers == 1:
-        results = _told(map(evaluate, folders), len(folders), progress)
+        alone = partial(evaluate, within=within)
+        results = _told(map(alone, folders), len(folders), progress)
     else:
         # spawn: a fork would copy the threads of numpy and pyarrow in an unknown state
         with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
@@ -87,10 +91,15 @@ def _told(found: Iterable[_T], of: int, progress: Progress) -> list[_T]:
 
 
 def evaluate_folder(
-    folder: Path, *, cache: Cache | None = None, summaries: Summaries = ()
+    folder: Path,
+    *,
+    cache: Cache | None = None,
+    summaries: Summaries = (),
+    within: Within = lambda what, done, of: None,
 ) -> RunResult | Problem:
     """Read and evaluate one run folder; its records stay in the process that read them."""
-    found = or_explain(folder, partial(_evaluate, cache=cache, summaries=summaries))
+    read = partial(_evaluate, cache=cache, summaries=summaries, within=within)
+    found = or_explain(folder, read)
     if isinstance(found, Problem):
         return found
     result, new_key = found
@@ -100,7 +109,7 @@ def evaluate_folder(
 
 
 def _evaluate(
-    folder: Path, *, cache: Cache | None, summaries: Summaries
+    folder: Path, *, cache: Cache | None, summaries: Summaries, within: Within
 ) -> tuple[RunResult, str | None]:
     """Result of a run, and the name under which to keep it if it was not kept yet.
 
@@ -111,7 +120,8 @@ def _evaluate(
     kept = None if cache is None or key is None else cache.get(key)
     if kept is not None:
         return RunResult(str(manifest.model["name"]), folder, manifest, kept), None
-    return evaluate_run(read_records(folder, manifest), summaries=summaries), key
+    run = read_records(folder, manifest, progress=partial(within, f"{folder.name}, records read"))
+    return evaluate_run(run, summaries=summaries, within=within), key
 
 
 def _keys(folders: Iterable[Path], cache: Cache | None) -> list[str]:

@@ -27,6 +27,7 @@ from leaderboard.runs.schema import (
     check_table,
     check_table_schema,
 )
+from metrics.core.steps import Progress
 from metrics.errors import RecordError
 from metrics.record.columns import of_task
 from metrics.record.compact import Compact
@@ -202,8 +203,12 @@ def read_manifest(folder: Path) -> RunManifest:
     return manifest
 
 
-def read_records(folder: Path, manifest: RunManifest) -> Run:
+def read_records(
+    folder: Path, manifest: RunManifest, *, progress: Progress = lambda done, of: None
+) -> Run:
     """Read the records of a run whose manifest has been read.
+
+    ``progress`` is told how many records are read, of how many.
 
     Raises
     ------
@@ -213,6 +218,7 @@ def read_records(folder: Path, manifest: RunManifest) -> Run:
     path = folder / RECORDS_FILE
     check_columns(schema_of(path))
     left_out = {task: of_task(manifest.not_offered, task) for task in manifest.tasks}
+    of = sum(int(task.get("n_samples", 0)) for task in manifest.tasks.values())
     compact = Compact()
     records = []
     try:
@@ -224,6 +230,7 @@ def read_records(folder: Path, manifest: RunManifest) -> Run:
                 found = SampleRecord.from_row(named, not_offered=left_out.get(named["task"], ()))
                 check_record(found, manifest)
                 records.append(compact(found))
+            progress(len(records), of)
     except (TypeError, KeyError) as error:
         raise RecordError(f"{RECORDS_FILE} cannot be read as records: {error}.") from error
     check_counts(records, manifest)

@@ -32,6 +32,7 @@ from metrics.card.scoring import (
 )
 from metrics.core.checks import BoolArray, FloatArray, refuse, same_length
 from metrics.core.proportions import proportion_estimate
+from metrics.core.steps import Progress, Steps
 from metrics.fitting.fit_spread import FitSpread
 from metrics.scores.bootstrap import Estimate
 from metrics.scores.selective_figures import Selective
@@ -50,6 +51,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+_LATER = 3  # steps beside the signals: controls, fusions, comparisons
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def evaluate_card(
     not_offered: Mapping[str, str] | None = None,
     fits: Mapping[str, FitSpread] | None = None,
     rng: np.random.Generator,
+    progress: Progress = lambda done, of: None,
 ) -> Card:
     r"""Score every signal of one run on one task.
 
@@ -159,6 +162,8 @@ def evaluate_card(
         are repeated here.
     rng : numpy.random.Generator
         Source of all folds.
+    progress : callable, optional
+        Told how many steps of how many are done, before the first and after each.
 
     Returns
     -------
@@ -200,6 +205,7 @@ def evaluate_card(
     drawn = None if samples is None else _rows("samples", samples, labelled)
     columns = _columns("signals", signals, labelled)
     rejected, left_out = dict(invalid or {}), dict(not_offered or {})
+    step = Steps(progress, len(columns) + _LATER)
     results = [
         score_signal(
             name,
@@ -209,7 +215,7 @@ def evaluate_card(
             not_offered=left_out.get(name),
             by_construction=restates_label(name, values, run.correct, tokens),
         )
-        for name, values in columns.items()
+        for name, values in step.after_each(columns.items())
     ]
     results += [
         invalid_result(describe(name), reason, run)
@@ -227,18 +233,20 @@ def evaluate_card(
         score_signal(name, values, run, None, control=True) for name, values in bars.items()
     ]
     made = control_results(run, asked, rng)
+    step()
     results += [result for result, _ in made]
     bars |= {result.name: scores for result, scores in made if scores is not None}
     results = with_copies(results, columns)
     valid = {r.name: columns[r.name] for r in results if r.name in columns and r.is_scored}
     fusion = fuse(results, valid, run)
+    step()
     fused = {name: scores for name, (part, scores) in fusion.items() if part.reason is None}
     compared = [*results, *(replace(fusion[n][0].result, name=n) for n in fused)]
     stated = _columns("probabilities", probabilities or {}, labelled)
     unscored = {r.name for r in results if not r.is_scored}
     stated = {name: column for name, column in stated.items() if name not in unscored}
     n_errors = int((~run.correct).sum())
-    return Card(
+    card = Card(
         n=run.correct.size,
         n_groups=run.n_groups,
         n_errors=n_errors,
@@ -257,6 +265,8 @@ def evaluate_card(
         ),
         common=common_figures(compared, valid | fused, run),
     )
+    step()
+    return card
 
 
 def _as_fitted(result: SignalResult, fits: Mapping[str, FitSpread]) -> SignalResult:

@@ -9,6 +9,7 @@ import numpy as np
 
 from metrics.card.card import Card, evaluate_card
 from metrics.core.seeds import rng_for
+from metrics.core.steps import Progress
 from metrics.fitting.fit_spread import FitSpread
 from metrics.record.columns import column, signal_columns
 from metrics.record.records import SampleRecord
@@ -25,6 +26,7 @@ def card_of_records(
     invalid: Mapping[str, str],
     not_offered: Mapping[str, str] | None = None,
     fits: Mapping[str, Mapping[str, Any]] | None = None,
+    progress: Progress = lambda done, of: None,
 ) -> Card:
     """Score every signal of one task's records, with controls, fusion and calibration.
 
@@ -44,6 +46,8 @@ def card_of_records(
         Signal -> which setting of the run left it out.
     fits : mapping of str to mapping, optional
         Signal -> `FitSpread` as plain numbers, of `RunManifest.fits`.
+    progress : callable, optional
+        Told how many steps of how many are done: of 200,000 records they take minutes.
 
     Returns
     -------
@@ -76,4 +80,5 @@ def card_of_records(
         samples=[record.normal_samples for record in records],
         probabilities={n: np.clip(signals[n], 0, 1) for n in STATED if n in signals},  # rounding
         rng=rng_for(records[0].task),
+        progress=progress,
     )

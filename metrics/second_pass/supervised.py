@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from metrics.core.seeds import rng_for
+from metrics.core.steps import Progress, Steps
 from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FitSpread, FittedScores
 from metrics.maps.attention_features import N_FEATURES, attention_features
@@ -84,10 +85,6 @@ class Supervised:
         return self.reasons.get(name, "the sample lacks what it is computed from")
 
 
-# steps done, of so many
-Progress = Callable[[int, int], None]
-
-
 def supervised_signals(
     store: ChannelStore,
     records: Sequence[SampleRecord],
@@ -118,7 +115,7 @@ def supervised_signals(
     part = fitted_on(store.where(PromptState, "by_layer", records), groups, task=task)
     states = StoredStates(store, [records[i] for i in part.rows])
     n_probes = steps_of(states) if PROBE_STATE in states else 0
-    step = _Steps(progress, n_probes + len(_STRESS_TESTS) + len(DETECTORS))
+    step = Steps(progress, n_probes + len(_STRESS_TESTS) + len(DETECTORS))
     if PROBE_STATE in states:
         own = [records[i] for i in part.rows]
         panel = probe_panel(
@@ -144,18 +141,6 @@ def supervised_signals(
         _detect(found, detector, store, records, task)
         step()
     return found
-
-
-class _Steps:
-    """Counts steps, and tells."""
-
-    def __init__(self, progress: Progress, of: int) -> None:
-        self._tell, self._done, self._of = progress, 0, of
-        progress(0, of)
-
-    def __call__(self) -> None:
-        self._done += 1
-        self._tell(self._done, self._of)
 
 
 def _detect(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from metrics.core.steps import Progress
 from metrics.record.channels import ListedTokens
 from metrics.record.columns import signal_columns
 from metrics.record.compact import Compact
@@ -15,7 +16,7 @@ from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
 from metrics.scores.validity import check_signal
 from metrics.second_pass.cluster_grid import cluster_grid
-from metrics.second_pass.supervised import Progress, supervised_signals
+from metrics.second_pass.supervised import supervised_signals
 from metrics.signals import ANY, BOUNDS, BY_NAME
 
 

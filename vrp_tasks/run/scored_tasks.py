@@ -12,6 +12,7 @@ from loguru import logger
 
 from metrics.card.card import Card
 from metrics.card.of_records import card_of_records
+from metrics.core.steps import Progress
 from metrics.errors import UndefinedMetricError
 from metrics.record.channels import Samples
 from metrics.record.compact import Compact
@@ -107,7 +108,11 @@ class ScoredTasks:
             not_offered=left_out,
             geometry=self._geometry,
             with_cluster_grid=self.access.settings.options.cluster_grid,
-            progress=fits_said(task, len(records)),
+            progress=steps_said(
+                task,
+                "fits on labels",
+                f"{len(records)} samples are there; now what is fitted on their labels.",
+            ),
         )
         self._not_offered.add_known(task, found.left_out)
         left_out = left_out | found.left_out
@@ -115,8 +120,13 @@ class ScoredTasks:
         self._fits |= {f"{task}:{name}": fit for name, fit in found.fits.items()}
         self._invalid |= {f"{task}:{name}": reason for name, reason in found.invalid.items()}
         self.records += found.records
+        del answered, records, whole  # what is fitted is in others, and the card takes room
         return card_of_records(
-            found.records, invalid=found.invalid, not_offered=left_out, fits=found.fits
+            found.records,
+            invalid=found.invalid,
+            not_offered=left_out,
+            fits=found.fits,
+            progress=steps_said(task, "signals scored"),
         )
 
     def _without_frozen(self, task: str, records: list[SampleRecord]) -> list[SampleRecord]:
@@ -202,20 +212,21 @@ class ScoredTasks:
         return sum(r.missing.get("loaded_probe") == SEEN for r in self._of_task(task))
 
 
-def fits_said(
-    task: str, n: int, *, now: Callable[[], float] = time.monotonic
-) -> Callable[[int, int], None]:
-    """Say at times how far what is fitted on labels is, and how long it will take."""
+def steps_said(
+    task: str, what: str, first: str | None = None, *, now: Callable[[], float] = time.monotonic
+) -> Progress:
+    """Say ``first`` at once, and at times how far ``what`` is and how long it will take."""
     began = said = now()
 
     def progress(done: int, of: int) -> None:
         nonlocal said
         if done == 0:
-            logger.info(f"{task}: {n} samples are there; now what is fitted on their labels.")
+            if first is not None:
+                logger.info(f"{task}: {first}")
         elif now() - said >= _SECONDS_BETWEEN_LINES:
             said = now()
             left = (said - began) / done * (of - done)
-            logger.info(f"{task}: fits on labels, {done} of {of}, about {left:.0f} s left.")
+            logger.info(f"{task}: {what}, {done} of {of}, about {left:.0f} s left.")
 
     return progress
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from leaderboard.report.contents import all_tables
+from leaderboard.report.parts import SUMMARIES
 from leaderboard.results.aggregate import build_board, evaluate_run
 from leaderboard.results.profiles import layer_profiles
 from leaderboard.results.workers import evaluate_paths
@@ -123,3 +124,14 @@ def test_content_that_no_run_writes_does_not_cost_the_others(tmp_path):
     assert [run.path.name for run in board.runs] == ["good"]
     (problem,) = board.problems
     assert "fits.shapes:probe.stderr must be a number, got 1e+200" in problem.reason
+
+
+def test_a_long_run_tells_how_far_it_is(tmp_path):
+    write_run(tmp_path / "run")
+    told = []
+    evaluate_paths([tmp_path], within=lambda *step: told.append(step), summaries=SUMMARIES)
+    ends = {what: (done, of) for what, done, of in told}
+    assert list(ends) == [
+        "run, records read", "shapes, signals", "shapes, what else is computed"
+    ]  # fmt: skip
+    assert all(done == of > 0 for done, of in ends.values())

@@ -165,8 +165,8 @@ def test_maps_of_samples_that_the_run_lacks_cost_that_run_alone(tmp_path, capsys
 
 
 def test_what_ends_an_iteration_does_not_end_that_over_the_runs(tmp_path, monkeypatch):
-    def stop(run, summaries):
-        return next(iter(())) if run.path.name == "bad" else whole(run, summaries)
+    def stop(run, **options):
+        return next(iter(())) if run.path.name == "bad" else whole(run, **options)
 
     whole = workers.evaluate_run
     monkeypatch.setattr(workers, "evaluate_run", stop)

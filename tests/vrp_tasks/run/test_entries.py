@@ -126,12 +126,14 @@ def test_slices_are_whole_batches_and_at_least_one():
 def test_what_takes_long_is_said_with_the_time_left(monkeypatch):
     clock, lines = [0.0], []
     monkeypatch.setattr(scored_tasks.logger, "info", lines.append)
-    progress = scored_tasks.fits_said("t", 500, now=lambda: clock[0])
+    progress = scored_tasks.steps_said(
+        "t", "fits on labels", "500 samples are there.", now=lambda: clock[0]
+    )
     for done in range(5):
         progress(done, 4)
         clock[0] += 4.0
     assert lines == [
-        "t: 500 samples are there; now what is fitted on their labels.",
+        "t: 500 samples are there.",
         "t: fits on labels, 2 of 4, about 8 s left.",
         "t: fits on labels, 4 of 4, about 0 s left.",
     ]
