@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,10 +11,12 @@ from metrics.card.card import Card, SignalResult
 from metrics.scores.bootstrap import Estimate
 
 UNDEFINED = "–"
-NOT_ASKED = "not offered"
+NOT_OFFERED = "not offered"
+NOT_ASKED = "not asked for"
 GIVEN = "by construction"
 WARNING_MARK = "!"
 MAX_REASON = 80
+_BROUGHT_BY = re.compile(r"\((\w+=\S*|vrp-leaderboard \w+)\)$")  # a setting, or a command
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,8 @@ def signal_cell(
     head = (clean(result.label, limit=MAX_NAME),) if named else ()
     if result.invalid is not None:
         return Cell((*head, "INVALID", clean(result.invalid, limit=MAX_REASON)), state="invalid")
-    for words, why in ((NOT_ASKED, result.not_offered), (GIVEN, result.by_construction)):
+    absent = (absence(result.not_offered or ""), result.not_offered)
+    for words, why in (absent, (GIVEN, result.by_construction)):
         if why is not None:
             return Cell((*head, words), notes=(clean(why),), state="undefined")
     notes = list(notes_of(result.auroc))
@@ -142,6 +146,11 @@ def signal_cell(
     if result.n_missing:
         lines.append(f"n {result.n}/{result.n + result.n_missing}")
     return Cell(tuple(lines), result.auroc.value, tuple(notes), _state(result))
+
+
+def absence(reason: str) -> str:
+    """*Not asked for* where the reason ends with what would bring it, else *not offered*."""
+    return NOT_ASKED if _BROUGHT_BY.search(reason) else NOT_OFFERED
 
 
 def count_cell(card: Card) -> Cell:

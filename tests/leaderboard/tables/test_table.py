@@ -4,6 +4,7 @@ import pytest
 
 from leaderboard.report.contents import all_tables
 from leaderboard.results.published import FIGURES
+from leaderboard.tables.cells import absence
 from leaderboard.tables.formats import to_latex, to_markdown, to_terminal
 from leaderboard.tables.overview import overview_table
 from leaderboard.tables.published import published_table
@@ -198,3 +199,18 @@ def test_rows_of_undeclared_signals_keep_the_order_of_the_card():
     board = make_board("m", signals=tuple(signal(name, 0.6) for name in names))
     rows = body(to_markdown(signals_table(board, "shapes")))
     assert [row.split("|")[1].strip() for row in rows if "bar" in row] == names
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("no answers were asked for (k=0)", "not asked for"),
+        ("it was not asked for (extra=ptrue)", "not asked for"),
+        ("no probe of another run was given (probe=…)", "not asked for"),
+        ("no other model has compared the answers (vrp-leaderboard rescore)", "not asked for"),
+        ("access to text alone does not offer it", "not offered"),
+        ("the server says: bad request (400)", "not offered"),
+    ],
+)
+def test_what_a_setting_would_bring_was_not_asked_for(reason, words):
+    assert absence(reason) == words
