@@ -238,6 +238,7 @@ def _rescore(arguments: argparse.Namespace) -> int:
                 arguments.output,
                 progress=said_at_times(),
                 similarities=similarities,
+                rephrased=arguments.rephrased,
             )
     except (RecordError, LeaderboardError, OSError, pa.ArrowException, SafetensorError) as error:
         return _fail(f"cannot rescore: {clean(error)}")

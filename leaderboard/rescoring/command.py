@@ -29,4 +29,9 @@ def add_rescore(commands: Commands) -> argparse.ArgumentParser:
             f"--{name}", metavar="CHECKPOINT",
             help=f"let a checkpoint for {name} compare the answers: a folder or hub id",
         )  # fmt: skip
+    parser.add_argument(
+        "--rephrased", type=Path, action="append", default=[], metavar="RUN",
+        help="a run of the same model on the same documents, the questions in other words; may be "
+        "given several times",
+    )  # fmt: skip
     return parser

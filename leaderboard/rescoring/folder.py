@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from leaderboard.errors import TargetError
 from leaderboard.rescoring.meanings import Meanings, read_meanings
+from leaderboard.rescoring.rephrased import read_rephrasings
 from leaderboard.rescoring.rescore import Progress, rescore
 from leaderboard.runs.read import check_files, read_run, sha256_of
 from metrics.errors import RecordError
@@ -40,6 +41,7 @@ def rescore_folder(
     *,
     progress: Progress,
     similarities: Path | None = None,
+    rephrased: Sequence[Path] = (),
 ) -> Path:
     """Write a run folder like another, its signals computed anew from the stored channels.
 
@@ -56,6 +58,8 @@ def rescore_folder(
         As of `rescore`.
     similarities : Path, optional
         A file of what another model says of pairs of answers.
+    rephrased : sequence of Path, optional
+        Runs of the same questions in other words.
 
     Returns
     -------
@@ -79,13 +83,16 @@ def rescore_folder(
     text = (folder / MANIFEST_FILE).read_bytes()
     run = read_run(folder)
     meanings = None if similarities is None else read_meanings(similarities, run)
-    records, manifest = rescore(run, progress=progress, meanings=meanings)
+    others = read_rephrasings(rephrased, run) if rephrased else None
+    records, manifest = rescore(run, progress=progress, meanings=meanings, rephrasings=others)
     origin = {"run": {"name": folder.name, "manifest_sha256": hashlib.sha256(text).hexdigest()}}
     made: dict[str, Any] = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions_of(_PACKAGES),
         "command": list(sys.argv),
     }
+    if rephrased:
+        made["rephrased"] = {path.name: sha256_of(path / MANIFEST_FILE) for path in rephrased}
     manifest = replace(manifest, rescored=origin | made | manifest.rescored)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".rescore-", dir=target.parent) as scratch:

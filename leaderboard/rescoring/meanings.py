@@ -22,7 +22,6 @@ from leaderboard.runs.read import Run
 from leaderboard.runs.schema import check_table
 from metrics.errors import RecordError
 from metrics.record.channels import (
-    OUTSIDE,
     AnswersAlike,
     AnswersEntailed,
     Channel,
@@ -70,7 +69,7 @@ class Meanings:
     def given(self) -> list[type[Channel]]:
         """Channels that there are rows for."""
         kinds = {kind for own in self.pairs.values() for kind in own}
-        return [channel for channel in OUTSIDE if kinds.issuperset(_KINDS[channel])]
+        return [channel for channel, own in _KINDS.items() if kinds.issuperset(own)]
 
     def channels_of(
         self, record: SampleRecord, seen: Mapping[str, Channel]

@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from leaderboard.rescoring.meanings import Meanings, stored_meanings
+from leaderboard.rescoring.rephrased import Rephrasings, Source
 from leaderboard.runs.read import Run
 from leaderboard.runs.record_checks import check_records
 from leaderboard.runs.shards import store_of
@@ -45,7 +46,11 @@ class Count:
 
 
 def rescore(
-    run: Run, *, progress: Progress, meanings: Meanings | None = None
+    run: Run,
+    *,
+    progress: Progress,
+    meanings: Meanings | None = None,
+    rephrasings: Rephrasings | None = None,
 ) -> tuple[list[SampleRecord], RunManifest]:
     """Compute every signal of a run anew, from its stored channels.
 
@@ -57,6 +62,8 @@ def rescore(
         Called as samples, and then what is fitted on labels, are done.
     meanings : Meanings, optional
         What another model says of pairs of answers; by default what the run folder holds of it.
+    rephrasings : Rephrasings, optional
+        Answers to the same questions in other words.
 
     Returns
     -------
@@ -72,7 +79,8 @@ def rescore(
         If channels or records break the format.
     """
     manifest, store, count = run.manifest, store_of(run), Count()
-    meanings = stored_meanings(run) if meanings is None else meanings
+    sources: list[Source] = [stored_meanings(run) if meanings is None else meanings]
+    sources += [] if rephrasings is None else [rephrasings]
     new: dict[str, list[SampleRecord]] = {}
     invalid: dict[str, str] = {}
     fits: dict[str, dict[str, Any]] = {}
@@ -81,7 +89,7 @@ def rescore(
         own = run.of_task(task)
         if not own:
             continue
-        found, reasons = _task(task, own, manifest, store, meanings, count, progress)
+        found, reasons = _task(task, own, manifest, store, sources, count, progress)
         new[task] = found.records
         left_out = {n: why for n, why in left_out.items() if not n.startswith(f"{task}:")}
         left_out |= {f"{task}:{name}": why for name, why in reasons.items()}
@@ -108,12 +116,12 @@ def _task(
     records: Sequence[SampleRecord],
     manifest: RunManifest,
     store: ChannelStore,
-    meanings: Meanings,
+    sources: Sequence[Source],
     count: Count,
     progress: Progress,
 ) -> tuple[SecondPass, dict[str, str]]:
     """The records of a task anew with what is fitted on them; what is not offered beside before."""
-    given = set(meanings.given)
+    given = {channel for source in sources for channel in source.given}
     left_out = {
         name: why
         for name, why in of_task(manifest.not_offered, task).items()
@@ -122,7 +130,7 @@ def _task(
     left_out |= withheld(records, left_out)
     anew: dict[int, SampleRecord] = {}
     compact = Compact()
-    for place, one in _one_by_one(records, store, meanings, left_out):
+    for place, one in _one_by_one(records, store, sources, left_out):
         count.add(task, one)
         anew[place] = compact(one.record)
         progress(f"{task}, samples", len(anew), len(records))
@@ -148,7 +156,7 @@ def _task(
 def _one_by_one(
     records: Sequence[SampleRecord],
     store: ChannelStore,
-    meanings: Meanings,
+    sources: Sequence[Source],
     left_out: Collection[str],
 ) -> Iterator[tuple[int, Rescored]]:
     """Place of each record, and the record anew; the channels of an array file are read at once."""
@@ -158,11 +166,22 @@ def _one_by_one(
         own = list(batch)
         channels = store.channels(kinds, [records[place] for place in own])
         for place, seen in zip(own, channels, strict=True):
-            compared, reasons = meanings.channels_of(records[place], seen)
-            stale = {channel.name for channel in meanings.given}
-            known = {n: why for n, why in records[place].missing.items() if n not in stale}
-            record = replace(records[place], missing=known | reasons)
-            yield place, rescored(record, seen | compared, not_offered=left_out)
+            record, beside = _with(sources, records[place], seen)
+            yield place, rescored(record, seen | beside, not_offered=left_out)
+
+
+def _with(
+    sources: Sequence[Source], record: SampleRecord, seen: Mapping[str, Channel]
+) -> tuple[SampleRecord, dict[str, Channel]]:
+    """A record with what sources say is missing, and the channels that they have of it."""
+    beside: dict[str, Channel] = {}
+    missing = dict(record.missing)
+    for source in sources:
+        found, reasons = source.channels_of(record, seen)
+        beside |= found
+        stale = {channel.name for channel in source.given}
+        missing = {n: why for n, why in missing.items() if n not in stale} | reasons
+    return replace(record, missing=missing), beside
 
 
 def _transfer(

@@ -138,11 +138,27 @@ class AnswersAlike(Channel):
     similarity: Array
 
 
-# given by another model, once a run is done
-OUTSIDE: tuple[type[Channel], ...] = (
-    AnswersEntailed,
-    AnswersAlike,
-    ClaimsEntailed,
-    TokenRelevance,
-)
+@dataclass(frozen=True)
+class Rephrased(Channel):
+    """The question asked in other words, by runs of their own.
+
+    ``agrees``, shape (n_rephrasings,): 1 where the answer is the same under the benchmark's answer
+    normalisation, 0 where it is not.
+    """
+
+    name = "rephrased"
+    kept = False
+    depth = "answers"
+    agrees: Array
+
+
 NOT_COMPARED = "no other model has compared the answers (vrp-leaderboard rescore)"
+NOT_REPHRASED = "no run in other words was given (vrp-leaderboard rescore --rephrased)"
+# given once a run is done -> why it is not there before
+OUTSIDE: dict[type[Channel], str] = {
+    AnswersEntailed: NOT_COMPARED,
+    AnswersAlike: NOT_COMPARED,
+    ClaimsEntailed: NOT_COMPARED,
+    TokenRelevance: NOT_COMPARED,
+    Rephrased: NOT_REPHRASED,
+}

@@ -31,6 +31,7 @@ from metrics.record.asked_channels import (
     NeuronContributions,
     Perturbed,
     PerturbedState,
+    Rephrased,
     TruthAsked,
     TruthAskedWithSamples,
 )
@@ -105,6 +106,7 @@ __all__ = [
     "ProbeOpinion",
     "PromptState",
     "QuestionMaps",
+    "Rephrased",
     "SampleScores",
     "SampleSpread",
     "Samples",
@@ -282,6 +284,7 @@ CHANNELS: tuple[type[Channel], ...] = (
     TokenAlternatives,
     ClaimsEntailed,
     TokenRelevance,
+    Rephrased,
     ProbeOpinion,
     *DETECTOR_CHANNELS,
     *STATES,

@@ -14,6 +14,7 @@ from metrics.signals import (
     kept,
     lens,
     meaning,
+    rephrased,
     self_evaluation,
     similarity,
 )
@@ -50,6 +51,7 @@ _FILES = (
     kept,
     self_evaluation,
     changed_image,
+    rephrased,
     fitted,
     lens,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from metrics.record.channels import CHANNELS, NOT_COMPARED, OUTSIDE, Channel, Samples
+from metrics.record.channels import CHANNELS, OUTSIDE, Channel, Samples
 from metrics.record.observation import Absent, Observation
 from metrics.record.records import SampleRecord
 from metrics.signals import BY_NAME, LAYERS
@@ -166,5 +166,5 @@ def not_stored(
         absent = [own for own in signal.needs if not (told and stored(own))]
         if name not in known and absent:
             said = _NOT_STORED.format(channels=" and ".join(own.name for own in absent))
-            found[name] = NOT_COMPARED if set(OUTSIDE).intersection(absent) else said
+            found[name] = next((OUTSIDE[own] for own in absent if own in OUTSIDE), said)
     return found

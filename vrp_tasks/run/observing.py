@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from metrics.record.channels import (
-    NOT_COMPARED,
     OUTSIDE,
     PERTURBATIONS,
     NeuronContributions,
@@ -31,7 +30,6 @@ from vrp_tasks.settings.probe_file import SEEN
 
 # what a run may keep of some samples only
 _LARGE = StateChannel | VisionState | NeuronContributions
-_COMPARED_LATER = Absent(NOT_COMPARED, "not offered")
 
 
 def sample_of(
@@ -102,7 +100,7 @@ def observation_of(
         absent.pop(Perturbed.name, None)  # of a document that was not captured
     elif why_not is not None:
         absent[Perturbed.name] = why_not
-    absent |= dict.fromkeys((channel.name for channel in OUTSIDE), _COMPARED_LATER)
+    absent |= {own.name: Absent(why, "not offered") for own, why in OUTSIDE.items()}
     kept, reasons = storage.trimmed(task, doc_id, states)
     if judged.reason is not None:
         absent["score"] = Absent(judged.reason)

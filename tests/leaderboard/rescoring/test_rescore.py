@@ -15,7 +15,7 @@ from leaderboard.rescoring.folder import rescore_folder
 from leaderboard.runs.read import read_run
 from metrics import signals as declared
 from metrics.errors import RecordError
-from metrics.record.channels import NOT_COMPARED, BoundaryMaps, TokenScores
+from metrics.record.channels import OUTSIDE, BoundaryMaps, TokenScores
 from metrics.record.records import MANIFEST_FILE, RECORDS_FILE
 from metrics.signals.declaration import Signal
 from tests.leaderboard.helpers.golden import make_records, write_run
@@ -86,7 +86,7 @@ def test_a_signal_declared_after_the_run_is_in_the_new_records(tmp_path, declare
     assert left_out.pop("shapes:boundary") == (
         "this run stored no boundary_maps, of which the signal is computed"
     )
-    assert set(left_out.values()) == {NOT_COMPARED}
+    assert set(left_out.values()) == set(OUTSIDE.values())
     assert main(["show", str(other)]) == 0
     assert SPREAD.label in capsys.readouterr().out
     again = rescore_folder(other, progress=quiet)  # no longer new

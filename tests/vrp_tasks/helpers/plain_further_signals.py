@@ -20,6 +20,7 @@ CHANNELS: dict[str, dict[str, list[float]]] = {
     # blur, crop, flip (not legal), noise, another image
     "perturbed": {"agrees": [1.0, 0.0, NAN, 1.0, 0.0]},
     "token_scores": {"logprobs": [-0.5, -0.25, -2.0]},
+    "rephrased": {"agrees": [1.0, 0.0, 1.0]},
     "token_relevance": {"similarity": [0.9, 0.5, 0.6]},
     "listed_tokens": {"entropies": [0.3, 0.0, 0.75], "seen": [0.9, 1.0, 0.95]},
     "sample_scores": {"logprobs": [-0.6, -2.0, -0.9], "lengths": [2.0, 4.0, 1.0]},
@@ -145,6 +146,7 @@ ASKED_FOR: dict[str, Callable[[], float]] = {
     "degree_entailment": lambda: math.fsum((E[0][j] + E[j][0]) / 2 for j in (1, 2, 3)) / 3,
     "eccentricity_entailment": lambda: -_eccentricity(_entails_both()),
     "laplacian_eigenvalues_entailment": lambda: -_eigenvalues(_entails_both()),
+    "paraphrase_agreement": lambda: 2 / 3,
     # the second token's third alternative contradicts too
     "claim_probability": lambda: math.log(0.6 / (0.6 + 0.3)) + math.log(0.7 / (0.7 + 0.2)),
     "token_sar": lambda: (0.1 * -0.5 + 0.5 * -0.25 + 0.4 * -2.0) / (0.1 + 0.5 + 0.4),
