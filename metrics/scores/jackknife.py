@@ -28,7 +28,7 @@ from metrics.core.estimate import (
     lone_class,
     near_perfect,
 )
-from metrics.scores.ranking import RankingReplicates, ranking_replicates
+from metrics.scores.ranking import LeftOut, RankingReplicates, ranking_replicates
 from metrics.scores.separation import NOTE, separation_bound
 
 MOST_PARTS = 400
@@ -52,8 +52,7 @@ class RankingJackknife:
     @cached_property
     def without(self) -> RankingReplicates:
         """Figures without each part."""
-        kept = self.part[:, None] != np.arange(self.part.max() + 1)
-        return ranking_replicates(self.correct, self.score, kept.astype(np.uint16))
+        return ranking_replicates(self.correct, self.score, LeftOut(self.part))
 
     @cached_property
     def whole(self) -> RankingReplicates:
