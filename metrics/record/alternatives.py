@@ -12,6 +12,12 @@ from metrics.errors import RecordError
 from metrics.record.channel import Array, Channel
 
 ALTERNATIVES = 10  # so many of the likeliest tokens are kept at each answer token
+MOST_TOKENS = 512  # of an answer: another model reads ten texts a token
+TOO_LONG = f"the answer has more than {MOST_TOKENS} tokens"
+_MOST_BYTES = 2**17  # of their texts
+_BEFORE = (
+    400  # characters of the answer that a claim begins with: what a reader of 512 tokens takes
+)
 _BETWEEN = "\0"
 
 
@@ -44,6 +50,8 @@ class TokenAlternatives(Channel):
         if self.logprobs.ndim != 2:
             raise RecordError(f"{self.name}.logprobs must have two axes.")
         n, m = self.logprobs.shape
+        if n > MOST_TOKENS or m > ALTERNATIVES or self.texts.size > _MOST_BYTES:
+            raise RecordError(f"{self.name} holds more than an answer's tokens can have.")
         data = np.asarray(self.texts, np.uint8).tobytes().decode("utf-8", "replace")
         found = data.split(_BETWEEN)
         if len(found) != n * (m + 1):
@@ -51,11 +59,14 @@ class TokenAlternatives(Channel):
         return [found[start : start + m + 1] for start in range(0, len(found), m + 1)]
 
     def claims(self) -> list[list[str]]:
-        """The answer up to each token: as it is, and with each alternative in its place."""
+        """The answer up to each token: as it is, and with each alternative in its place.
+
+        Of a long one the last 400 characters before the token.
+        """
         before, found = "", []
         for own, *others in self.pieces():
             found.append([(before + piece).strip() for piece in (own, *others)])
-            before += own
+            before = (before + own)[-_BEFORE:]
         return found
 
     def shortened(self) -> tuple[str, list[str]]:

@@ -14,6 +14,8 @@ import numpy as np
 
 from metrics.record.alternatives import (
     ALTERNATIVES,
+    MOST_TOKENS,
+    TOO_LONG,
     ClaimsEntailed,
     TokenAlternatives,
     TokenRelevance,
@@ -69,11 +71,13 @@ __all__ = [
     "CHANNELS",
     "DEPTHS",
     "DETECTOR_CHANNELS",
+    "MOST_TOKENS",
     "NOT_COMPARED",
     "N_WORDS",
     "OUTSIDE",
     "PERTURBATIONS",
     "STATES",
+    "TOO_LONG",
     "TOP",
     "AnswersAlike",
     "AnswersEntailed",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from metrics.record.channels import ALTERNATIVES, TokenAlternatives
+from metrics.record.channels import ALTERNATIVES, MOST_TOKENS, TOO_LONG, TokenAlternatives
 from vrp_tasks.capture.decode_state import DecodeState
 from vrp_tasks.capture.observer import Observer
 from vrp_tasks.capture.result import Captured
@@ -23,6 +23,9 @@ class Alternatives(Observer):
         n = len(item.tokens)
         if not n:
             item.missing[TokenAlternatives.name] = "the answer is empty"
+            return
+        if n > MOST_TOKENS:
+            item.missing[TokenAlternatives.name] = TOO_LONG
             return
         top = [own[index, :ALTERNATIVES] for own in state.notes.top[:n]]
         tokens = [own[index, :ALTERNATIVES] for own in state.notes.top_tokens[:n]]

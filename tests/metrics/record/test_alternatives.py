@@ -20,9 +20,24 @@ def test_pieces_come_back_and_make_claims():
 
 @pytest.mark.parametrize(
     ("logprobs", "texts"),
-    [(LOGPROBS, b"a\0b"), (LOGPROBS[0], b"a\0b\0c"), (np.zeros((3, 10)), b"")],
+    [
+        (LOGPROBS, b"a\0b"),
+        (LOGPROBS[0], b"a\0b\0c"),
+        (np.zeros((3, 10)), b""),
+        (np.zeros((513, 0)), b"\0" * 512),  # what would take too long to read
+        (np.zeros((1, 11)), b"\0" * 11),
+        (np.zeros((1, 0)), b"a" * 2**18),
+    ],
 )
 def test_a_channel_that_holds_other_texts_breaks_the_format(logprobs, texts):
     told = TokenAlternatives(logprobs, np.frombuffer(texts, np.uint8))
     with pytest.raises(RecordError, match="token_alternatives"):
         told.claims()
+
+
+def test_a_claim_of_a_long_answer_begins_shortly_before_the_token():
+    pieces = [[f" w{i}", f" w{i}", " not"] for i in range(512)]
+    told = TokenAlternatives.of(np.zeros((512, 2)), pieces)
+    assert max(len(text) for claim in told.claims() for text in claim) <= 405
+    assert told.claims()[-1][0].endswith(" w510 w511")
+    assert told.claims()[-1][2].endswith(" w510 not")

@@ -162,6 +162,8 @@ def test_other_tokens_are_kept_as_they_are_listed_the_chosen_one_among_them():
     told = alternatives_of(Choice("a ü", (own, last, END)))
     assert told.pieces() == [["a", "a", " b"], [" ü", "c", ""]]
     assert told.logprobs.tolist() == [[-0.25, -2.0], [-1.0, -math.inf]]
+    long = alternatives_of(Choice("a" * 513, (own,) * 513))
+    assert long.reason == "the answer has more than 512 tokens"
     for bad in (Choice("a", (Token(b"a", -0.25),)), Choice("a", None), Choice("", (END,))):
         assert isinstance(alternatives_of(bad), Absent)
 

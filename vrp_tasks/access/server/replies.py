@@ -13,6 +13,8 @@ from metrics.answers.listed_entropy import entropy_at_least
 from metrics.errors import UndefinedMetricError
 from metrics.record.channels import (
     ALTERNATIVES,
+    MOST_TOKENS,
+    TOO_LONG,
     Channel,
     FirstTwo,
     ListedTokens,
@@ -212,6 +214,8 @@ def alternatives_of(choice: Choice) -> TokenAlternatives | Absent:
         return Absent(str(error))
     if not own or not all(token.listed for token in own):
         return Absent("the likeliest tokens are not told at every answer token")
+    if len(own) > MOST_TOKENS:
+        return Absent(TOO_LONG)
     most = min(ALTERNATIVES, max(len(token.listed) for token in own))
     logprobs = np.full((len(own), most), -np.inf)
     pieces = []
