@@ -9,12 +9,15 @@ import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from vrp_tasks.run import command
 from vrp_tasks.run.command import asks_for_ours
 
 OURS = "task: own\nmetadata: {vrp: {base: pope}}\n"
+MIXED = "a run of stock, then one of ours"
 # files beside the command, what it asks for -> what is said; None: as stock
 COMMANDS = {
     "limit below 0": ({}, ["--tasks", "vrp_shapes", "--limit", "-5"], "--limit must be -1 or"),
@@ -42,6 +45,11 @@ COMMANDS = {
         "Unknown keys in config file: ['limits']",
     ),
     "stock: limit below 0": ({}, ["--tasks", "pope", "--limit", "-5"], None),
+    MIXED: (
+        {"run.yaml": "- {tasks: pope, limit: -5}\n- {tasks: vrp_shapes, limit: -5}\n"},
+        ["--config", "run.yaml"],
+        "--limit must be -1 or",
+    ),
     "stock: a task that is none, beside ours": (
         {"a.yaml": OURS}, ["--tasks", "nosuch", "--include_path", "."], None
     ),
@@ -90,7 +98,9 @@ def ends(tmp_path_factory):
     return {name: (code, said) for name, code, said in lines}
 
 
-@pytest.mark.parametrize("name", [name for name, own in COMMANDS.items() if own[2] is not None])
+@pytest.mark.parametrize(
+    "name", [name for name, own in COMMANDS.items() if own[2] and name != MIXED]
+)
 def test_a_mistake_before_the_run_is_one_line(name, ends):
     code, said = ends[name]
     assert isinstance(code, str)  # which Python prints, and exits with 1
@@ -108,6 +118,12 @@ def test_a_command_without_a_task_of_ours_ends_as_in_stock(name, ends):
     assert "vrp-tasks" not in said
 
 
+def test_of_a_config_the_runs_of_ours_end_it_and_stock_ones_do_not(ends):
+    code, said = ends[MIXED]
+    assert code.startswith("vrp-tasks: the run failed, ValueError: --limit must be -1")
+    assert said.count("Traceback") == 1  # of the first run, by lmms-eval
+
+
 @pytest.mark.parametrize(
     ("tasks", "is_ours"),
     [("vrp_pope,mme", True), ("own", True), ("ow*", True), ("a.yaml", True), ("several", True),
@@ -119,3 +135,18 @@ def test_whose_a_command_is_is_read_off_names_and_texts(tasks, is_ours, tmp_path
     Path("b.yaml").write_text("group: several\ntask: [vrp_pope, mme]\n")
     Path("c.yaml").write_text("task: stock\ndataset_path: nowhere\n")
     assert asks_for_ours(Namespace(tasks=tasks, include_path=".")) is is_ours
+
+
+def test_nothing_is_looked_for_where_nothing_goes_wrong(monkeypatch):
+    monkeypatch.setattr(command, "asks_for_ours", lambda cli: pytest.fail("it was looked for"))
+    cli = Namespace(tasks="mme", include_path="/", config="", verbosity="INFO")
+    module = SimpleNamespace(
+        parse_eval_args=lambda: (None, cli), cli_evaluate_single=lambda args: args.tasks
+    )
+
+    def cli_evaluate(args=None):
+        return module.cli_evaluate_single(cli)
+
+    stock = module.cli_evaluate_single
+    assert command.run_command(module, cli_evaluate, (), {}) == "mme"
+    assert module.cli_evaluate_single is stock

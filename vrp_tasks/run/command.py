@@ -10,7 +10,7 @@ import inspect
 import re
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
@@ -33,27 +33,28 @@ def run_command(
     """Call ``cli_evaluate``; what ends a command that asks for tasks of ours is one line."""
     given = inspect.signature(stock).bind(*args, **kwargs).arguments.get("args")
     cli = asked_of(module, given)
-    with ExitStack() as stack:
-        if asks_for_ours(cli) or _SAYS_OURS.search(_text_of(cli.config)):
-            stack.enter_context(_in_one_line(cli))
-        stack.enter_context(runs_inside(module, _run))
+    with _ours_in_one_line(cli, with_config=True), runs_inside(module, _run):
         return stock(*args, **kwargs)
 
 
 def _run(stock: Callable[..., Any], cli: Namespace) -> Any:
-    if not asks_for_ours(cli):
-        return stock(cli)
-    with _in_one_line(cli):
+    with _ours_in_one_line(cli):
         return stock(cli)
 
 
 @contextmanager
-def _in_one_line(cli: Namespace) -> Iterator[None]:
-    with errors_in_one_line(cli):
-        try:
-            yield
-        except yaml.MarkedYAMLError as error:
-            raise SetupError(f"{_where(error)} is no YAML: {error.problem}.") from error
+def _ours_in_one_line(cli: Namespace, *, with_config: bool = False) -> Iterator[None]:
+    """Whose a command is is asked when it ends early: looking for that takes time."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as ended:
+        of_config = with_config and _SAYS_OURS.search(_text_of(cli.config))
+        if not (of_config or asks_for_ours(cli)):
+            raise
+        with errors_in_one_line(cli):
+            if isinstance(ended, yaml.MarkedYAMLError):
+                raise SetupError(f"{_where(ended)} is no YAML: {ended.problem}.") from ended
+            raise
 
 
 def _where(error: yaml.MarkedYAMLError) -> str:
