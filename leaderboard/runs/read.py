@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leaderboard.runs.bounded import batches_of, read_json, schema_of, values_of
+from leaderboard.runs.manifest_fields import check_manifest
 from leaderboard.runs.record_checks import check_counts, check_record
 from leaderboard.runs.schema import (
     check_columns,
-    check_manifest,
     check_no_nulls,
     check_table,
     check_table_schema,

@@ -50,7 +50,7 @@ def sweep_words(
     Parameters
     ----------
     manifest : RunManifest
-        Checked by `leaderboard.runs.schema.check_manifest`.
+        Checked by `leaderboard.runs.manifest_fields.check_manifest`.
     task : str
         One of its tasks.
     swept : iterable of (intervention, fill)
