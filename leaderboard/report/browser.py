@@ -15,7 +15,7 @@ from leaderboard.tables.text import clean
 
 # Of base64: with 30 runs the rest of the file is about as large again.
 MAX_ALBUM = 5_000_000
-LABEL_WIDTH, MAX_REASON = 32, 120
+MAX_REASON = 120
 TOO_MANY = "left out to keep this file small; pictures of a run's first samples are in it"
 
 
@@ -161,10 +161,10 @@ def _view(example: Example, signal: str, album: Album) -> View:
 def _line(signal: SignalValue) -> str:
     mark = "" if signal.access == "deployable" else f" ({signal.access})"
     if signal.value is None or signal.rank is None:
-        return f"{signal.label + mark:{LABEL_WIDTH}}  – {clean(signal.reason, limit=MAX_REASON)}"
+        return f"{signal.label}{mark}\t– {clean(signal.reason, limit=MAX_REASON)}"
     value = figure(signal.value, "{:.4g}")
     unit = f" ({signal.unit})" if signal.unit else ""
-    return f"{signal.label + mark:{LABEL_WIDTH}}{value:>10}  above {100 * signal.rank:.0f} %{unit}"
+    return f"{signal.label}{mark}\t{value:<9} above {100 * signal.rank:.0f} %{unit}"
 
 
 def _overlay(heat: HeatMap, picture: Picture | None) -> tuple[Overlay | None, str]:
