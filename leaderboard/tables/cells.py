@@ -57,8 +57,8 @@ def number_cell(value: float | None, form: str = "{:.3f}", *, reason: str = "") 
 
 
 def figure(value: float, form: str = "{:.3f}") -> str:
-    """A number as all tables and sentences write it: with a minus, not a hyphen."""
-    return form.format(value).replace("-", "−")
+    """A number as all tables and sentences write it: with a minus, not a hyphen, and none at 0."""
+    return form.format(value + 0.0).replace("-", "−")
 
 
 def format_estimate(estimate: Estimate) -> str:

@@ -1,9 +1,13 @@
 "use strict";
-// What a signal is stands in the file once for each benchmark; the rows of other tables say it too.
-const said = new Map([...document.querySelectorAll("th[scope=row][title]")].map((head) => [named(head), head.title]));
-for (const head of document.querySelectorAll("th[scope=row]:not([title])")) {
+// What a signal is stands in the file once for each benchmark; a row of another table says it once pointed at.
+const said = new Map();
+
+document.addEventListener("pointerover", (event) => {
+  const head = event.target.closest("th[scope=row]:not([title])");
+  if (!head) return;
+  if (said.size === 0) for (const own of document.querySelectorAll("th[scope=row][title]")) said.set(named(own), own.title);
   if (said.has(named(head))) head.title = said.get(named(head));
-}
+});
 
 function named(head) {
   return (head.querySelector(".line") ?? head).textContent.trim();

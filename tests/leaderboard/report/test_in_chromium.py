@@ -143,6 +143,15 @@ def test_a_footnote_shows_its_text_on_focus_and_on_hover(page):
     assert tip(page) == note
 
 
+def test_a_name_says_what_it_means_in_every_table(page):
+    """The text stands in the file once for each benchmark; pointing at another row brings it."""
+    row = "[...document.querySelectorAll('#card-run-0-0 th[scope=row]')].find("
+    row += "(head) => head.textContent.startsWith('token confidence'))"
+    assert page.run(f"{row}.title") == ""
+    page.run(f"{row}.dispatchEvent(new Event('pointerover', {{ bubbles: true }}))")
+    assert page.run(f"{row}.title").startswith("Mean log-probability of the answer's tokens")
+
+
 def test_samples_are_browsed_by_keyboard(page):
     examples = "[...document.querySelectorAll('.example')]"
     here = f"{examples}.findIndex((e) => e.contains(document.activeElement))"
