@@ -1,0 +1,224 @@
+"""What detectors of class 0 and 1 add to a run: processor time of an answer, without and with them.
+
+Without: the answer, K samples, attention maps, states and the logit lens. With: the numbers kept of
+the same passes (class 1), the signals made of them, and the fitted detectors' share of an answer.
+The two ways in turn, and processor time instead of the clock's, so that other load tells little:
+
+    python -m benchmarks.detectors [--repeats 40] [--k 10] [--answers 1000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from unittest import mock
+
+import numpy as np
+import torch
+from tabulate import tabulate
+from transformers import PreTrainedModel
+
+from benchmarks.capture import MID, TINY, mid, tiny
+from metrics import signals
+from metrics.fitting.out_of_fold import Samples
+from metrics.record.channels import OUTSIDE, Perturbed, ProbeOpinion
+from metrics.record.channels import Samples as Drawn
+from metrics.record.observation import Absent, Observation
+from metrics.second_pass.detectors import DETECTORS
+from metrics.signals import BY_NAME, SIGNALS
+from metrics.signals.recording import record_of
+from vrp_tasks.capture import CaptureSettings, probed_generate
+from vrp_tasks.capture import decode_state as decode
+from vrp_tasks.capture import generate as capture
+from vrp_tasks.capture.attention import capturing_attention
+from vrp_tasks.capture.channels import channels_of, states_of
+from vrp_tasks.capture.extras import further_of
+from vrp_tasks.capture.lens import LogitLens
+from vrp_tasks.capture.observer import Subjects
+from vrp_tasks.capture.recorder import Recorder
+from vrp_tasks.capture.result import Captured
+from vrp_tasks.capture.token_notes import TokenNotes
+from vrp_tasks.capture.visual_tokens import VisualTokens
+from vrp_tasks.families import family_of
+
+IMAGES = 3  # questions of an image, where detectors are fitted
+GOAL = 0.05
+
+
+class Plain(TokenNotes):
+    """Log-probabilities, entropies and the two largest probabilities: no function of a step."""
+
+    def add(self, logits: torch.Tensor, tokens: torch.Tensor) -> None:
+        """A step."""
+        of_rows = logits.log_softmax(dim=-1)
+        self.chosen.append(of_rows.gather(1, tokens[:, None]).squeeze(1))
+        logprobs = of_rows[:: self._rows]
+        p = logprobs.exp()
+        entropy = -torch.where(logprobs > -torch.inf, p * logprobs, 0.0).sum(dim=-1)
+        self.entropies.append(entropy)
+        if not self.margins:
+            self.first_two = p.topk(2, dim=-1).values
+        for name in ("margins", "self_certainty", "collision", "top_entropies"):
+            getattr(self, name).append(entropy)
+
+
+@contextmanager
+def nothing_kept() -> Iterator[None]:
+    """Captures without the numbers of class 1."""
+
+    def blind(*args: object, is_image: object = None, **kwargs: object) -> Recorder:
+        return Recorder(*args, is_image=None, **kwargs)  # type: ignore[arg-type]
+
+    with (
+        mock.patch.object(capture, "Recorder", blind),
+        mock.patch.object(decode, "TokenNotes", Plain),
+    ):
+        yield
+
+
+class Ways:
+    """One prompt answered without what detectors need, and with it."""
+
+    def __init__(
+        self, model: PreTrainedModel, inputs: dict[str, torch.Tensor], k: int, tokens: int
+    ) -> None:
+        eos = model.generation_config.eos_token_id or 1
+        options = {
+            "do_sample": False,
+            "max_new_tokens": tokens + 1,
+            "min_new_tokens": tokens,
+            "eos_token_id": eos,
+            "forced_eos_token_id": eos,
+        }
+        self.settings = CaptureSettings(k=k)
+        self.answer = partial(
+            probed_generate, model, family_of(model.config), inputs, identities=["benchmark"],
+            settings=self.settings, subjects=Subjects(["?"], [[]]), **options,
+        )  # fmt: skip
+
+    def without(self) -> Captured:
+        """As little as maps, states and samples need."""
+        with nothing_kept():
+            return self.answer(observers=(LogitLens, VisualTokens))[1][0]
+
+    def kept(self) -> Captured:
+        """With the numbers of class 1."""
+        return self.answer()[1][0]
+
+    def observed(self) -> Observation:
+        """What signals are made of."""
+        item = self.kept()
+        channels, absent = channels_of(item)
+        states, no_states = states_of(item, dtype="float16")
+        texts = [str(own) for own in item.sampled_tokens]
+        further, unasked = further_of(item, self.settings)
+        channels |= further | states | {Drawn.name: Drawn.of(texts, texts, str(item.tokens))}
+        later = Absent("later", "not offered")
+        absent |= no_states | unasked
+        absent |= {own.name: later for own in (*OUTSIDE, Perturbed, ProbeOpinion)}
+        return Observation(
+            task="t", split="test", doc_id="0", group="g", kind="all", prompt="?", answer="a",
+            target=None, score=1.0, correct=1, normal_answer=str(item.tokens), channels=channels,
+            absent=absent,
+        )  # fmt: skip
+
+
+def seconds(way: Callable[[], object]) -> float:
+    """Of processor time."""
+    began = time.process_time()
+    way()
+    return time.process_time() - began
+
+
+def in_turn(ways: list[Callable[[], object]], repeats: int) -> list[tuple[float, ...]]:
+    """Seconds of each way in each round; a first round warms up."""
+    rounds = [[seconds(way) for way in ways] for _ in range(repeats + 1)]
+    return list(zip(*rounds[1:], strict=True))
+
+
+@contextmanager
+def standard_signals_only() -> Iterator[None]:
+    """Records have the method's own signals, none of the published detectors."""
+    own = tuple(s for s in SIGNALS if s.source.startswith("method"))
+    with mock.patch.object(signals, "SIGNALS", own):
+        yield
+
+
+def record_without(observation: Observation) -> object:
+    """The record of an answer without detectors."""
+    with standard_signals_only():
+        return record_of(observation, shard=None, row=None)
+
+
+def fitted(observation: Observation, answers: int) -> float:
+    """Seconds an answer that the fitted detectors of class 0 and 1 take at so many answers."""
+    rng = np.random.default_rng(0)
+    samples = Samples.of(
+        rng.random(answers) < 0.8, np.arange(answers) // IMAGES, targets=["yes"] * answers
+    )
+    taken = 0.0
+    for detector in DETECTORS:
+        declared = BY_NAME[detector.signals[0]]
+        there = all(channel.name in observation.channels for channel, _, _ in detector.reads)
+        if declared.cost_class > 1 or not there:
+            continue
+        shapes = [
+            np.shape(reduce(getattr(observation.channels[channel.name], field)))
+            for channel, field, reduce in detector.reads
+        ]
+        inputs = [rng.random((answers, *shape), dtype=np.float32) for shape in shapes]
+        taken += seconds(partial(detector.fit, inputs, samples, rng))
+    return taken / answers
+
+
+def row_of(name: str, k: int, tokens: int, repeats: int, answers: int) -> dict[str, object]:
+    """One model's figures, milliseconds an answer."""
+    model, inputs = mid() if name == MID else tiny(name)
+    with torch.inference_mode(), capturing_attention(model):
+        ways = Ways(model, inputs, k, tokens)
+        off, on = in_turn([ways.without, ways.kept], repeats)
+        seen = ways.observed()
+    bare, full = in_turn(
+        [partial(record_without, seen), partial(record_of, seen, shard=None, row=None)], repeats
+    )
+    standard = statistics.median(off) + statistics.median(bare)
+    added = {
+        "kept (class 1)": statistics.median(b - a for a, b in zip(off, on, strict=True)),
+        "signals": statistics.median(b - a for a, b in zip(bare, full, strict=True)),
+        "fitted": fitted(seen, answers),
+    }
+    shares = {f"{part} %": 100 * own / standard for part, own in added.items()}
+    return {
+        "model": name,
+        "without (ms)": 1e3 * standard,
+        **shares,
+        "all %": sum(shares.values()),
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=40)
+    parser.add_argument("--k", type=int, default=10)
+    parser.add_argument("--tokens", type=int, default=2, help="answer length, forced")
+    parser.add_argument("--answers", type=int, default=1000, help="that detectors are fitted on")
+    parser.add_argument("--models", nargs="+", default=[*TINY, MID], choices=[*TINY, MID])
+    given = parser.parse_args()
+    rows = [
+        row_of(name, given.k, given.tokens, given.repeats, given.answers) for name in given.models
+    ]
+    sys.stdout.write(
+        f"Processor time of an answer, K = {given.k}, {given.tokens} answer tokens, medians of "
+        f"{given.repeats} rounds; fitted on {given.answers} answers; goal {100 * GOAL:.0f} %\n"
+    )
+    sys.stdout.write(tabulate(rows, headers="keys", floatfmt=".3g", tablefmt="github") + "\n")
+
+
+if __name__ == "__main__":
+    main()
