@@ -1,7 +1,8 @@
 """What detectors of class 0 and 1 add to a run: processor time of an answer, without and with them.
 
-Without: the answer, K samples, attention maps, states and the logit lens. With: the numbers kept of
-the same passes (class 1), the signals made of them, and the fitted detectors' share of an answer.
+Without: the answer, K samples, attention maps, states and the logit lens, and an answer's share of
+fitting the probes and stress tests that a run has anyway. With: the numbers kept of the same passes
+(class 1), the signals made of them, and an answer's share of fitting the detectors.
 The two ways in turn, and processor time instead of the clock's, so that other load tells little:
 
     python -m benchmarks.detectors [--repeats 40] [--k 10] [--answers 1000]
@@ -10,6 +11,7 @@ The two ways in turn, and processor time instead of the clock's, so that other l
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import sys
 import time
@@ -21,17 +23,20 @@ from unittest import mock
 import numpy as np
 import torch
 from tabulate import tabulate
-from transformers import PreTrainedModel
+from transformers import AutoTokenizer, PreTrainedModel
 
-from benchmarks.capture import MID, TINY, mid, tiny
+from benchmarks.capture import CHECKPOINTS, MID, TINY, mid, tiny
 from metrics import signals
 from metrics.fitting.out_of_fold import Samples
-from metrics.record.channels import OUTSIDE, Perturbed, ProbeOpinion
+from metrics.maps.attention_features import N_FEATURES
+from metrics.record.channels import OUTSIDE, ImageMaps, Perturbed, ProbeOpinion, PromptState
 from metrics.record.channels import Samples as Drawn
 from metrics.record.observation import Absent, Observation
 from metrics.second_pass.detectors import DETECTORS
 from metrics.signals import BY_NAME, SIGNALS
 from metrics.signals.recording import record_of
+from metrics.states.probe_panel import probe_panel
+from metrics.states.stress_tests import attention_feature_scores, attention_mlp_scores
 from vrp_tasks.capture import CaptureSettings, probed_generate
 from vrp_tasks.capture import decode_state as decode
 from vrp_tasks.capture import generate as capture
@@ -85,7 +90,12 @@ class Ways:
     """One prompt answered without what detectors need, and with it."""
 
     def __init__(
-        self, model: PreTrainedModel, inputs: dict[str, torch.Tensor], k: int, tokens: int
+        self,
+        model: PreTrainedModel,
+        inputs: dict[str, torch.Tensor],
+        k: int,
+        tokens: int,
+        tokenizer: object = None,
     ) -> None:
         eos = model.generation_config.eos_token_id or 1
         options = {
@@ -95,10 +105,10 @@ class Ways:
             "eos_token_id": eos,
             "forced_eos_token_id": eos,
         }
-        self.settings = CaptureSettings(k=k)
+        self.settings, self.asked = CaptureSettings(k=k), itertools.count()
         self.answer = partial(
             probed_generate, model, family_of(model.config), inputs, identities=["benchmark"],
-            settings=self.settings, subjects=Subjects(["?"], [[]]), **options,
+            settings=self.settings, subjects=Subjects(["?"], [[]], tokenizer), **options,
         )  # fmt: skip
 
     def without(self) -> Captured:
@@ -115,7 +125,8 @@ class Ways:
         item = self.kept()
         channels, absent = channels_of(item)
         states, no_states = states_of(item, dtype="float16")
-        texts = [str(own) for own in item.sampled_tokens]
+        # no two questions have the same samples, so nothing is remembered of the last one
+        texts = [f"{next(self.asked)} {own}" for own in item.sampled_tokens]
         further, unasked = further_of(item, self.settings)
         channels |= further | states | {Drawn.name: Drawn.of(texts, texts, str(item.tokens))}
         later = Absent("later", "not offered")
@@ -176,17 +187,42 @@ def fitted(observation: Observation, answers: int) -> float:
     return taken / answers
 
 
+def probed(observation: Observation, answers: int) -> float:
+    """Seconds an answer that probes and stress tests take at so many answers."""
+    rng = np.random.default_rng(0)
+    correct, groups = rng.random(answers) < 0.8, np.arange(answers) // IMAGES
+    shape = observation.channels[PromptState.name].arrays()["by_layer"].shape
+    positions = ("last_prompt", "last_answer", "mean_answer")
+    states = {name: rng.random((answers, *shape), dtype=np.float32) for name in positions}
+    grid = observation.channels[ImageMaps.name].arrays()["by_layer"].shape
+    maps = list(rng.random((answers, *grid), dtype=np.float32))
+    features = rng.random((answers, N_FEATURES))
+    ways: list[Callable[[], object]] = [
+        partial(probe_panel, states, correct, groups.tolist(), rng=rng),
+        partial(attention_feature_scores, features, correct, groups.tolist(), rng=rng),
+        partial(attention_mlp_scores, maps, correct, groups.tolist(), rng=rng),
+    ]
+    return sum(map(seconds, ways)) / answers
+
+
 def row_of(name: str, k: int, tokens: int, repeats: int, answers: int) -> dict[str, object]:
     """One model's figures, milliseconds an answer."""
     model, inputs = mid() if name == MID else tiny(name)
+    tokenizer = None if name == MID else AutoTokenizer.from_pretrained(CHECKPOINTS / name)
     with torch.inference_mode(), capturing_attention(model):
-        ways = Ways(model, inputs, k, tokens)
+        ways = Ways(model, inputs, k, tokens, tokenizer)
         off, on = in_turn([ways.without, ways.kept], repeats)
-        seen = ways.observed()
+        observations = [ways.observed() for _ in range(repeats + 1)]
+    seen, (first, second) = observations[0], itertools.tee(observations)
     bare, full = in_turn(
-        [partial(record_without, seen), partial(record_of, seen, shard=None, row=None)], repeats
+        [
+            lambda: record_without(next(first)),
+            lambda: record_of(next(second), shard=None, row=None),
+        ],
+        repeats,
     )
-    standard = statistics.median(off) + statistics.median(bare)
+    answered, fits = statistics.median(off) + statistics.median(bare), probed(seen, answers)
+    standard = answered + fits
     added = {
         "kept (class 1)": statistics.median(b - a for a, b in zip(off, on, strict=True)),
         "signals": statistics.median(b - a for a, b in zip(bare, full, strict=True)),
@@ -195,7 +231,8 @@ def row_of(name: str, k: int, tokens: int, repeats: int, answers: int) -> dict[s
     shares = {f"{part} %": 100 * own / standard for part, own in added.items()}
     return {
         "model": name,
-        "without (ms)": 1e3 * standard,
+        "answered (ms)": 1e3 * answered,
+        "probes (ms)": 1e3 * fits,
         **shares,
         "all %": sum(shares.values()),
     }

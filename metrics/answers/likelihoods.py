@@ -91,10 +91,10 @@ def weighted_cluster_entropy(labels: ArrayLike, logprobs: NDArray[np.floating]) 
     if not len(group):
         raise UndefinedMetricError("no answers were sampled")
     wide = logprobs.astype(np.float64)
-    masses = np.array([logsumexp(wide[group == own]) for own in np.unique(group)])
+    masses = np.array([np.logaddexp.reduce(wide[group == own]) for own in np.unique(group)])
     if not np.isfinite(masses).any():
         raise UndefinedMetricError("no sample has any probability")
-    shares = masses - logsumexp(masses)
+    shares = masses - np.logaddexp.reduce(masses)
     shares = shares[np.isfinite(shares)]
     return max(0.0, -float((np.exp(shares) * shares).sum()))
 

@@ -41,8 +41,14 @@ def similarity_matrix(function: str, samples: Sequence[str]) -> FloatArray:
     answer_counts(function, samples)
     if len(samples) < 2:
         raise UndefinedMetricError("similarity needs two samples, got 1")
+    return _matrix(tuple(samples))
+
+
+@lru_cache(maxsize=4)  # several signals ask about the samples of one question
+def _matrix(samples: tuple[str, ...]) -> FloatArray:
     distinct, place = np.unique(np.array(samples, dtype=object), return_inverse=True)
     pairs = np.array([[overlap(a, b) for b in distinct] for a in distinct])
     found: FloatArray = pairs[np.ix_(place, place)]
     np.fill_diagonal(found, 1.0)
+    found.setflags(write=False)
     return found

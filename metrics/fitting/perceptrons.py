@@ -48,16 +48,23 @@ class Perceptrons:
         units += self.bias
         np.maximum(units, 0, out=units)
         hidden: Rows = units.reshape(n, windows, *self.second.shape)
-        logits: Rows = np.einsum("nmh,mh->nm", hidden.mean(axis=1), self.second) + self.offset
+        logits: Rows = np.einsum("nmh,mh->nm", _pooled(hidden), self.second) + self.offset
         return hidden, logits
 
     def gradients(self, x: Rows, hidden: Rows, slope: Rows) -> list[Rows]:
         """Of the loss by the four parameters, from its slope by the log-odds, (n, M)."""
         n, windows, k = x.shape
-        back = slope[:, None, :, None] * (self.second / np.float32(windows))
-        back = np.where(hidden > 0, back, np.float32(0)).reshape(n * windows, -1)
-        second = np.einsum("nm,nmh->mh", slope, hidden.mean(axis=1))
-        return [x.reshape(n * windows, k).T @ back, back.sum(axis=0), second, slope.sum(axis=0)]
+        of_unit = slope[:, :, None] * (self.second / np.float32(windows))
+        back = np.multiply(hidden > 0, of_unit[:, None]).reshape(n * windows, -1)
+        second = np.einsum("nm,nmh->mh", slope, _pooled(hidden))
+        bias = np.ones(n * windows, np.float32) @ back
+        return [x.reshape(n * windows, k).T @ back, bias, second, slope.sum(axis=0)]
+
+
+def _pooled(hidden: Rows) -> Rows:
+    """Mean over windows, (n, M, h)."""
+    mean: Rows = hidden[:, 0] if hidden.shape[1] == 1 else hidden.mean(axis=1)
+    return mean
 
 
 # log-odds' slopes (n, M) of a loss -> to be added up; takes the networks

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage
-from sklearn.cluster import DBSCAN
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import cdist
 
 from metrics.core.checks import FloatArray, finite_array, finite_differences, refuse
 from metrics.errors import UndefinedMetricError
@@ -133,8 +134,10 @@ def cluster_count(
     if not 0 < eps < math.inf or min_samples < 1:
         raise refuse("cluster_count", "eps, min_samples", "> 0 and >= 1", f"{eps}, {min_samples}")
     cells = np.argwhere(top_cells("cluster_count", attention, share))
-    labels = DBSCAN(eps=eps, min_samples=min_samples).fit(cells).labels_
-    return int(labels.max()) + 1
+    near = cdist(cells, cells) <= eps
+    core = near.sum(axis=1) >= min_samples
+    # clusters of DBSCAN are the connected parts of its core points
+    return int(connected_components(near[np.ix_(core, core)], directed=False)[0])
 
 
 def connected_component_count(attention: ArrayLike, *, share: float = 0.10) -> int:

@@ -145,7 +145,7 @@ DETECTORS = (
         lambda x, samples, rng: {"ccps": ccps_scores(x[0], samples, rng=rng)},
     ),
     FittedDetector(
-        tuple(DISTANCES),
+        DISTANCES,
         ((MeanAnswerState, "by_layer", last_layer),),
         lambda x, samples, rng: distance_scores(x[0], samples, rng=rng),
     ),

@@ -17,8 +17,9 @@ from metrics.fitting.out_of_fold import Samples, fitted_scores, parts
 
 MAX_COMPONENTS = 64
 NEIGHBOURS = 10
-# training states, their labels, held-out states -> scores of the latter
-Distance = Callable[[FloatArray, BoolArray, FloatArray], FloatArray]
+DISTANCES = ("mahalanobis_distance", "relative_mahalanobis_distance", "knn_distance")
+# training rows, labels of all rows, held-out rows -> scores of the latter
+Distance = Callable[[IntArray, BoolArray, IntArray], FloatArray]
 
 
 def distance_scores(
@@ -66,48 +67,56 @@ def distance_scores(
     if z is None:
         raise UndefinedMetricError("the hidden states do not vary")
     wide = z.astype(np.float64) / np.sqrt(np.square(z).mean())
-    seed = int(rng.integers(2**63))
+    seed, space = int(rng.integers(2**63)), Space(wide)
+    distances = zip(DISTANCES, (space.right, space.relative, space.nearest), strict=True)
     return {
-        name: fitted_scores(samples, _cross_fit(wide, distance), np.random.default_rng(seed))
-        for name, distance in DISTANCES.items()
+        name: fitted_scores(samples, _cross_fit(distance), np.random.default_rng(seed))
+        for name, distance in distances
     }
 
 
-def _cross_fit(
-    z: FloatArray, distance: Distance
-) -> Callable[[IntArray, BoolArray], NDArray[np.floating]]:
+def _cross_fit(distance: Distance) -> Callable[[IntArray, BoolArray], NDArray[np.floating]]:
     def fit(fold: IntArray, label: BoolArray) -> NDArray[np.floating]:
         scores = np.empty(fold.shape)
         for split, train, test in parts(fold, label):
-            scores[split, test] = distance(z[train], label[train], z[test])
+            scores[split, test] = distance(train, label, test)
         return scores
 
     return fit
 
 
-def mahalanobis(train: FloatArray, label: BoolArray, test: FloatArray) -> FloatArray:
-    """−squared Mahalanobis distance from the right answers."""
-    return -_squared(train[label], test)
+class Space:
+    """States of all samples; what several fits need of them is computed once."""
 
+    def __init__(self, z: FloatArray) -> None:
+        self._z = z
+        self._squared: dict[tuple[bytes, bytes], FloatArray] = {}
+        self._apart: FloatArray | None = None
 
-def relative_mahalanobis(train: FloatArray, label: BoolArray, test: FloatArray) -> FloatArray:
-    """That from all answers less that from the right ones."""
-    return _squared(train, test) - _squared(train[label], test)
+    def right(self, train: IntArray, label: BoolArray, test: IntArray) -> FloatArray:
+        """−squared Mahalanobis distance from the right answers."""
+        return -self._from(train[label[train]], test)
 
+    def relative(self, train: IntArray, label: BoolArray, test: IntArray) -> FloatArray:
+        """That from all answers less that from the right ones."""
+        return self._from(train, test) - self._from(train[label[train]], test)
 
-def nearest(train: FloatArray, label: BoolArray, test: FloatArray) -> FloatArray:
-    """−distance to the k-th nearest right answer, of states of length 1."""
-    right = _unit(train[label])
-    k = min(NEIGHBOURS, max(1, len(right) // 2))
-    scores: FloatArray = -np.partition(cdist(_unit(test), right), k - 1, axis=1)[:, k - 1]
-    return scores
+    def nearest(self, train: IntArray, label: BoolArray, test: IntArray) -> FloatArray:
+        """−distance to the k-th nearest right answer, of states of length 1."""
+        if self._apart is None:
+            unit = _unit(self._z)
+            self._apart = cdist(unit, unit)
+        right = train[label[train]]
+        k = min(NEIGHBOURS, max(1, len(right) // 2))
+        apart = self._apart[np.ix_(test, right)]
+        scores: FloatArray = -np.partition(apart, k - 1, axis=1)[:, k - 1]
+        return scores
 
-
-DISTANCES: dict[str, Distance] = {
-    "mahalanobis_distance": mahalanobis,
-    "relative_mahalanobis_distance": relative_mahalanobis,
-    "knn_distance": nearest,
-}
+    def _from(self, known: IntArray, test: IntArray) -> FloatArray:
+        key = known.tobytes(), test.tobytes()  # both distances have the same splits
+        if key not in self._squared:
+            self._squared[key] = _squared(self._z[known], self._z[test])
+        return self._squared[key]
 
 
 def _squared(known: FloatArray, test: FloatArray) -> FloatArray:

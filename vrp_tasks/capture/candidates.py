@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -51,12 +52,19 @@ class CandidateMass(Observer):
         )
 
 
+# of a tokenizer, which is asked once: a batch is read faster than thirty spellings are
+_KNOWN: weakref.WeakKeyDictionary[Any, list[list[int]]] = weakref.WeakKeyDictionary()
+
+
 def _tokens_of(tokenizer: Any) -> list[list[int]]:
     """First tokens of each candidate that begin no other of its kind."""
     if tokenizer is None:
         return [[] for _ in CANDIDATES]
-    words, letters = [word.capitalize() for word in CANDIDATES[:N_WORDS]], CANDIDATES[N_WORDS:]
-    return first_tokens(tokenizer, words) + [_letter(tokenizer, letter) for letter in letters]
+    if tokenizer not in _KNOWN:
+        words, letters = [word.capitalize() for word in CANDIDATES[:N_WORDS]], CANDIDATES[N_WORDS:]
+        found = first_tokens(tokenizer, words) + [_letter(tokenizer, own) for own in letters]
+        _KNOWN[tokenizer] = found
+    return _KNOWN[tokenizer]
 
 
 def _letter(tokenizer: Any, letter: str) -> list[int]:

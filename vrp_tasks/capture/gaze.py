@@ -31,8 +31,8 @@ class HeadGaze:
         self.is_image = is_image
         self.why_not: str | None = None
         self._n_layers = n_layers
-        self._shares: list[torch.Tensor | None] = [None] * n_layers
-        self._previous: list[torch.Tensor | None] = [None] * n_layers
+        # of each layer's row of a step: all keys, and its part over the prompt
+        self._rows: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * n_layers
         self._attending: list[int] = []
         self._middle: list[int] = []
         self._by_step: list[torch.Tensor] = []  # attention to the token before
@@ -40,22 +40,17 @@ class HeadGaze:
 
     def see(self, layer: int, whole: torch.Tensor, on_prompt: torch.Tensor) -> None:
         """A layer's row over all keys (B, n_heads, n_keys), and its part over the prompt."""
-        image = torch.einsum("bht,bt->bh", on_prompt, self.is_image.to(whole.device, whole.dtype))
-        prompt = on_prompt.sum(dim=-1)
-        own = whole.sum(dim=-1) - prompt
-        self._shares[layer] = torch.stack([image, prompt - image, own], dim=-1)
-        self._previous[layer] = whole[..., -2] if whole.shape[-1] > 1 else torch.zeros_like(image)
+        self._rows[layer] = whole, on_prompt
 
     def begin(self, attending: Sequence[int]) -> None:
         """After the prefill: which layers attend, and the last prompt token's row."""
         self._attending = list(attending)
         low, high = self._n_layers // 3, -(-2 * self._n_layers // 3)
         self._middle = [layer for layer in attending if low <= layer < high]
-        found = [self._shares[layer] for layer in attending]
-        there = [own for own in found if own is not None]
+        there = [own for layer in attending if (own := self._rows[layer]) is not None]
         if not there:
             self.why_not = "no layer of this model attends with a softmax"
-        elif len({own.shape for own in there}) > 1:
+        elif len({on_prompt.shape for _, on_prompt in there}) > 1:
             self.why_not = "layers of this model differ in their number of heads"
         else:
             looks = self.taken()
@@ -67,15 +62,23 @@ class HeadGaze:
         """What was seen of the step just made."""
         if self.why_not is not None:
             return None
-        return self._stacked(self._shares, self._attending), self._stacked(
-            self._previous, self._middle
-        )
+        there = {layer: own for layer in self._attending if (own := self._rows[layer]) is not None}
+        self._rows = [None] * self._n_layers
+        on_prompt = _together([row for _, row in there.values()])
+        sums = _together([whole.sum(dim=-1) for whole, _ in there.values()])
+        is_image = self.is_image.to(on_prompt.device, on_prompt.dtype)
+        image = torch.einsum("lbht,bt->lbh", on_prompt, is_image)
+        prompt = on_prompt.sum(dim=-1)
+        shares = torch.stack([image, prompt - image, sums - prompt], dim=-1)
+        return shares, self._before([there[layer][0] for layer in self._middle if layer in there])
 
-    def _stacked(self, parts: list[torch.Tensor | None], layers: list[int]) -> torch.Tensor:
-        there = [own for layer in layers if (own := parts[layer]) is not None]
-        if not there:
+    def _before(self, rows: list[torch.Tensor]) -> torch.Tensor:
+        """Attention to the token before, (n_mid, B, n_heads), 0 where there is none."""
+        if not rows:
             return self.is_image.new_zeros((0, len(self.is_image), 0), dtype=torch.float32)
-        return torch.stack([own.to(there[0].device) for own in there])
+        return _together(
+            [row[..., -2] if row.shape[-1] > 1 else torch.zeros_like(row[..., 0]) for row in rows]
+        )
 
     def add(self, looks: tuple[torch.Tensor, torch.Tensor], predicts_answer: list[bool]) -> None:
         """A step that is known to count, and for which prompts it predicts an answer token."""
@@ -111,3 +114,8 @@ class HeadGaze:
         # the token before the first is of the prompt
         found: np.ndarray = np.pad(chosen.float().cpu().numpy(), ((0, 0), (1, 0)))
         return found
+
+
+def _together(rows: list[torch.Tensor]) -> torch.Tensor:
+    """Rows of layers that may lie on several devices, stacked."""
+    return torch.stack([own.to(rows[0].device) for own in rows])

@@ -5,18 +5,20 @@ from sklearn.neighbors import NearestNeighbors
 
 from metrics import UndefinedMetricError, auroc
 from metrics.fitting.out_of_fold import Samples
-from metrics.states.distances import distance_scores, mahalanobis, nearest, relative_mahalanobis
+from metrics.states.distances import Space, distance_scores
 
 RNG = np.random.default_rng(0)
 TRAIN, TEST = RNG.normal(size=(80, 5)) @ RNG.normal(size=(5, 5)), RNG.normal(size=(9, 5))
 RIGHT = np.arange(80) % 3 > 0
+SPACE, ROWS = Space(np.concatenate([TRAIN, TEST])), np.arange(89)
+GIVEN = ROWS[:80], np.append(RIGHT, np.ones(9, bool)), ROWS[80:]
 
 
 def test_mahalanobis_is_scikit_learns():
     right, every = LedoitWolf().fit(TRAIN[RIGHT]), LedoitWolf().fit(TRAIN)
-    assert mahalanobis(TRAIN, RIGHT, TEST) == pytest.approx(-right.mahalanobis(TEST))
+    assert SPACE.right(*GIVEN) == pytest.approx(-right.mahalanobis(TEST))
     expected = every.mahalanobis(TEST) - right.mahalanobis(TEST)
-    assert relative_mahalanobis(TRAIN, RIGHT, TEST) == pytest.approx(expected)
+    assert SPACE.relative(*GIVEN) == pytest.approx(expected)
 
 
 def test_the_tenth_neighbour_is_scikit_learns():
@@ -24,7 +26,7 @@ def test_the_tenth_neighbour_is_scikit_learns():
         return x / np.linalg.norm(x, axis=1, keepdims=True)
 
     far, _ = NearestNeighbors(n_neighbors=10).fit(unit(TRAIN[RIGHT])).kneighbors(unit(TEST))
-    assert nearest(TRAIN, RIGHT, TEST) == pytest.approx(-far[:, 9])
+    assert SPACE.nearest(*GIVEN) == pytest.approx(-far[:, 9])
 
 
 def planted(strength, seed=0, n=240):
