@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-_LATER = 3  # steps beside the signals: controls, fusions, comparisons
+_NO_LABELS = Estimate.undefined("no labelled samples")
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def evaluate_card(
     drawn = None if samples is None else _rows("samples", samples, labelled)
     columns = _columns("signals", signals, labelled)
     rejected, left_out = dict(invalid or {}), dict(not_offered or {})
-    step = Steps(progress, len(columns) + _LATER)
+    step = Steps(progress, len(columns) + 3)  # controls, fusions, comparisons
     results = [
         score_signal(
             name,
@@ -251,7 +251,7 @@ def evaluate_card(
         n_groups=run.n_groups,
         n_errors=n_errors,
         error_rate=n_errors / run.correct.size if run.correct.size else None,
-        accuracy=_accuracy(run),
+        accuracy=proportion_estimate(run.correct, run.groups) if run.correct.size else _NO_LABELS,
         signals=tuple(results),
         n_unlabelled=int((~labelled).sum()),
         probabilities=probabilities_of(valid | fused, stated, run),
@@ -298,9 +298,3 @@ def _columns(
         same_length("evaluate_card", f"{argument}[{name}]", column, labelled.size)
         picked[name] = column[labelled]
     return picked
-
-
-def _accuracy(samples: Samples) -> Estimate:
-    if not samples.correct.size:
-        return Estimate.undefined("no labelled samples")
-    return proportion_estimate(samples.correct, samples.groups)
