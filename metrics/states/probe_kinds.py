@@ -18,8 +18,8 @@ from metrics.fitting.out_of_fold import FEW_SHUFFLES
 from metrics.fitting.permutation import shuffled_aurocs
 from metrics.states.probe_bars import leakage_of, paper_of
 from metrics.states.probe_controls import N_SPLITS
-from metrics.states.probe_l1 import l1_probe, l1_split
-from metrics.states.probe_mlp import mlp_probe, mlp_split
+from metrics.states.probe_l1 import _l1_split, l1_probe
+from metrics.states.probe_mlp import _mlp_split, mlp_probe
 from metrics.states.probes import ProbeScores, last_layers_probe
 from metrics.states.repeated_probe import Prepared
 
@@ -76,7 +76,7 @@ def _l1(main: Main, rng: np.random.Generator) -> Found:
     )
     fit = _beside(
         main, found.scores, found.fit, rng,
-        lambda label, split: l1_split(main.hidden, label, main.prepared.group, split, rng)[0],
+        lambda label, split: _l1_split(main.hidden, label, main.prepared.group, split, rng)[0],
     )  # fmt: skip
     about = {
         "layer_per_fold": found.layer_per_fold.tolist(),
@@ -95,7 +95,7 @@ def _mlp(main: Main, rng: np.random.Generator) -> Found:
     inputs: dict[int, States] = {}
     fit = _beside(
         main, found.scores, found.fit, rng,
-        lambda label, split: mlp_split(inputs, main.hidden, label, split, rng),
+        lambda label, split: _mlp_split(inputs, main.hidden, label, split, rng),
     )  # fmt: skip
     return found.scores, {}, fit
 

@@ -136,7 +136,7 @@ def l1_probe(
     cs = rising("l1_probe", Cs)
     at_least("l1_probe", "n_repeats", n_repeats, 1)
     found = [
-        l1_split(hidden, label, group, split, rng, n_inner=n_inner, cs=cs)
+        _l1_split(hidden, label, group, split, rng, n_inner=n_inner, cs=cs)
         for split in reference.repeats[:n_repeats]
     ]
     chosen, spread = reported_repeat(
@@ -155,7 +155,7 @@ def l1_probe(
     )
 
 
-def l1_split(
+def _l1_split(
     hidden: NDArray[np.floating],
     label: BoolArray,
     group: IntArray,

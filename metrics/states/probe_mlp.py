@@ -99,7 +99,7 @@ def mlp_probe(
     found = []
     for fold, layer_per_fold in reference.repeats[:n_repeats]:
         found.append(
-            mlp_split(
+            _mlp_split(
                 inputs, hidden, label, (fold, layer_per_fold), rng,
                 n_epochs=n_epochs, max_components=max_components,
             )
@@ -108,7 +108,7 @@ def mlp_probe(
     return FittedScores(found[chosen], spread)
 
 
-def mlp_split(
+def _mlp_split(
     inputs: dict[int, States],
     hidden: NDArray[np.floating],
     label: BoolArray,
