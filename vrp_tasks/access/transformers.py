@@ -153,9 +153,10 @@ class TransformersAccess(Access):
 
     @cached_property
     def _geometry(self) -> Geometry:
-        return geometry_of(self.model, self.family, self._as_the_adapter_calls_it())
+        return geometry_of(self.model, self.family, self.processing())
 
-    def _as_the_adapter_calls_it(self) -> Processing:
+    def processing(self) -> Processing:
+        """The processor as the stock adapter calls it."""
         return Processing(self._processor(), self.adapter.processing(self.lm))
 
     def frozen(self, samples: Sequence[Sequence[str]]) -> str | None:
@@ -168,7 +169,7 @@ class TransformersAccess(Access):
 
     def image_tokens(self, images: list[Image.Image]) -> int:
         """By the processor and the family's grids."""
-        return count_image_tokens(self.model, self.family, self._as_the_adapter_calls_it(), images)
+        return count_image_tokens(self.model, self.family, self.processing(), images)
 
     def n_neurons(self) -> int:
         """By the text model's config, where the run keeps what each contributes."""
@@ -270,7 +271,7 @@ class TransformersAccess(Access):
         targets = {str(request.doc_id): asked.targets(request) for request in asked.requests}
         rule = self.answer_rule(asked.requests[0])
         caught: dict[str, Captured] = {}
-        canvases = {str(request.doc_id): self._canvas(asked, request) for request in asked.requests}
+        canvases = {str(request.doc_id): self.canvas(asked, request) for request in asked.requests}
         prompts: dict[str, str] = {}
         beyond: dict[str, str | None] = {}
 
@@ -311,7 +312,7 @@ class TransformersAccess(Access):
             for own, doc in zip(seen, docs, strict=True)
         ]
 
-    def _canvas(self, asked: Asked, request: Any) -> Canvas | str | None:
+    def canvas(self, asked: Asked, request: Any) -> Canvas | str | None:
         """Where the image of a request is looked at, if its tokens fill no single grid."""
         if self._geometry.layouts is None:
             return None

@@ -101,6 +101,23 @@ class Canvas:
         found: np.ndarray = (values @ self.overlap) / self.overlap.sum(axis=0)
         return found
 
+    def share_in(self, cells: np.ndarray) -> np.ndarray:
+        """How much of what each token shows lies in chosen cells.
+
+        Parameters
+        ----------
+        cells : bool array, shape (height * width,)
+
+        Returns
+        -------
+        float array, shape (n_tokens,)
+            Between 0 and 1; 0 for a token that shows nothing.
+        """
+        area = self.overlap.sum(axis=1)
+        own = self.overlap @ cells.astype(np.float64)
+        found: np.ndarray = np.divide(own, area, out=np.zeros_like(area), where=area > 0)
+        return found
+
     def one_by_one(self) -> np.ndarray | None:
         """Its tokens cell by cell, int (height * width,), where each has a cell; else None."""
         own = np.asarray(self.overlap.argmax(axis=0)).ravel()

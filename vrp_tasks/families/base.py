@@ -31,8 +31,8 @@ class Family(ABC):
         number of layers of that model.
     all_layers_attend : bool
         Whether an attention row of every decoder layer is due.
-    takes_interventions : bool
-        Whether its layers and cache are those that interventions know.
+    knows_pixels : bool
+        Whether `images`, `pixel_values` and `cell_side` say where each token's pixels are.
     reads_backwards : bool
         Whether what image tokens hold depends on the question behind them.
     lacks : dict of str to str
@@ -45,7 +45,7 @@ class Family(ABC):
     image_inputs: ClassVar[tuple[str, ...]] = ("pixel_values",)
     published_layer: ClassVar[tuple[int, int] | None] = None
     all_layers_attend: ClassVar[bool] = True
-    takes_interventions: ClassVar[bool] = True
+    knows_pixels: ClassVar[bool] = True
     reads_backwards: ClassVar[bool] = False
     lacks: Mapping[str, str] = MappingProxyType({})
 

@@ -41,7 +41,7 @@ class Found(Family):
     text_types = ()
     boundary_tokens = ("\n",)
     all_layers_attend = False
-    takes_interventions = False
+    knows_pixels = False
 
     def __init__(self, model: PreTrainedModel) -> None:
         config = model.config

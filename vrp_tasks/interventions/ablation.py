@@ -27,8 +27,9 @@ Half = Literal["mlp", "attention"]
 def n_units(model: PreTrainedModel, family: Family, layer: int, site: Site) -> int:
     """Number of units that a layer has at a site."""
     check_layer(model, family, layer)
-    projection = family.decoder(model).layers[layer].mlp.down_proj
-    return int(projection.out_features if site == "residual" else projection.in_features)
+    if site == "residual":
+        return int(model.config.get_text_config().hidden_size)
+    return int(family.decoder(model).layers[layer].mlp.down_proj.in_features)
 
 
 @contextmanager

@@ -257,9 +257,10 @@ def _rows_from(clean: CleanPass, start: int, state: torch.Tensor) -> _Rows:
         is_last = index == len(clean.layers) - 1
         with _last_position_only(layer) if is_last else nullcontext():
             output = layer(state, past_key_values=cache, **clean.layer_kwargs(index, rows))
-        state = output[0] if isinstance(output, tuple) else output
+        state = clean.with_added(index, output[0] if isinstance(output, tuple) else output, rows)
     norm = clean.family.decoder(clean.model).norm
-    logits = clean.model.lm_head(norm(state[:, -1:]))[:, 0].float()
+    head: Any = clean.model.get_output_embeddings()
+    logits = head(norm(state[:, -1:]))[:, 0].float()
     ids = clean.input_ids.repeat_interleave(rows, dim=0)
     prompts = torch.arange(len(clean.input_ids), device=ids.device).repeat_interleave(rows)
     return _Rows(clean, ids, clean.row_kwargs(cache, rows), logits, prompts)

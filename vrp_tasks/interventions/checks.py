@@ -18,10 +18,14 @@ def check_layer(model: PreTrainedModel, family: Family, layer: int) -> None:
         )
 
 
+def cache_complaint(model: PreTrainedModel) -> str | None:
+    """Why columns of a model's cache would move, or None."""
+    if keeps_every_position(DynamicCache(config=model.config.get_text_config())):
+        return None
+    return "its cache forgets positions (a sliding window, linear attention or convolutions)"
+
+
 def check_cache(model: PreTrainedModel) -> None:
-    """Raise SetupError for a model whose cache will forget positions: columns would move."""
-    if not keeps_every_position(DynamicCache(config=model.config.get_text_config())):
-        raise SetupError(
-            "interventions (robustness) need a cache that keeps every position; this model has "
-            "layers with a sliding window."
-        )
+    """Raise SetupError for a model whose cache will forget positions."""
+    if (why := cache_complaint(model)) is not None:
+        raise SetupError(f"interventions (robustness) cannot be had of this model: {why}.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -85,6 +86,8 @@ class CleanPass:
         self.kwargs = model_kwargs
         self.inputs: dict[int, torch.Tensor] = {}
         self._layer_kwargs: dict[int, dict[str, Any]] = {}
+        self._added: dict[int, torch.Tensor] = {}  # to the output of a layer before the next one
+        self._put_out: torch.Tensor | None = None  # by the layer before
         self._prepared = model.prepare_inputs_for_generation(
             input_ids, is_first_iteration=True, **model_kwargs
         )
@@ -96,26 +99,62 @@ class CleanPass:
 
     @contextmanager
     def _keeping(self, keep: set[int]) -> Iterator[None]:
-        def before(index: int) -> Any:
-            def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-                if index in keep:
-                    self.inputs[index] = args[0] if args else kwargs["hidden_states"]
-                self._layer_kwargs[index] = {
-                    k: v for k, v in kwargs.items() if k not in ("hidden_states", "past_key_values")
-                }
-
-            return hook
-
-        def at_end(_module: nn.Module, args: tuple[Any, ...]) -> None:
-            self.inputs[len(self.layers)] = args[0][:, -1:]
-
         with ExitStack() as stack:
             for index, layer in enumerate(self.layers):
-                handle = layer.register_forward_pre_hook(before(index), with_kwargs=True)
-                stack.callback(handle.remove)
+                enter = partial(self._on_input, index, keep)
+                stack.callback(layer.register_forward_pre_hook(enter, with_kwargs=True).remove)
+                stack.callback(layer.register_forward_hook(self._on_output).remove)
             norm = self.family.decoder(self.model).norm
-            stack.callback(norm.register_forward_pre_hook(at_end).remove)
+            stack.callback(norm.register_forward_pre_hook(self._on_norm).remove)
             yield
+
+    def _on_input(
+        self,
+        index: int,
+        keep: set[int],
+        _module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        state = args[0] if args else kwargs["hidden_states"]
+        self._note_added(index, state)
+        if index in keep:
+            self.inputs[index] = state
+        self._layer_kwargs[index] = {
+            k: v for k, v in kwargs.items() if k not in ("hidden_states", "past_key_values")
+        }
+
+    def _on_output(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        self._put_out = output[0] if isinstance(output, tuple) else output
+
+    def _on_norm(self, _module: nn.Module, args: tuple[Any, ...]) -> None:
+        self._note_added(len(self.layers), args[0])
+        self.inputs[len(self.layers)] = args[0][:, -1:]
+
+    def _note_added(self, index: int, state: torch.Tensor) -> None:
+        """What stands between the layer before and what enters this one."""
+        before, self._put_out = self._put_out, None
+        if before is not None and before is not state:
+            self._added[index - 1] = state.float() - before.float()
+
+    def with_added(self, index: int, output: torch.Tensor, rows: int) -> torch.Tensor:
+        """A layer's output, ``rows`` per prompt, as it enters the next one.
+
+        Some models add to it in between, such as features of the image (DeepStack).
+        """
+        return self._plus_added(index, output, rows, sign=1)
+
+    def without_added(self, index: int, entering: torch.Tensor, rows: int) -> torch.Tensor:
+        """The inverse of `with_added`."""
+        return self._plus_added(index, entering, rows, sign=-1)
+
+    def _plus_added(self, index: int, state: torch.Tensor, rows: int, *, sign: int) -> torch.Tensor:
+        if index not in self._added:
+            return state
+        added = self._added[index].repeat_interleave(rows, dim=0)
+        if state.shape[1] == 1:  # after the last layer only the last position is kept
+            added = added[:, -1:]
+        return (state.float() + sign * added).to(state.dtype)
 
     def layer_kwargs(self, index: int, rows: int) -> dict[str, Any]:
         """What layer ``index`` is called with beside states and cache, for ``rows`` per prompt."""

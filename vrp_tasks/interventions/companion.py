@@ -25,7 +25,7 @@ from vrp_tasks.access.serving import GenerateHandler
 from vrp_tasks.capture.observer import ObserverFactory
 from vrp_tasks.companion import Companion
 from vrp_tasks.errors import SetupError
-from vrp_tasks.families import FAMILIES
+from vrp_tasks.families import Found
 from vrp_tasks.faults import is_out_of_memory, let_go
 from vrp_tasks.interventions.branches import Answer, branched_generate
 from vrp_tasks.interventions.clean_pass import CleanPass
@@ -40,6 +40,7 @@ from vrp_tasks.interventions.ranking import Ranking, rank_units, seeded
 from vrp_tasks.interventions.rows import SweepRows
 from vrp_tasks.interventions.settings import SweepSettings
 from vrp_tasks.interventions.sweep import sweep_answers
+from vrp_tasks.interventions.trial import branching_complaint
 from vrp_tasks.interventions.unit_states import (
     EXTRA,
     Place,
@@ -62,13 +63,15 @@ class Robustness(Companion):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.settings = SweepSettings.of(self.options)
         self.model, self.family = self.access.model, self.access.family
+        asked = SweepSettings.of(self.options)
+        self.settings = asked.offered(self.model, self.family)
+        self.refused = asked.refused(self.model, self.family)
         self.settings.check(self.model, self.family)
         layers = self.settings.unit_layers(self.model, self.family)
         self.groups = groups_of(self.settings, layers)
-        asked = [own for name, own in INTERVENTIONS.items() if name in self.settings.interventions]
-        sites = dict.fromkeys(own.site for own in asked if own.site is not None)
+        own = [INTERVENTIONS[name] for name in INTERVENTIONS if name in self.settings.interventions]
+        sites = dict.fromkeys(each.site for each in own if each.site is not None)
         self.places: list[Place] = [(layer, site) for site in sites for layer in layers]
         self.max_rows = self.settings.max_rows
         self.lost: dict[str, str] = {}  # document -> why it could not be swept
@@ -77,13 +80,18 @@ class Robustness(Companion):
     @classmethod
     def check(cls, access: Any, task: str, keys: Mapping[str, Any]) -> None:
         """The settings, then layers and units against the model."""
-        if not access.family.takes_interventions:
+        asked = SweepSettings.of(keys["robustness"])
+        for name, why in asked.refused(access.model, access.family).items():
+            logger.warning(f"task {task}: {name} is left out: {why}.")
+        asked.offered(access.model, access.family).check(access.model, access.family)
+        if not isinstance(access.family, Found):
+            return
+        complaint = branching_complaint(access.model, access.family, access.processing())
+        if complaint is not None:
             raise SetupError(
-                f"task {task}: interventions (robustness) are offered for {', '.join(FAMILIES)} "
-                f"checkpoints, whose layers and cache are known; this is a "
-                f"{access.model.config.model_type} checkpoint."
+                f"task {task}: interventions (robustness) are not offered for this "
+                f"{access.model.config.model_type} checkpoint: {complaint}. Leave the task out."
             )
-        SweepSettings.of(keys["robustness"]).check(access.model, access.family)
 
     def observers(self) -> Sequence[ObserverFactory]:
         """Unit states are taken from the clean pass."""
@@ -138,6 +146,7 @@ class Robustness(Companion):
         unmapped, mismatched = self._sweep(measured, ranking)
         for reason, n in Counter(self.lost.values()).items():
             ranking.refused[f"the sweep of {n} samples"] = reason
+        ranking.refused.update(self.refused)
         if unmapped:
             ranking.refused["masks of some samples"] = f"{unmapped} samples have no attention map"
         return {
@@ -285,7 +294,10 @@ class Robustness(Companion):
             part = pairs[start : start + step]
             swept = [sample for _, sample in part]
             maps = self.session.folder.store.array(ImageMaps, "by_layer", swept)
-            prompts = {s.doc_id: self._prompt(s, m) for (_, s), m in zip(part, maps, strict=True)}
+            prompts = {
+                s.doc_id: self._prompt(request, s, m)
+                for (request, s), m in zip(part, maps, strict=True)
+            }
             unmapped += sum(prompt.attended is None for prompt in prompts.values())
             wanted = [r for r, s in part if writer.missing(self.groups, s.doc_id)]
             handler = partial(self._handle, ranking=ranking, writer=writer, prompts=prompts)
@@ -321,12 +333,16 @@ class Robustness(Companion):
     def _note_lost(self, request: Any, reason: str) -> None:
         self.lost[str(request.doc_id)] = reason
 
-    def _prompt(self, sample: SampleRecord, maps: np.ndarray | None) -> Prompt:
+    def _prompt(self, request: Any, sample: SampleRecord, maps: np.ndarray | None) -> Prompt:
         identity = f"{self.task}/{sample.split}/{sample.doc_id}"
         if maps is None:
             return Prompt(sample.doc_id, identity, None, None)
         mean = there(maps).mean(axis=0)
-        return Prompt(sample.doc_id, identity, mean.ravel(), mean.shape)
+        canvas = self.access.canvas(self.asked([request]), request)
+        return Prompt(
+            sample.doc_id, identity, mean.ravel(), mean.shape,
+            None if isinstance(canvas, str) else canvas,
+        )  # fmt: skip
 
     def _handle(
         self,

@@ -19,7 +19,7 @@ class SweepPlan:
         Which, in this order.
     layers : tuple of int, or "paper"
         Decoder layers of ablations and bypasses; "paper" is the papers' layer of the family, at the
-        same relative depth in models of other sizes.
+        same relative depth in models of other sizes; of a family in no paper, at their mean depth.
     mask_layers : tuple of int, or "all"
         "all": attention is blocked in every layer at once; else in one layer at a time.
     image_shares : tuple of float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from transformers import PreTrainedModel
@@ -26,6 +26,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "unit_fills": ("zero",),
     },
 }
+
+# of the papers' layers of the three families: 31 of 0 … 31, 15 of 0 … 17, 25 of 0 … 27
+_USUAL_DEPTH = (31 / 31 + 15 / 17 + 25 / 27) / 3
 
 
 @dataclass(frozen=True)
@@ -102,14 +105,30 @@ class SweepSettings(SweepPlan):
         """Decoder layers of ablations and bypasses on this model."""
         if isinstance(self.layers, tuple):
             return self.layers
-        if family.published_layer is None:
-            raise SetupError(
-                f"robustness: the papers name no layer for {family.model_type!r} models. "
-                "Give layers as a list."
-            )
-        layer, depth = family.published_layer
         last = len(family.decoder(model).layers) - 1
+        if family.published_layer is None:
+            return (round(_USUAL_DEPTH * last),)
+        layer, depth = family.published_layer
         return (round(layer / (depth - 1) * last),)
+
+    def refused(self, model: PreTrainedModel, family: Family) -> dict[str, str]:
+        """Interventions asked for that a model cannot have, and why."""
+        why = {name: INTERVENTIONS[name].complaint(model, family) for name in self.interventions}
+        return {name: reason for name, reason in why.items() if reason is not None}
+
+    def offered(self, model: PreTrainedModel, family: Family) -> SweepSettings:
+        """What is left of it for a model.
+
+        Raises
+        ------
+        SetupError
+            If nothing is.
+        """
+        refused = self.refused(model, family)
+        left = tuple(name for name in self.interventions if name not in refused)
+        if not left:
+            raise SetupError(f"robustness: {'; '.join(refused.values())}.")
+        return replace(self, interventions=left)
 
     def check(self, model: PreTrainedModel, family: Family) -> None:
         """Raise SetupError for a layer, unit number or attention window of this model."""

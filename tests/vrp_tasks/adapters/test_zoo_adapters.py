@@ -10,6 +10,7 @@ import pytest
 from lmms_eval.tasks import TaskManager
 
 from metrics.record.manifest import GEOMETRY_PASSED
+from metrics.record.records import INTERVENTIONS_FILE
 from tests.vrp_tasks.helpers import zoo
 from tests.vrp_tasks.helpers.evaluation import write_plain_task
 from vrp_tasks.families.adapters import STOCK
@@ -97,6 +98,23 @@ def test_answers_are_those_without_us_and_the_checks_are_in_the_manifest(
         return
     assert said == GEOMETRY_PASSED
     assert all(record["signal.spatial_entropy"] < 0 for record in records)
+
+
+@pytest.mark.families
+@pytest.mark.parametrize("name", ["internvl", "qwen3_vl"])
+def test_a_sweep_of_a_model_that_nobody_declared_leaves_rows(name, checkpoints, tmp_path):
+    """Over several pictures, and with features that are added between layers."""
+    evaluate(
+        "vrp_hf", zoo.saved(name, checkpoints), "vrp_shapes_robustness", TASKS_FOLDER,
+        batch_size=2, output=tmp_path, arguments=",device_map=cpu,k=0",
+    )  # fmt: skip
+    (manifest,) = tmp_path.glob("*/*_vrp/manifest.json")
+    found = json.loads(manifest.read_text())["sweeps"]["vrp_shapes_robustness"]
+    assert found["settings"]["interventions"] == ["mask_attention", "ablate_residual", "bypass_mlp"]
+    rows = pq.read_table(manifest.parent / INTERVENTIONS_FILE).to_pylist()
+    assert {row["intervention"] for row in rows} >= {"mask_attention", "bypass_mlp"}
+    assert {row["doc_id"] for row in rows} == {"0", "1", "2", "3"}
+    assert len({row["logprob"] for row in rows}) > 4
 
 
 def test_every_stock_id_but_one_is_tried():

@@ -33,11 +33,11 @@ def test_the_papers_layers_keep_their_depth():
     assert found == {"llava": (5,), "paligemma": (4,), "qwen2_vl": (5,)}
 
 
-def test_a_family_without_a_published_layer_needs_one():
+def test_a_family_in_no_paper_is_taken_at_the_mean_depth():
     model = random_architecture("llava").model
-    family = type("Other", (), {"model_type": "other", "published_layer": None})()
-    with pytest.raises(SetupError, match=r"no layer for .other. models\. Give layers as a list"):
-        SweepSettings().unit_layers(model, family)
+    family = type("Other", (), {"published_layer": None, "decoder": lambda _, m: m.model})()
+    model.model.layers = range(41)
+    assert SweepSettings().unit_layers(model, family) == (round(40 * (1 + 15 / 17 + 25 / 27) / 3),)
     assert SweepSettings(layers=(2,)).unit_layers(model, family) == (2,)
 
 
@@ -96,7 +96,7 @@ def test_a_sliding_window_is_refused_before_the_sweep():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text, "layer_types", ["sliding_attention"] * text.num_hidden_layers)
         patch.setattr(text, "sliding_window", 64)
-        with pytest.raises(SetupError, match="layers with a sliding window"):
+        with pytest.raises(SetupError, match="cache forgets positions"):
             SweepSettings().check(model, family_of(model.config))
     SweepSettings().check(model, family_of(model.config))
 

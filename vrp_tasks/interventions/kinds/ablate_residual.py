@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from vrp_tasks.interventions.clean_pass import CleanPass
 from vrp_tasks.interventions.kinds.ablations import Ablation, ablation_words
+from vrp_tasks.interventions.kinds.base import Group
 
 
 class AblateResidual(Ablation):
@@ -23,7 +25,15 @@ class AblateResidual(Ablation):
         return (layer or 0) + 1
 
     def entering(
-        self, state: torch.Tensor, units: torch.Tensor, fill: torch.Tensor
+        self,
+        clean: CleanPass,
+        group: Group,
+        state: torch.Tensor,
+        units: torch.Tensor,
+        fill: torch.Tensor,
     ) -> torch.Tensor:
-        """The prompt's states without these dimensions."""
-        return torch.where(units[:, None], fill[:, None].to(state.dtype), state)
+        """The prompt's states without these dimensions; what is added behind the layer stays."""
+        layer, rows = self.start(group.layer) - 1, len(group.variants)
+        output = clean.without_added(layer, state, rows)
+        output = torch.where(units[:, None], fill[:, None].to(state.dtype), output)
+        return clean.with_added(layer, output, rows)

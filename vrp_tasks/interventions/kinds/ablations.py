@@ -16,6 +16,7 @@ from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
 from vrp_tasks.interventions.ablation import Site, ablated_units, n_units
 from vrp_tasks.interventions.branches import Answer, branch_answers
+from vrp_tasks.interventions.clean_pass import CleanPass
 from vrp_tasks.interventions.kinds.base import Batch, Group, Intervention, Prompt, Targets
 from vrp_tasks.interventions.plan import SweepPlan
 from vrp_tasks.interventions.variants import RANDOM, RANKED, Variant, with_random
@@ -70,11 +71,16 @@ class Ablation(Intervention):
                 fill=fill[rows],
             )
 
-        state = self.entering(state, units, fill)
+        state = self.entering(batch.clean, group, state, units, fill)
         return branch_answers(batch.clean, group.start, state, edits, batch.references)
 
     def entering(
-        self, state: torch.Tensor, units: torch.Tensor, fill: torch.Tensor
+        self,
+        clean: CleanPass,
+        group: Group,
+        state: torch.Tensor,
+        units: torch.Tensor,
+        fill: torch.Tensor,
     ) -> torch.Tensor:
         """What enters the first layer that is run again; its hooks do the rest."""
         return state

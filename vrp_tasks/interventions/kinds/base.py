@@ -12,6 +12,7 @@ import torch
 from transformers import PreTrainedModel
 
 from metrics.record.interventions import InterventionWords
+from vrp_tasks.capture.views import Canvas
 from vrp_tasks.families import Family
 from vrp_tasks.interventions.ablation import Site
 from vrp_tasks.interventions.branches import Answer
@@ -29,13 +30,15 @@ class Prompt:
     """What a sweep needs to know of one prompt.
 
     ``attended`` is the clean pass's attention to each image token, (S,), or None where there is no
-    map; ``grid`` is the map's height and width.
+    map; ``grid`` is the map's height and width. Where tokens make up several pictures, ``attended``
+    is of the cells of ``canvas``.
     """
 
     doc_id: str
     identity: str
     attended: np.ndarray | None
     grid: tuple[int, int] | None
+    canvas: Canvas | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,10 @@ class Intervention(ABC):
     chosen: ClassVar[str] = "–"
     site: ClassVar[Site | None] = None
     resumes: ClassVar[bool] = True
+
+    def complaint(self, model: PreTrainedModel, family: Family) -> str | None:
+        """Why it cannot be had of a model, whatever the dose, or None."""
+        return None
 
     def layers(self, plan: SweepPlan, unit_layers: tuple[int, ...]) -> tuple[int | None, ...]:
         """Where it acts, one place at a time; None for every layer at once, or the input."""

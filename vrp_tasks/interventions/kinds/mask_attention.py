@@ -5,13 +5,16 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy as np
 import torch
 
 from vrp_tasks.interventions.blocking import blocked_attention
 from vrp_tasks.interventions.branches import Answer, branch_answers
-from vrp_tasks.interventions.kinds.base import Batch, Group, Targets
+from vrp_tasks.interventions.kinds.base import Batch, Group, Prompt, Targets
 from vrp_tasks.interventions.kinds.masks import Mask, mask_words
 from vrp_tasks.interventions.plan import SweepPlan
+
+_HALF = 0.5 - 1e-9  # rounding may take a little
 
 
 class MaskAttention(Mask):
@@ -35,12 +38,14 @@ class MaskAttention(Mask):
         clean, n_variants = batch.clean, len(group.variants)
         is_image = batch.family.image_tokens(batch.model.config, clean.input_ids)
         hidden = is_image.repeat_interleave(n_variants, dim=0)
-        for row, target in enumerate(targets):
+        for row, (target, prompt) in enumerate(
+            zip(targets, (p for p in batch.prompts for _ in range(n_variants)), strict=True)
+        ):
             places = hidden[row].nonzero().flatten()
             if target is None:
                 hidden[row] = False
             else:
-                hidden[row, places] = torch.from_numpy(target).to(hidden.device)
+                hidden[row, places] = torch.from_numpy(_tokens(target, prompt)).to(hidden.device)
         layers = None if group.layer is None else [group.layer]
 
         def edits(rows: torch.Tensor) -> AbstractContextManager[Any]:
@@ -48,3 +53,11 @@ class MaskAttention(Mask):
 
         state = clean.inputs[group.start].repeat_interleave(n_variants, dim=0)
         return branch_answers(clean, group.start, state, edits, batch.references)
+
+
+def _tokens(cells: np.ndarray, prompt: Prompt) -> np.ndarray:
+    """Image tokens of chosen cells, bool (S,); on a canvas, those at least half in them."""
+    if prompt.canvas is None:
+        return cells
+    found: np.ndarray = prompt.canvas.share_in(cells) >= _HALF
+    return found

@@ -7,7 +7,9 @@ from itertools import islice
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
+from vrp_tasks.families import FAMILIES, Family
 from vrp_tasks.interventions.branches import Answer, branch_answers
 from vrp_tasks.interventions.kinds.base import Batch, Group, Targets
 from vrp_tasks.interventions.kinds.masks import Mask, mask_words
@@ -26,6 +28,14 @@ class MaskPixels(Mask):
     )
     chosen = "likewise"
     resumes = False
+
+    def complaint(self, model: PreTrainedModel, family: Family) -> str | None:
+        """Pixels of each token must be known as the model gets them."""
+        if family.knows_pixels:
+            return None
+        return "which pixels of what the processor returns a token shows is known of " + (
+            f"{', '.join(FAMILIES)} checkpoints only"
+        )
 
     def layers(self, plan: SweepPlan, unit_layers: tuple[int, ...]) -> tuple[int | None, ...]:
         """It acts on the input."""

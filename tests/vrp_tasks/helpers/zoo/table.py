@@ -10,6 +10,8 @@ from vrp_tasks.access.tried import geometry_of
 from vrp_tasks.capture.proof import PASSED, prove
 from vrp_tasks.families import Found
 from vrp_tasks.families.adapters import adapters_of
+from vrp_tasks.interventions.settings import SweepSettings
+from vrp_tasks.interventions.trial import branching_complaint
 
 FILE = Path(__file__).parents[4] / "docs" / "families.md"
 SHAPES = ((48, 72),)
@@ -22,11 +24,12 @@ temperature of almost 0 are the greedy answer; and that attention rows and state
 
 Other types of `AutoModelForImageTextToText` are taken as they come: the [checks at load](access.md#what-is-tried-at-load) say what can be had of them.
 Token confidence, consistency and probes on hidden states are offered on all. *Rows* says which decoder layers attend with a softmax, so that there are attention rows;
-*maps* whether image tokens are on a grid, of one picture or of several (tiles, an overview), as [measured](access.md#what-is-tried-at-load); *shares* whether attention and MLP sum to what a layer adds (logit lens by parts).
+*maps* whether image tokens are on a grid, of one picture or of several (tiles, an overview), as [measured](access.md#what-is-tried-at-load); *shares* whether attention and MLP sum to what a layer adds (logit lens by parts);
+*interventions* whether its layers can be run again on their own ([robustness](robustness.md)).
 Shipped families (LLaVA 1.5, PaliGemma, Qwen2-VL) are declared, and stand here as what is found on them.
 
-| architecture | `--model` | rows | maps | shares | what is special |
-|---|---|---|---|---|---|
+| architecture | `--model` | rows | maps | shares | interventions | what is special |
+|---|---|---|---|---|---|---|
 """  # noqa: E501 - Markdown
 
 
@@ -50,6 +53,7 @@ def row(name: str) -> str:
         _rows(proof.checks[_ROWS]),
         _maps(own, family, proof.lacks.get("attention")),
         "yes" if "attribution" not in proof.lacks else f"INVALID: {proof.lacks['attribution']}",
+        _interventions(own, family),
         special,
     ]
     return "| " + " | ".join(cells) + " |"
@@ -61,6 +65,14 @@ def _maps(own: zoo.Built, family: Found, why: str | None) -> str:
     if found.complaint is not None:
         return f"INVALID: {found.complaint}"
     return "yes" if found.layouts is None else "yes, over several pictures"
+
+
+def _interventions(own: zoo.Built, family: Found) -> str:
+    complaint = branching_complaint(own.model, family, own.processor)
+    if complaint is not None:
+        return f"refused: {complaint}"
+    refused = SweepSettings().refused(own.model, family)
+    return f"yes, but {', '.join(f'`{name}`' for name in refused)}" if refused else "yes"
 
 
 def _rows(said: str) -> str:
