@@ -113,7 +113,7 @@ def test_a_block_is_refused_where_a_window_would_move_its_columns():
     base, model = windowed("qwen2_vl_text", 40)
     hidden = torch.zeros_like(batch_of(base, 2)["input_ids"], dtype=torch.bool)
     with (
-        pytest.raises(SetupError, match="a cache that keeps every position"),
+        pytest.raises(SetupError, match="its cache forgets positions"),
         blocked_attention(model, family_of(model.config), hidden),
     ):
         pass

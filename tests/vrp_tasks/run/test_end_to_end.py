@@ -90,11 +90,15 @@ def test_a_run_is_complete_and_every_signal_is_there(model, tmp_path):
     results, (folder, manifest, records) = run_ours(model, tmp_path, limit=40)
     assert [r.doc_id for r in records] == [str(i) for i in range(40)]
     assert len({r.group for r in records}) == 5
-    every = {s.name for s in SIGNALS if s.cost in UNASKED} - {"loaded_probe"}
+    asked_for = {"loaded_probe", "h_neurons"}
+    of_servers = {"first_token_entropy_bound", "logit_entropy_bound"}  # here they are exact
+    every = {s.name for s in SIGNALS if s.cost in UNASKED} - asked_for - of_servers
     left_out = {name.split(":")[1]: why for name, why in manifest["not_offered"].items()}
     assert set(left_out) == {s.name for s in SIGNALS} - every
     ways = ("extra=", "blank_image=", "probe=", "rescore")  # to have them
-    assert all(any(way in why for way in ways) for why in left_out.values())
+    others = {name: why for name, why in left_out.items() if name not in of_servers}
+    assert all(any(way in why for way in ways) for why in others.values())
+    assert {left_out[name] for name in of_servers} == {left_out["logit_entropy_bound"]}
     for record in records:
         assert record.score in (0.0, 1.0)
         assert len(record.samples) == 10
