@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -107,6 +107,7 @@ def check_stripes(
     return None
 
 
+@torch.no_grad()
 def token_places(
     model: PreTrainedModel,
     family: Family,
@@ -133,34 +134,42 @@ def token_places(
         Down and across as shares of the image, NaN for a token that answers to nothing; or why
         there are none.
     """
-    n_stripes = max(24, 2 * cells)
-    images = [np.full((*size, 3), _GREY, np.uint8)]
-    noise = np.random.default_rng(0).integers(0, 256, images[0].shape, dtype=np.uint8)
-    centres = []
-    for axis in (0, 1):
-        edges = np.linspace(0, size[axis], n_stripes + 1).round().astype(int)
-        for start, stop in pairwise(edges):
-            painted = images[0].copy()
-            own = (slice(None),) * axis + (slice(start, stop),)
-            painted[own] = noise[own]
-            images.append(painted)
-        centres.append((edges[:-1] + edges[1:]) / 2 / size[axis])
-    read = []
+    n_stripes = [min(max(24, 2 * cells), max(1, side)) for side in size]  # none without a pixel
+    edges = [
+        np.linspace(0, side, n + 1).round().astype(int)
+        for side, n in zip(size, n_stripes, strict=True)
+    ]
+    painted, read = _painted(size, edges), []
+    grey = Image.new("RGB", size[::-1], (_GREY,) * 3)
     with blind_vision(model):
-        for start in range(0, len(images), at_once):
-            part = [Image.fromarray(values) for values in images[start : start + at_once]]
-            read.append(_given(model, family, processor, part))
-    tokens = torch.cat(read)
-    answers = (tokens[1:] - tokens[0]).norm(dim=-1).double().cpu().numpy()  # (stripes, tokens)
+        plain = _given(model, family, processor, [grey] * at_once)
+        while part := list(islice(painted, at_once)):
+            # as many each time: what a token does not see then changes by no rounding
+            images = part + [grey] * (at_once - len(part))
+            apart = (_given(model, family, processor, images) - plain).norm(dim=-1)
+            read.append(apart[: len(part)].double().cpu().numpy())
+    answers = np.concatenate(read)  # (stripes, tokens)
     if not answers.max() > 0:
         return "the image tokens at the decoder's input do not depend on the image"
     places = np.full((answers.shape[1], 2), np.nan)
     for axis in (0, 1):
-        own = answers[axis * n_stripes : (axis + 1) * n_stripes]
+        own = answers[: n_stripes[0]] if axis == 0 else answers[n_stripes[0] :]
+        centres = (edges[axis][:-1] + edges[axis][1:]) / 2 / size[axis]
         total = own.sum(axis=0)
         answering = own.max(axis=0) > _FAINT * answers.max()
-        places[answering, axis] = (centres[axis] @ own)[answering] / total[answering]
+        places[answering, axis] = (centres @ own)[answering] / total[answering]
     return places
+
+
+def _painted(size: tuple[int, int], edges: Sequence[np.ndarray]) -> Iterator[Image.Image]:
+    """Grey images with a stripe of noise each, across and then along; one at a time is held."""
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    for axis, own in enumerate(edges):
+        for start, stop in pairwise(own):
+            stripe = (slice(None),) * axis + (slice(start, stop),)
+            painted = np.full((*size, 3), _GREY, np.uint8)
+            painted[stripe] = noise[stripe]
+            yield Image.fromarray(painted)
 
 
 def _given(

@@ -5,6 +5,7 @@ import pytest
 
 from tests.vrp_tasks.helpers import zoo
 from tests.vrp_tasks.helpers.random_models import FAMILIES, random_architecture
+from vrp_tasks.capture import stripes
 from vrp_tasks.capture.stripes import check_stripes
 from vrp_tasks.capture.views import misplaced
 from vrp_tasks.families import Found, family_for
@@ -81,3 +82,28 @@ def test_a_grid_may_cover_less_or_more_than_the_image_but_each_token_has_its_pla
     assert "away from their columns" in misplaced(swapped, (4, 6))
     assert "do not run along" in misplaced(own[::-1], (4, 6))
     assert "do not depend on the image" in misplaced(np.full_like(own, np.nan), (4, 6))
+
+
+def test_stripes_are_painted_and_read_some_at_a_time_and_none_is_less_than_a_pixel(monkeypatch):
+    """Of a photograph, 250 copies at once would be gigabytes, and a strip would take thousands."""
+    own, passes, before = zoo.built("internvl"), [], stripes._given
+    painted, given = [], [0]
+
+    def counted(*args):
+        for image in stripes_painted(*args):
+            given[0] += 1
+            yield image
+
+    def read(model, family, processor, images):
+        passes.append(len(images))
+        painted.append(given[0])
+        return before(model, family, processor, images)
+
+    stripes_painted = stripes._painted
+    monkeypatch.setattr(stripes, "_painted", counted)
+    monkeypatch.setattr(stripes, "_given", read)
+    family = Found(own.model)
+    found = stripes.token_places(own.model, family, own.processor, (2, 30), cells=60, at_once=8)
+    assert not isinstance(found, str)
+    assert painted == [0, 8, 16, 24, 32]
+    assert passes == [8] * 5  # 2 rows and 30 columns of pixels, and the grey image
