@@ -41,7 +41,7 @@ from vrp_tasks.capture.observer import Subjects
 from vrp_tasks.capture.trial import Processing
 from vrp_tasks.capture.views import Canvas
 from vrp_tasks.errors import CaptureError, SetupError
-from vrp_tasks.families import Family, family_for
+from vrp_tasks.families import Family, Found, family_for
 from vrp_tasks.families.adapters import adapters_of
 from vrp_tasks.families.window import Window, window_of
 from vrp_tasks.faults import ends_run
@@ -313,13 +313,17 @@ class TransformersAccess(Access):
         ]
 
     def canvas(self, asked: Asked, request: Any) -> Canvas | str | None:
-        """Where the image of a request is looked at, if its tokens fill no single grid."""
-        if self._geometry.layouts is None:
+        """Where the image of a request is looked at, if its tokens fill no single grid.
+
+        A found family tells no image from the next: tokens of four fill a square as one's do.
+        """
+        if not isinstance(self.family, Found):
             return None
         visuals = asked.visuals(request) or []
         if len(visuals) != 1 or not isinstance(visuals[0], Image.Image):
             return f"the sample has {len(visuals)} visuals instead of one image"
-        return self._geometry.layouts.canvas(visuals[0].size[::-1])
+        layouts = self._geometry.layouts
+        return None if layouts is None else layouts.canvas(visuals[0].size[::-1])
 
     def _beyond_context(self, inputs: dict[str, torch.Tensor]) -> list[str | None]:
         """Of each prompt, that it is longer than what the model was made for, if it is."""
