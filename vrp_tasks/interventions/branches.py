@@ -150,6 +150,11 @@ def branch_answers(
     return answers
 
 
+def branch_logits(clean: CleanPass, start: int, state: torch.Tensor) -> torch.Tensor:
+    """Logits of the first answer position, (B × R, n_vocabulary); arguments as `branch_answers`."""
+    return _rows_from(clean, start, state).logits
+
+
 class _Rows:
     """Rows decoded in lockstep, from their prompts on."""
 

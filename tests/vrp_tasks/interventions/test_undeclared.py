@@ -14,7 +14,7 @@ from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Found
 from vrp_tasks.interventions.ablation import ablated_units, bypassed
 from vrp_tasks.interventions.blocking import blocked_attention
-from vrp_tasks.interventions.branches import branch_answers, branched_generate
+from vrp_tasks.interventions.branches import _Rows, branch_answers, branched_generate
 from vrp_tasks.interventions.clean_pass import CleanPass
 from vrp_tasks.interventions.companion import Robustness
 from vrp_tasks.interventions.kinds.ablate_residual import AblateResidual
@@ -135,11 +135,44 @@ def test_what_cannot_branch_is_refused_before_the_sweep(name, reason):
         Robustness.check(access, "vrp_shapes_robustness", {"robustness": {}})
 
 
-def test_the_trial_sees_features_that_are_lost_between_layers(monkeypatch):
-    own = zoo.built("qwen3_vl")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_trial_sees_features_that_are_lost_between_layers(monkeypatch, dtype):
+    own = zoo.built("qwen3_vl", dtype)
+    assert branching_complaint(own.model, Found(own.model), own.processor) is None
     monkeypatch.setattr(CleanPass, "with_added", lambda self, index, output, rows: output)
     said = branching_complaint(own.model, Found(own.model), own.processor)
     assert "the whole model differ by" in said
+    assert "in a logit" in said
+
+
+def test_the_trial_sees_logits_that_are_not_what_the_head_gives():
+    """Some models scale them, which bfloat16's step of the largest one would hide."""
+    own = zoo.built("internvl", torch.bfloat16)
+
+    def scaled(_module, _args, output):
+        output.logits = output.logits * 0.75
+        return output
+
+    handle = own.model.register_forward_hook(scaled)
+    try:
+        said = branching_complaint(own.model, Found(own.model), own.processor)
+    finally:
+        handle.remove()
+    assert "in a logit" in said
+
+
+def test_the_trial_sees_later_tokens_that_are_read_off_another_cache(monkeypatch):
+    own = zoo.built("internvl")
+    feed = _Rows._feed
+
+    def forgetful(self, tokens):
+        for layer in self.kwargs["past_key_values"].layers:
+            layer.values = torch.zeros_like(layer.values)
+        feed(self, tokens)
+
+    monkeypatch.setattr(_Rows, "_feed", forgetful)
+    said = branching_complaint(own.model, Found(own.model), own.processor)
+    assert "in a log-probability" in said
 
 
 def test_pixels_of_tokens_are_not_known_and_the_rest_is_swept():
