@@ -38,7 +38,7 @@ from leaderboard.report.parts import SUMMARIES
 from leaderboard.report.waiting import evaluated_at_times, said_at_times
 from leaderboard.report.written import shown_cards, write_all
 from leaderboard.rescoring.command import add_rescore
-from leaderboard.rescoring.folder import rescore_folder
+from leaderboard.rescoring.folder import rescore_folder, target_of
 from leaderboard.rescoring.outside import similarities_of
 from leaderboard.results.aggregate import Board
 from leaderboard.results.cache import Cache
@@ -225,6 +225,7 @@ def _of_one_run(
 
 def _rescore(arguments: argparse.Namespace) -> int:
     try:
+        target_of(arguments.run_folder, arguments.output)  # before a model compares anything
         with similarities_of(
             arguments.run_folder,
             given=arguments.similarities,

@@ -75,11 +75,7 @@ def rescore_folder(
     OSError
         If the target cannot be written.
     """
-    folder = folder.resolve()
-    target = (folder.with_name(folder.name + _SUFFIX) if target is None else target).resolve()
-    _check_target(folder, target)
-    if not (folder / MANIFEST_FILE).is_file():
-        raise RecordError(f"{folder} has no {MANIFEST_FILE}: it is no complete run.")
+    folder, target = folder.resolve(), target_of(folder, target)
     text = (folder / MANIFEST_FILE).read_bytes()
     run = read_run(folder)
     meanings = None if similarities is None else read_meanings(similarities, run)
@@ -92,7 +88,7 @@ def rescore_folder(
         "command": list(sys.argv),
     }
     if rephrased:
-        made["rephrased"] = {path.name: sha256_of(path / MANIFEST_FILE) for path in rephrased}
+        made["rephrased"] = _named(rephrased)
     manifest = replace(manifest, rescored=origin | made | manifest.rescored)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".rescore-", dir=target.parent) as scratch:
@@ -103,6 +99,33 @@ def rescore_folder(
             target.rmdir()  # an empty one
         whole.rename(target)
     return target
+
+
+def target_of(folder: Path, target: Path | None) -> Path:
+    """Where a run is to be rescored to; checked before anything is computed.
+
+    Raises
+    ------
+    RecordError, TargetError
+        As `rescore_folder`, for a folder that is no run, or a target that cannot be.
+    """
+    folder = folder.resolve()
+    target = (folder.with_name(folder.name + _SUFFIX) if target is None else target).resolve()
+    _check_target(folder, target)
+    if not (folder / MANIFEST_FILE).is_file():
+        raise RecordError(f"{folder} has no {MANIFEST_FILE}: it is no complete run.")
+    return target
+
+
+def _named(folders: Sequence[Path]) -> dict[str, str]:
+    """Which runs these are: their names, numbered where they are the same."""
+    found: dict[str, str] = {}
+    for folder in folders:
+        name, number = folder.resolve().name, 1
+        while (key := name if number == 1 else f"{name} ({number})") in found:
+            number += 1
+        found[key] = sha256_of(folder / MANIFEST_FILE)
+    return found
 
 
 def _check_target(folder: Path, target: Path) -> None:

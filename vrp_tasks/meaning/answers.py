@@ -83,7 +83,7 @@ def answers_of(folder: Path) -> list[Answers]:
         tokens = _tokens(folder, sampled)
         found = [_answers(row, own) for row, own in zip(sampled, tokens, strict=True)]
     except (
-        pa.ArrowException, OSError, KeyError, TypeError, AttributeError, RecordError,
+        pa.ArrowException, OSError, LookupError, TypeError, ValueError, AttributeError,
         SafetensorError,
     ) as error:  # fmt: skip
         words = " ".join(str(error).split())[:200]

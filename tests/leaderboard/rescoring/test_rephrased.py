@@ -106,3 +106,50 @@ def test_another_model_s_answers_and_no_run_are_one_line(tmp_path, capsys):
     other = write_run(tmp_path / "a", rephrased, model={"name": "another"})
     assert "is of another model (another)" in refused(capsys, run, "--rephrased", other)
     assert "cannot rescore" in refused(capsys, run, "--rephrased", tmp_path / "nowhere")
+
+
+def two_tasks(words="{}", **names):
+    """Two tasks about the same images with the same answers, such as POPE's three."""
+    first = make_records(24)
+    told = [replace(own, prompt=words.format(own.prompt)) for own in first]
+    others = [replace(own, prompt=words.format(f"And blue? {own.prompt}")) for own in first]
+    return [
+        replace(own, task=names.get(task, task))
+        for task, records in (("a", told), ("b", others))
+        for own in records
+    ]
+
+
+def test_questions_of_another_task_about_the_same_image_are_no_rephrasings(tmp_path, capsys):
+    run = write_run(tmp_path / "run", two_tasks())
+    same = two_tasks("Say: {}")
+    same = [replace(own, normal_answer="maybe") if own.task == "b" else own for own in same]
+    named = write_run(tmp_path / "named", same)
+    assert main(["rescore", str(run), "--rephrased", str(named)]) == 0
+    for record in read_run(tmp_path / "run_rescored").records:
+        assert record.signals[NAME] == float(record.task == "a")
+    capsys.readouterr()
+    unnamed = write_run(tmp_path / "unnamed", two_tasks("Say: {}", a="c", b="d"))
+    said = refused(capsys, run, "-o", tmp_path / "new", "--rephrased", unnamed)
+    assert "task c has images and reference answers of a and of b" in said
+
+
+def test_runs_are_told_apart_and_counted_once(tmp_path, capsys):
+    records = make_records(24)
+    run = write_run(tmp_path / "run", records)
+    one = write_run(tmp_path / "one" / "vrp", in_other_words(records, "Say: {}", flipped=2))
+    two = write_run(tmp_path / "two" / "vrp", in_other_words(records, "Tell: {}", flipped=3))
+    assert main(["rescore", str(run), "--rephrased", str(one), "--rephrased", str(two)]) == 0
+    made = read_run(tmp_path / "run_rescored").manifest.rescored["rephrased"]
+    assert set(made) == {"vrp", "vrp (2)"}
+    capsys.readouterr()
+    said = refused(
+        capsys, run, "-o", tmp_path / "new", "--rephrased", one, "--rephrased", one / ".." / "vrp"
+    )
+    assert "its answers would count twice" in said
+
+
+def test_a_target_that_cannot_be_is_said_before_a_model_compares_answers(tmp_path, capsys):
+    run = write_run(tmp_path / "run", make_records(24))
+    (tmp_path / "run_rescored" / "full").mkdir(parents=True)
+    assert "not an empty folder" in refused(capsys, run, "--entailment", tmp_path / "nowhere")
