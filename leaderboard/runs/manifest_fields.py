@@ -77,6 +77,9 @@ def _check_fit(found: dict[str, Any], name: str) -> None:
         _require_number(found.get(figure), f"{name}.{figure}")
         if (found.get(figure) or 0) < 0:
             raise RecordError(f"manifest field {name}.{figure} must not be negative.")
+    if found["repeats"] < 1:
+        raise RecordError(f"manifest field {name}.repeats must be at least 1.")
+    _require_share(found.get("p"), f"{name}.p")
     shuffled = found.get("shuffled") or []
     _require(shuffled, f"{name}.shuffled", list, "a list")
     if len(shuffled) > MOST_SHUFFLES:
@@ -140,7 +143,8 @@ def _check_figures(found: dict[str, Any], name: str) -> None:
     for signal, figures in found.items():
         _require(figures, f"{name}.{signal}", dict, "an object")
         for figure, value in figures.items():
-            _require_number(value, f"{name}.{signal}.{figure}")
+            check = _require_share if figure in ("goal", "coverage") else _require_number
+            check(value, f"{name}.{signal}.{figure}")
 
 
 def _check_transfer(transfer: dict[str, Any]) -> None:
@@ -165,6 +169,13 @@ def _require_number(value: object, name: str) -> None:
     _require(value, name, (int, float), "a number")
     if isinstance(value, bool) or (isinstance(value, int | float) and not abs(value) < MOST):
         raise RecordError(f"manifest field {name} must be a number, got {str(value)[:40]}.")
+
+
+def _require_share(value: object, name: str) -> None:
+    """A number in [0, 1], or null."""
+    _require_number(value, name)
+    if isinstance(value, int | float) and not 0 <= value <= 1:
+        raise RecordError(f"manifest field {name} must be in [0, 1], got {value:g}.")
 
 
 def _require(value: object, name: str, kind: type | tuple[type, ...], legal: str) -> None:

@@ -115,6 +115,8 @@ def test_a_damaged_run_does_not_stop_the_others(tmp_path):
             r"fits\.s:p\.shuffled must be of at most 10000",
         ),
         ({"fits": {"s:p": {"repeats": 4, "stderr": None}}}, r"stderr must be a number, got None"),
+        ({"fits": {"s:p": {"repeats": 0, "stderr": 0.1}}}, r"s:p\.repeats must be at least 1"),
+        ({"fits": {"s:p": {"repeats": 4, "stderr": 0.1, "p": 5}}}, r"p must be in \[0, 1\], got 5"),
         ({"probe": {"shapes": {"probe": [1]}}}, "probe must be an object"),
         ({"probe": {"shapes": {"auroc_by_layer": ["x"]}}}, "auroc_by_layer must be a number"),
         ({"settings": {"k": "10"}}, "settings.k must be an integer, got '10'"),

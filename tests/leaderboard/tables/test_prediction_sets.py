@@ -26,7 +26,10 @@ def test_a_row_for_each_rule_and_none_where_no_run_has_sets(tmp_path):
     assert prediction_set_tables(only, "shapes") == []
 
 
-@pytest.mark.parametrize("bad", [3, {"lac_set_size": 1}, {"lac_set_size": {"coverage": "high"}}])
+@pytest.mark.parametrize(
+    "bad",
+    [3, {"lac_set_size": 1}, *({"lac_set_size": {"coverage": own}} for own in ("high", -5, 1.5))],
+)
 def test_figures_of_another_form_are_one_line(tmp_path, capsys, bad):
     run = write_run(tmp_path / "a", make_records(), probe={"shapes": {"figures": bad}})
     assert main(["show", str(run)]) == 2
