@@ -18,6 +18,8 @@ from vrp_tasks.capture.trial import inputs_about
 from vrp_tasks.families import Family, Found
 from vrp_tasks.faults import reason_of
 
+# height and width in pixels: what processors that cut large images into tiles do cut
+_LARGE = ((1200, 1800), (1800, 1200), (600, 2400))
 _LONG = 4096  # tokens of a prompt with an image in several tiles
 
 
@@ -83,6 +85,8 @@ def geometry_of(
         return Geometry(why)
     try:
         no_grid = check_stripes(model, family, processor, shapes=shapes)
+        if no_grid is None:
+            no_grid = _cut_when_large(model, family, processor, shapes)
     except Exception as error:  # noqa: BLE001 - whatever a processor or model raises on them
         return Geometry(f"where image tokens look was not measured ({reason_of(error)})")
     if no_grid is None:
@@ -92,6 +96,28 @@ def geometry_of(
     if no_canvas is None:
         return Geometry(None, layouts)
     return Geometry(f"{no_grid}, and in several pictures: {no_canvas}")
+
+
+def _cut_when_large(
+    model: PreTrainedModel, family: Found, processor: Any, shapes: Sequence[tuple[int, int]]
+) -> str | None:
+    """That large images become several pictures, whose tokens may still fill a square; or None.
+
+    They are processed, not shown to the model. An image at its own size has a grid of its shape.
+    """
+
+    def tokens_of(size: tuple[int, int]) -> tuple[int, tuple[int, int]]:
+        inputs = inputs_about(model, processor, [Image.new("RGB", size[::-1])])
+        ids = inputs["input_ids"]
+        (grid, *_) = family.grids_of_prompts(model.config, inputs, ids)[0]
+        return int(family.image_tokens(model.config, ids).sum()), grid
+
+    known = {tokens_of(size)[0] for size in shapes}
+    for size in _LARGE:
+        count, (height, width) = tokens_of(size)
+        if count not in known and (height == width or height * width != count):
+            return f"an image of {size[1]} x {size[0]} pixels becomes {count} image tokens"
+    return None
 
 
 def count_image_tokens(

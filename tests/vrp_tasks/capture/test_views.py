@@ -313,3 +313,20 @@ def test_four_images_whose_tokens_fill_a_square_are_not_read_as_one():
         )  # fmt: skip
     assert item.maps is None
     assert item.missing["attention"] == canvases[0]
+
+
+@pytest.mark.parametrize("name", every(("llama4", "cohere2_vision")))
+def test_a_model_that_cuts_large_images_alone_has_canvases(name):
+    """Three tiles and an overview fill a square, and small images one tile: not one map."""
+    own = zoo.built(name)
+    family = Found(own.model)
+    inputs = inputs_about(own.model, own.processor, [Image.new("RGB", (24, 96))])
+    ((grid,),) = family.grids_of_prompts(own.model.config, inputs, inputs["input_ids"])
+    image = family.image_tokens(own.model.config, inputs["input_ids"])
+    assert grid[0] * grid[1] == int(image.sum())
+    found = geometry_of(own.model, family, own.processor, shapes=((8, 12), (12, 8)))
+    assert found.complaint is None
+    assert found.layouts.canvas((8, 12)).n_tokens == 16
+    tiled = found.layouts.canvas((96, 24))
+    assert tiled.n_tokens == 64
+    assert tiled.grid == (12, 4)  # three tiles below each other
