@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -18,11 +18,12 @@ from metrics.record.channels import Channel, ListedTokens, ProbeOpinion, Samples
 from metrics.record.failures import QUESTION
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access, Asked, Seen, model_name
-from vrp_tasks.access.identity import center_crop, checkpoint_identity, last_parts
+from vrp_tasks.access.identity import checkpoint_identity, last_parts
 from vrp_tasks.access.memory import Room
+from vrp_tasks.access.places import Places
 from vrp_tasks.access.serving import GenerateHandler, serve
 from vrp_tasks.access.stock_adapters import stock_adapter_of
-from vrp_tasks.access.tried import Geometry, count_image_tokens, geometry_of, tried
+from vrp_tasks.access.tried import count_image_tokens, tried
 from vrp_tasks.attach.documents import LOOKED_AT, first_visuals
 from vrp_tasks.capture import Captured, probed_generate
 from vrp_tasks.capture.answers import AnswerRule
@@ -41,9 +42,9 @@ from vrp_tasks.capture.observer import Subjects
 from vrp_tasks.capture.trial import Processing
 from vrp_tasks.capture.views import Canvas
 from vrp_tasks.errors import CaptureError, SetupError
-from vrp_tasks.families import Family, Found, family_for
+from vrp_tasks.families import Family, family_for
 from vrp_tasks.families.adapters import adapters_of
-from vrp_tasks.families.window import Window, window_of
+from vrp_tasks.families.window import Window
 from vrp_tasks.faults import ends_run
 from vrp_tasks.seam.progress import silenced
 from vrp_tasks.settings.probe_file import check_probe
@@ -91,6 +92,7 @@ class TransformersAccess(Access):
         self.task_dict: Any = lm.task_dict
         self._room = Room(self.batch_size, max(1, settings.capture.k))
         self._checks = tried(self.model, self.family, self._processor())
+        self._places = Places(self.model, self.family, self.processing())
         self._probe = settings.probe
         if self._probe is not None:
             check_probe(self._probe, self.model.config)
@@ -120,7 +122,7 @@ class TransformersAccess(Access):
             "dtype": str(model.dtype).removeprefix("torch."),
             "device": str(model.device),
             "attention": attention_of(model),
-            "center_crop": self._center_crop(),
+            "center_crop": self._places.center_crop(),
             "n_layers": len(self.family.decoder(model).layers),
             "d_model": text.hidden_size,
             "n_parameters": sum(p.numel() for p in model.parameters()),
@@ -135,25 +137,17 @@ class TransformersAccess(Access):
         """What was tried at load."""
         return self._checks
 
-    def window(self, size: tuple[int, int]) -> Window:
-        """By the processor and the family; a canvas covers the image."""
-        if self._geometry.layouts is not None:
-            return Window(0.0, 0.0, *map(float, size))
-        seen = window_of(self.image_processor(), size)
-        return seen.shown(self.family.shown_share(self.model.config))
-
-    def _center_crop(self) -> float | None:
-        if self._geometry.layouts is not None:
-            return 0.0
-        return center_crop(self.image_processor(), shown=self.family.shown_share(self.model.config))
-
     def geometry(self) -> str | None:
         """What the known-answer self-test of this checkpoint says."""
-        return self._geometry.complaint
+        return self._places.complaint
 
-    @cached_property
-    def _geometry(self) -> Geometry:
-        return geometry_of(self.model, self.family, self.processing())
+    def window(self, size: tuple[int, int]) -> Window:
+        """By the processor and the family, or as measured."""
+        return self._places.window(size)
+
+    def canvas(self, asked: Asked, request: Any) -> Canvas | str | None:
+        """Where the image of a request is looked at, if its tokens fill no single grid."""
+        return self._places.canvas(lambda: asked.visuals(request) or [])
 
     def processing(self) -> Processing:
         """The processor as the stock adapter calls it."""
@@ -311,19 +305,6 @@ class TransformersAccess(Access):
             replace(own, prompt=prompts[doc], absent={**own.absent, **_said_of(beyond[doc])})
             for own, doc in zip(seen, docs, strict=True)
         ]
-
-    def canvas(self, asked: Asked, request: Any) -> Canvas | str | None:
-        """Where the image of a request is looked at, if its tokens fill no single grid.
-
-        A found family tells no image from the next: tokens of four fill a square as one's do.
-        """
-        if not isinstance(self.family, Found):
-            return None
-        visuals = asked.visuals(request) or []
-        if len(visuals) != 1 or not isinstance(visuals[0], Image.Image):
-            return f"the sample has {len(visuals)} visuals instead of one image"
-        layouts = self._geometry.layouts
-        return None if layouts is None else layouts.canvas(visuals[0].size[::-1])
 
     def _beyond_context(self, inputs: dict[str, torch.Tensor]) -> list[str | None]:
         """Of each prompt, that it is longer than what the model was made for, if it is."""

@@ -19,11 +19,13 @@ from transformers import PreTrainedModel
 
 from vrp_tasks.capture.stripes import SHAPES, token_places
 from vrp_tasks.capture.trial import inputs_about
-from vrp_tasks.capture.views import Canvas, canvas_of, views_of
+from vrp_tasks.capture.views import Canvas, Rectangle, View, canvas_of, views_of
 from vrp_tasks.families import Family
 from vrp_tasks.faults import ends_run, is_out_of_memory, let_go, reason_of
 
 _SAME = 0.01  # of an image's side: how far apart what two images of one kind show may be
+_SAME_EDGE = 0.02  # of an image's side: a picture that ends so near to its edge ends there
+_WHOLE = Rectangle(0.0, 0.0, 1.0, 1.0)
 _LOOKED_AT = 50_000  # values of each tensor
 
 Size = tuple[int, int]
@@ -36,6 +38,7 @@ class _Kind:
 
     n_tokens: int
     ramp: Ramp
+    views: list[View] | str
     canvas: Canvas | str
 
 
@@ -55,7 +58,7 @@ class Layouts:
     def __init__(self, model: PreTrainedModel, family: Family, processor: Any) -> None:
         self._model, self._family, self._processor = model, family, processor
         self._kinds: list[_Kind] = []
-        self._by_size: dict[Size, Canvas | str] = {}
+        self._by_size: dict[Size, _Kind | str] = {}
 
     def complaint(self, shapes: Sequence[Size] = SHAPES) -> str | None:
         """Why images of some shape (height, width) have no canvas, or None."""
@@ -73,6 +76,28 @@ class Layouts:
         Canvas or str
             Or why it has none.
         """
+        kind = self._kind(size)
+        return kind if isinstance(kind, str) else kind.canvas
+
+    def rectangle(self, size: Size) -> Rectangle | str:
+        """What the tokens of such an image show of it, edges to `_SAME_EDGE` of its sides.
+
+        Returns
+        -------
+        Rectangle or str
+            The whole of an image in several pictures; or why it is not known.
+        """
+        kind = self._kind(size)
+        if isinstance(kind, str) or isinstance(kind.views, str):
+            return kind if isinstance(kind, str) else str(kind.views)
+        if len(kind.views) > 1:
+            return kind.canvas if isinstance(kind.canvas, str) else _WHOLE
+        own = kind.views[0].rectangle
+        return Rectangle(
+            *(e if abs(e - o) <= _SAME_EDGE else o for e, o in zip(_WHOLE, own, strict=True))
+        )
+
+    def _kind(self, size: Size) -> _Kind | str:
         if size not in self._by_size:
             try:
                 self._by_size[size] = self._of_its_kind(size)
@@ -84,18 +109,19 @@ class Layouts:
         return self._by_size[size]
 
     @torch.no_grad()
-    def _of_its_kind(self, size: Size) -> Canvas | str:
+    def _of_its_kind(self, size: Size) -> _Kind:
         inputs = inputs_about(self._model, self._processor, [_ramp(*size)])
         image = self._family.image_tokens(self._model.config, inputs["input_ids"])
         n_tokens, ramp = int(image.sum()), _values(inputs)
         for kind in self._kinds:
             if kind.n_tokens == n_tokens and _is_same(kind.ramp, ramp):
-                return kind.canvas
-        canvas = self._measured(size, n_tokens)
-        self._kinds.append(_Kind(n_tokens, ramp, canvas))
-        return canvas
+                return kind
+        views = self._measured(size, n_tokens)
+        canvas = views if isinstance(views, str) else canvas_of(views, n_tokens)
+        self._kinds.append(_Kind(n_tokens, ramp, views, canvas))
+        return self._kinds[-1]
 
-    def _measured(self, size: Size, n_tokens: int) -> Canvas | str:
+    def _measured(self, size: Size, n_tokens: int) -> list[View] | str:
         cells = math.ceil(math.sqrt(n_tokens * max(size) / min(size)))
         about = (self._model, self._family, self._processor, size)
         try:
@@ -105,8 +131,7 @@ class Layouts:
                 raise
             let_go(error)
             places = token_places(*about, cells=cells, at_once=1)
-        views = places if isinstance(places, str) else views_of(places)
-        return views if isinstance(views, str) else canvas_of(views, n_tokens)
+        return places if isinstance(places, str) else views_of(places)
 
 
 def _ramp(height: int, width: int) -> Image.Image:

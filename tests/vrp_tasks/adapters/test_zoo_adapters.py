@@ -10,7 +10,7 @@ import pytest
 from lmms_eval.tasks import TaskManager
 
 from metrics.record.manifest import GEOMETRY_PASSED
-from metrics.record.records import INTERVENTIONS_FILE
+from metrics.record.records import GROUNDING_FILE, INTERVENTIONS_FILE, OCCLUSION
 from tests.vrp_tasks.helpers import zoo
 from tests.vrp_tasks.helpers.evaluation import write_plain_task
 from vrp_tasks.families.adapters import STOCK
@@ -115,6 +115,22 @@ def test_a_sweep_of_a_model_that_nobody_declared_leaves_rows(name, checkpoints, 
     assert {row["intervention"] for row in rows} >= {"mask_attention", "bypass_mlp"}
     assert {row["doc_id"] for row in rows} == {"0", "1", "2", "3"}
     assert len({row["logprob"] for row in rows}) > 4
+
+
+@pytest.mark.families
+@pytest.mark.parametrize("name", ["internvl", "gemma3"])
+def test_regions_are_read_where_tokens_were_measured_to_look(name, checkpoints, tmp_path):
+    """On a canvas, and of a processor whose geometry is not declared."""
+    evaluate(
+        "vrp_hf", zoo.saved(name, checkpoints), "vrp_shapes_grounding", TASKS_FOLDER,
+        batch_size=2, output=tmp_path, arguments=",device_map=cpu,k=0",
+    )  # fmt: skip
+    (folder,) = tmp_path.glob("*/*_vrp")
+    rows = pq.read_table(folder / GROUNDING_FILE).to_pylist()
+    told = [row for row in rows if row["map"] == "attention.answer" and row["mass"] is not None]
+    assert {row["doc_id"] for row in told} >= {"0"}
+    occluded = pq.read_table(folder / INTERVENTIONS_FILE).to_pylist()
+    assert {row["intervention"] for row in occluded} == {OCCLUSION}
 
 
 def test_every_stock_id_but_one_is_tried():

@@ -330,3 +330,19 @@ def test_a_model_that_cuts_large_images_alone_has_canvases(name):
     tiled = found.layouts.canvas((96, 24))
     assert tiled.n_tokens == 64
     assert tiled.grid == (12, 4)  # three tiles below each other
+
+
+@pytest.mark.parametrize("name", every(("gemma3", "qwen3_vl", "pixtral", "mistral3", "internvl")))
+def test_what_tokens_show_of_an_image_is_measured(name):
+    own = zoo.built(name)
+    found = Layouts(own.model, Found(own.model), own.processor)
+    assert found.rectangle((96, 144)) == (0, 0, 1, 1)
+
+
+def test_a_crop_shows_the_middle():
+    """LLaVA's processor keeps the middle square of the image: two thirds of one that is 3 x 2."""
+    own = zoo.built("llava")
+    assert own.processor.image_processor.do_center_crop
+    found = Layouts(own.model, Found(own.model), own.processor)
+    assert found.rectangle((96, 144)) == pytest.approx((0, 1 / 6, 1, 5 / 6), abs=0.02)
+    assert "only a part of the image" in found.canvas((96, 144))
