@@ -17,7 +17,7 @@ from vrp_tasks.run import command
 from vrp_tasks.run.command import asks_for_ours
 
 OURS = "task: own\nmetadata: {vrp: {base: pope}}\n"
-MIXED = "a run of stock, then one of ours"
+MIXED = "a run of stock, one of ours, and one of stock"
 # files beside the command, what it asks for -> what is said; None: as stock
 COMMANDS = {
     "limit below 0": ({}, ["--tasks", "vrp_shapes", "--limit", "-5"], "--limit must be -1 or"),
@@ -46,7 +46,10 @@ COMMANDS = {
     ),
     "stock: limit below 0": ({}, ["--tasks", "pope", "--limit", "-5"], None),
     MIXED: (
-        {"run.yaml": "- {tasks: pope, limit: -5}\n- {tasks: vrp_shapes, limit: -5}\n"},
+        {
+            "run.yaml": "- {tasks: pope, limit: -5}\n- {tasks: vrp_shapes, limit: -5}\n"
+            "- {tasks: mme, limit: -7}\n"
+        },
         ["--config", "run.yaml"],
         "--limit must be -1 or",
     ),
@@ -118,10 +121,37 @@ def test_a_command_without_a_task_of_ours_ends_as_in_stock(name, ends):
     assert "vrp-tasks" not in said
 
 
-def test_of_a_config_the_runs_of_ours_end_it_and_stock_ones_do_not(ends):
+def test_of_a_config_each_run_is_run_and_one_of_ours_that_failed_is_its_exit_code(ends):
     code, said = ends[MIXED]
-    assert code.startswith("vrp-tasks: the run failed, ValueError: --limit must be -1")
-    assert said.count("Traceback") == 1  # of the first run, by lmms-eval
+    assert code == 1
+    (line,) = (line for line in said.splitlines() if line.startswith("vrp-tasks: "))
+    assert line.startswith("vrp-tasks: the run failed, ValueError: --limit must be -1")
+    assert said.count("Traceback") == 2  # of the first run and the last, by lmms-eval
+    assert said.index(line) < said.rindex("Traceback")
+
+
+def test_of_several_ranks_none_goes_on_to_the_next_run_alone(monkeypatch):
+    cli = Namespace(tasks="vrp_pope", include_path=None, config="a.yaml", verbosity="INFO")
+    runs = []
+
+    def failing(args):
+        runs.append(args.tasks)
+        raise ValueError("one of them")
+
+    module = SimpleNamespace(parse_eval_args=lambda: (None, cli), cli_evaluate_single=failing)
+
+    def cli_evaluate(args=None):
+        for _ in range(2):
+            module.cli_evaluate_single(cli)
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SystemExit, match="one of them"):
+        command.run_command(module, cli_evaluate, (), {})
+    assert runs == ["vrp_pope"]
+    monkeypatch.delenv("WORLD_SIZE")
+    with pytest.raises(SystemExit, match="1"):
+        command.run_command(module, cli_evaluate, (), {})
+    assert runs == ["vrp_pope"] * 3
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,14 @@ through.
 from __future__ import annotations
 
 import inspect
+import os
 import re
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,13 +36,32 @@ def run_command(
     """Call ``cli_evaluate``; what ends a command that asks for tasks of ours is one line."""
     given = inspect.signature(stock).bind(*args, **kwargs).arguments.get("args")
     cli = asked_of(module, given)
-    with _ours_in_one_line(cli, with_config=True), runs_inside(module, _run):
-        return stock(*args, **kwargs)
+    failed: list[str] = []
+    # a rank that went on alone would wait for the others
+    goes_on = bool(cli.config) and int(os.environ.get("WORLD_SIZE", "1")) == 1
+    run = partial(_noted, failed) if goes_on else _run
+    with _ours_in_one_line(cli, with_config=True), runs_inside(module, run):
+        found = stock(*args, **kwargs)
+    if failed:
+        raise SystemExit(1)
+    return found
 
 
 def _run(stock: Callable[..., Any], cli: Namespace) -> Any:
     with _ours_in_one_line(cli):
         return stock(cli)
+
+
+def _noted(failed: list[str], stock: Callable[..., Any], cli: Namespace) -> Any:
+    """One of a config file's runs: as in stock, one that fails keeps no other from being run."""
+    try:
+        return _run(stock, cli)
+    except SystemExit as ended:
+        if not isinstance(ended.code, str):  # stopped by the user, or nothing was to be run
+            raise
+        sys.stderr.write(f"{ended.code}\n")
+        failed.append(ended.code)
+        return None, None  # no results, no samples
 
 
 @contextmanager
