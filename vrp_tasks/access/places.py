@@ -39,13 +39,17 @@ class Places:
         return self._geometry.complaint
 
     def canvas(self, shown: Callable[[], Sequence[Any]]) -> Canvas | str | None:
-        """Of what a prompt shows; None where tokens fill a grid, else why there is none."""
-        if self._geometry.layouts is None:
+        """Of what a prompt shows; None where tokens fill a grid, else why there is none.
+
+        A found family tells no image from the next: tokens of four fill a square as one's do.
+        """
+        if not isinstance(self._family, Found):
             return None
         visuals = shown()
         if len(visuals) != 1 or not isinstance(visuals[0], Image.Image):
             return f"the sample has {len(visuals)} visuals instead of one image"
-        return self._geometry.layouts.canvas(visuals[0].size[::-1])
+        layouts = self._geometry.layouts
+        return None if layouts is None else layouts.canvas(visuals[0].size[::-1])
 
     def window(self, size: tuple[int, int]) -> Window:
         """What tokens show of an image of this width and height; a canvas covers all of it.

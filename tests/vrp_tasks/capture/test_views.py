@@ -1,7 +1,5 @@
 """Images in several pictures: found in the places of their tokens, and read as one grid."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -10,8 +8,8 @@ from transformers.image_processing_utils import select_best_resolution
 
 from tests.vrp_tasks.helpers import zoo
 from tests.vrp_tasks.helpers.zoo.reference import eager_pass, image_rows, with_answer
-from vrp_tasks.access.transformers import TransformersAccess
-from vrp_tasks.access.tried import Geometry, geometry_of
+from vrp_tasks.access.places import Places
+from vrp_tasks.access.tried import geometry_of
 from vrp_tasks.capture import CaptureSettings, layouts, probed_generate
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.capture.channels import channels_of
@@ -290,25 +288,24 @@ def test_a_prompt_with_another_number_of_tokens_has_no_map():
 
 def test_four_images_whose_tokens_fill_a_square_are_not_read_as_one():
     own = zoo.built("vipllava")
-    access = TransformersAccess.__new__(TransformersAccess)
-    access.model, access.family = own.model, Found(own.model)
-    access._geometry = Geometry(None)
+    family = Found(own.model)
+    places = Places(own.model, family, own.processor)
+    assert places.complaint is None
     inputs = zoo.prompts(own, shown=(4,))
-    ((grid,),) = access.family.grids_of_prompts(own.model.config, inputs, inputs["input_ids"])
-    image = access.family.image_tokens(own.model.config, inputs["input_ids"])
+    ((grid,),) = family.grids_of_prompts(own.model.config, inputs, inputs["input_ids"])
+    image = family.image_tokens(own.model.config, inputs["input_ids"])
     assert grid[0] * grid[1] == int(image.sum())
     shown = [Image.new("RGB", (40, 40))] * 4
     canvases = [
-        access.canvas(SimpleNamespace(visuals=lambda _, own=own: own), None)
-        for own in (shown, shown[:1], [], None)
+        places.canvas(lambda visuals=visuals: visuals) for visuals in (shown, shown[:1], [])
     ]
     assert canvases[1] is None
     assert [own for own in canvases if own is not None] == [
-        f"the sample has {n} visuals instead of one image" for n in (4, 0, 0)
+        f"the sample has {n} visuals instead of one image" for n in (4, 0)
     ]
     with torch.inference_mode(), capturing_attention(own.model):
         _, (item,) = probed_generate(
-            own.model, access.family, inputs, identities=["a"], settings=CaptureSettings(k=0),
+            own.model, family, inputs, identities=["a"], settings=CaptureSettings(k=0),
             canvases=canvases[:1], do_sample=False, max_new_tokens=2,
         )  # fmt: skip
     assert item.maps is None
