@@ -61,7 +61,7 @@ class FitSpread:
             return Estimate.undefined("not fitted on shuffled labels")
         mean, stderr = float(np.mean(self.shuffled)), float(np.std(self.shuffled, ddof=1) / n**0.5)
         if stderr == 0:
-            return Estimate(mean, mean, mean, 0.0, None, "the same on all shuffled labels")
+            return Estimate.undefined(f"{mean:.3f} on each of {n} shuffled labels: no interval")
         low, high = t_interval(mean, stderr, n - 1, level=LEVEL)
         note = f"mean of {n} permutations of the labels"
         return Estimate(mean, max(0.0, low), min(1.0, high), stderr, None, note)

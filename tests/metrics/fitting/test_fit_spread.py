@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,3 +74,11 @@ def test_refusals():
         fit_spread(y, np.full((5, 60), np.nan))
     with pytest.raises(UndefinedMetricError, match="all 60 answers are correct"):
         fit_spread(np.ones(60), scores)
+
+
+def test_shuffled_labels_that_all_give_the_same_carry_no_interval():
+    spread = FitSpread(repeats=4, stderr=0.1, stderr_within_kind=0.1, stderr_within_answer=0.1)
+    told = replace(spread, shuffled=(0.5, 0.5)).shuffled_auroc
+    assert told.low is None
+    assert told.reason == "0.500 on each of 2 shuffled labels: no interval"
+    assert replace(spread, shuffled=(0.4, 0.6)).shuffled_auroc.low == 0.0
