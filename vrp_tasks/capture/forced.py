@@ -47,7 +47,8 @@ def generate_and_score(
         As `generate` returns them.
     logprobs : list of float or None
         Mean log-probability of each reference's tokens under the raw distributions; None if it is
-        empty. A reference that the answer starts with is scored from the answer's own logits.
+        empty, or ``generate`` takes no tokens from outside. A reference that the answer starts with
+        is scored from the answer's own logits.
     """
     options = served_options(model, options)
     length = inputs["input_ids"].shape[1]
@@ -59,13 +60,41 @@ def generate_and_score(
     if not all(same):
         longest = max(map(len, references))
         padded = torch.tensor([r + [0] * (longest - len(r)) for r in references])
-        forcing = LogitsProcessorList([_Forcing(padded, length)])
-        told = {**options, "max_new_tokens": longest, "logits_processor": forcing}
-        _, forced = _generate(model, inputs, told)
+        forced = _forced(model, inputs, {**options, "max_new_tokens": longest}, padded, references)
         for index, reference in enumerate(references):
             if not same[index]:
-                scores[index] = _mean(forced, index, reference)
+                scores[index] = None if forced is None else _mean(forced, index, reference)
     return sequences, scores
+
+
+def _forced(
+    model: Any,
+    inputs: dict[str, torch.Tensor],
+    options: dict[str, Any],
+    padded: torch.Tensor,
+    references: list[list[int]],
+) -> list[torch.Tensor] | None:
+    """Raw logits along given tokens; None if a model's own ``generate`` goes another way.
+
+    Janus' drops the logits processors that it is given, but not this function.
+    """
+    length = inputs["input_ids"].shape[1]
+    table = padded.tolist()
+    last = padded.shape[1] - 1
+
+    def only(row: int, ids: torch.Tensor) -> list[int]:
+        return [table[row][min(len(ids) - length, last)]]
+
+    ways = (
+        {"logits_processor": LogitsProcessorList([_Forcing(padded, length)])},
+        {"logits_processor": None, "prefix_allowed_tokens_fn": only},
+    )
+    for way in ways:
+        sequences, logits = _generate(model, inputs, {**options, **way})
+        rows = sequences[:, length:].tolist()
+        if all(row[: len(own)] == own for row, own in zip(rows, references, strict=True)):
+            return logits
+    return None
 
 
 def _generate(
