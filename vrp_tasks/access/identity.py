@@ -116,3 +116,17 @@ def _json_ready(value: Any) -> Any:
 def last_parts(pretrained: str, *, separator: str = "__") -> str:
     """The last two parts of a path or hub id, as lmms-eval names its own result folders."""
     return separator.join(pretrained.rstrip("/").split("/")[-2:])
+
+
+def adapter_id(lm: Any) -> str:
+    """lmms-eval's model id of an instance: the name of its module."""
+    return type(lm).__module__.rpartition(".")[2]
+
+
+def default_checkpoint(adapter: type) -> str | None:
+    """What an adapter loads without ``pretrained``."""
+    for base in adapter.__mro__:
+        if "__init__" in vars(base):
+            parameter = inspect.signature(base).parameters.get("pretrained")
+            return None if parameter is None else parameter.default
+    return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -18,9 +16,10 @@ from metrics.record.channels import Channel, ListedTokens, ProbeOpinion, Samples
 from metrics.record.failures import QUESTION
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access, Asked, Seen, model_name
-from vrp_tasks.access.identity import checkpoint_identity, last_parts
+from vrp_tasks.access.identity import adapter_id, checkpoint_identity, last_parts
 from vrp_tasks.access.memory import Room
 from vrp_tasks.access.places import Places
+from vrp_tasks.access.prompts import beyond_context, prompt_hashes
 from vrp_tasks.access.serving import GenerateHandler, serve
 from vrp_tasks.access.stock_adapters import stock_adapter_of
 from vrp_tasks.access.tried import count_image_tokens, tried
@@ -273,7 +272,7 @@ class TransformersAccess(Access):
             inputs: dict[str, Any], options: dict[str, Any], docs: list[str]
         ) -> torch.Tensor:
             self._check_images(inputs)
-            prompts.update(zip(docs, _prompt_hashes(inputs), strict=True))
+            prompts.update(zip(docs, prompt_hashes(inputs), strict=True))
             sequences, captured = probed_generate(
                 self.model,
                 self.family,
@@ -293,7 +292,8 @@ class TransformersAccess(Access):
                 **options,
             )
             caught.update(zip(docs, captured, strict=True))
-            beyond.update(zip(docs, self._beyond_context(inputs), strict=True))
+            found = beyond_context(self.model.config, self.tokenizer, inputs)
+            beyond.update(zip(docs, found, strict=True))
             return sequences
 
         texts = self.serve(asked, handler)
@@ -304,21 +304,6 @@ class TransformersAccess(Access):
         return [
             replace(own, prompt=prompts[doc], absent={**own.absent, **_said_of(beyond[doc])})
             for own, doc in zip(seen, docs, strict=True)
-        ]
-
-    def _beyond_context(self, inputs: dict[str, torch.Tensor]) -> list[str | None]:
-        """Of each prompt, that it is longer than what the model was made for, if it is."""
-        longest = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        cut = cut_at(self.tokenizer)
-        ids, mask = inputs["input_ids"], inputs.get("attention_mask")
-        kept = torch.ones_like(ids) if mask is None else mask
-        return [
-            f"the prompt was cut at the tokenizer's {cut} tokens"
-            if cut is not None and n >= cut
-            else f"the prompt has {n} tokens, the model's context {longest}"
-            if longest is not None and n > longest
-            else None
-            for n in kept.sum(dim=1).tolist()
         ]
 
     def _compare(self, task: str, texts: list[str], shown: list[str]) -> None:
@@ -426,35 +411,7 @@ def _said_of(beyond: str | None) -> dict[str, Absent]:
     return {} if beyond is None else {QUESTION: Absent(beyond)}
 
 
-def cut_at(tokenizer: Any) -> int | None:
-    """Tokens after which a tokenizer cuts whatever it is given; None for one that does not."""
-    truncation = getattr(getattr(tokenizer, "backend_tokenizer", None), "truncation", None)
-    return None if not truncation else int(truncation["max_length"])
-
-
-def _prompt_hashes(inputs: dict[str, torch.Tensor]) -> list[str]:
-    """Which prompts the rows of a batch are, by their token ids, padding left out."""
-    ids, mask = inputs["input_ids"], inputs.get("attention_mask")
-    kept = torch.ones_like(ids) if mask is None else mask
-    rows = (row[own.bool()].tolist() for row, own in zip(ids, kept, strict=True))
-    return [f"token ids:{hashlib.sha256(str(row).encode()).hexdigest()}" for row in rows]
-
-
 def processors_of_lm(lm: Any) -> list[Any]:
     """Whatever a stock adapter calls its processor."""
     names = ("processor", "_processor", "_image_processor")
     return [getattr(lm, name) for name in names if hasattr(lm, name)]
-
-
-def adapter_id(lm: Any) -> str:
-    """lmms-eval's model id of an instance: the name of its module."""
-    return type(lm).__module__.rpartition(".")[2]
-
-
-def default_checkpoint(adapter: type) -> str | None:
-    """What an adapter loads without ``pretrained``."""
-    for base in adapter.__mro__:
-        if "__init__" in vars(base):
-            parameter = inspect.signature(base).parameters.get("pretrained")
-            return None if parameter is None else parameter.default
-    return None

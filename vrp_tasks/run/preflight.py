@@ -14,8 +14,8 @@ from transformers import (
 )
 
 from vrp_tasks.access import Access, level_called
+from vrp_tasks.access.identity import default_checkpoint
 from vrp_tasks.access.openai import SERVERS, OpenAIAccess, missing_key
-from vrp_tasks.access.transformers import default_checkpoint
 from vrp_tasks.attach.groups import content_hashes
 from vrp_tasks.attach.plan import check_limits, check_unlimited
 from vrp_tasks.attach.settings import given_keys

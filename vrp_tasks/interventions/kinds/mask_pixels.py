@@ -33,8 +33,10 @@ class MaskPixels(Mask):
         """Pixels of each token must be known as the model gets them."""
         if family.knows_pixels:
             return None
-        return "which pixels of what the processor returns a token shows is known of " + (
-            f"{', '.join(FAMILIES)} checkpoints only"
+        declared = ", ".join(FAMILIES)
+        return (
+            "which pixels of what the processor returns a token shows is known of "
+            f"{declared} checkpoints only"
         )
 
     def layers(self, plan: SweepPlan, unit_layers: tuple[int, ...]) -> tuple[int | None, ...]:
