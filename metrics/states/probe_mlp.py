@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
 
 from metrics.core.checks import BoolArray, FloatArray, IntArray, Labels, at_least, binary_labels
 from metrics.core.folds import training_folds
 from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FittedScores
 from metrics.fitting.linear_probe import States, layer_states, principal_coordinates
+from metrics.fitting.mini_batches import Part, Recipe, log_odds
 from metrics.fitting.repeats import reported_repeat
 from metrics.states.probe_reference import N_REPEATS, check_reference, standardised_states
 from metrics.states.probes import ProbeScores
@@ -120,14 +116,14 @@ def _mlp_split(
 ) -> FloatArray:
     """Scores of one split, (folds, layer of each); ``inputs`` keeps what was made of a layer."""
     seed = int(rng.integers(2**31))
-    scores = np.empty(label.size)
+    parts = []
     for f, (train, test) in enumerate(training_folds(label, split[0])):
         layer = int(split[1][f])
         if layer not in inputs:
             inputs[layer] = _mlp_input(hidden, layer, max_components)
-        z = inputs[layer]
-        scores[test] = _mlp(z[train], label[train], n_epochs, seed)(z[test])
-    return scores
+        parts.append(Part(inputs[layer], train, test))
+    recipe = Recipe((MLP_HIDDEN,), rate=1e-4, decay=1e-4, batch=32, epochs=n_epochs)
+    return log_odds(parts, label, recipe, seed)
 
 
 def _mlp_input(hidden: NDArray[np.floating], layer: int, max_components: int) -> States:
@@ -140,20 +136,3 @@ def _mlp_input(hidden: NDArray[np.floating], layer: int, max_components: int) ->
         raise UndefinedMetricError("the hidden states do not vary at the chosen layer")
     scaled: States = z / np.sqrt(np.square(z).mean())
     return scaled
-
-
-def _mlp(z: States, y: BoolArray, n_epochs: int, seed: int) -> Callable[[States], FloatArray]:
-    model = MLPClassifier(
-        (MLP_HIDDEN,), learning_rate_init=1e-4, max_iter=n_epochs, batch_size=min(32, y.size),
-        n_iter_no_change=n_epochs, random_state=seed,
-    )  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a fixed number of epochs is meant
-        model.fit(z, y)
-
-    def decide(x: States) -> FloatArray:
-        p = np.clip(model.predict_proba(x)[:, 1].astype(np.float64), 1e-7, 1 - 1e-7)
-        logit: FloatArray = np.log(p / (1 - p))
-        return logit
-
-    return decide

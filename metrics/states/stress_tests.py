@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
 
 from metrics.core.checks import (
     BoolArray,
@@ -26,6 +23,7 @@ from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FittedScores
 from metrics.fitting.linear_probe import principal_coordinates
 from metrics.fitting.logistic_columns import auroc_columns
+from metrics.fitting.mini_batches import Part, Recipe, log_odds
 from metrics.fitting.out_of_fold import FEW_SHUFFLES
 from metrics.fitting.permutation import shuffled_aurocs
 from metrics.fitting.repeats import reported_repeat
@@ -37,8 +35,9 @@ HIDDEN = (1024, 512)
 BATCH, FEWEST_STEPS, FEWEST_EPOCHS = 64, 200, 10
 WEIGHT_DECAY = 1e-2
 MAX_INPUTS = 256
-# labels, training rows, held-out rows, seed -> scores of the latter
-Decide = Callable[[BoolArray, IntArray, IntArray, int], FloatArray]
+Folds = Sequence[tuple[IntArray, IntArray]]  # training rows, held-out rows
+# labels, folds, seed -> scores of all samples
+Decide = Callable[[BoolArray, Folds, int], FloatArray]
 
 
 def attention_feature_scores(
@@ -104,11 +103,13 @@ def attention_feature_scores(
     label, group = _labels("attention_feature_scores", x, correct, groups)
     at_least("attention_feature_scores", "n_repeats", n_repeats, 1)
 
-    def decide(y: BoolArray, train: IntArray, test: IntArray, seed: int) -> FloatArray:
-        model = HistGradientBoostingClassifier(
-            max_depth=3, max_iter=100, learning_rate=0.05, random_state=seed
-        )
-        decisions: FloatArray = model.fit(x[train], y[train]).decision_function(x[test])
+    def decide(y: BoolArray, folds: Folds, seed: int) -> FloatArray:
+        decisions = np.empty(y.size)
+        for train, test in folds:
+            model = HistGradientBoostingClassifier(
+                max_depth=3, max_iter=100, learning_rate=0.05, random_state=seed
+            )
+            decisions[test] = model.fit(x[train], y[train]).decision_function(x[test])
         return decisions
 
     found = [_cross_fit(label, group, decide, rng) for _ in range(n_repeats)]
@@ -131,11 +132,11 @@ def attention_mlp_scores(
     .. math:: s_i = \mathrm{logit}\, \mathrm{MLP}_{-f(i)}([m_i^{(1)}, \dots, m_i^{(L)}])
 
     with layers 1024 → 512 → 1, as in the paper, but none wider than the input (the second: half of
-    it). scikit-learn has no dropout: weight decay of 0.01 and few passes (10, or as many as make
-    200 steps) stand for it. Of more than 256 inputs it sees the leading principal axes, as probes
-    do. Maps on different grids are first brought to the smallest height and
-    width among them by area, which keeps the mass of every region. Higher means more likely
-    correct. Range: unbounded.
+    it). Trained as scikit-learn does, without dropout: weight decay of 0.01 and few passes (10, or
+    as many as make 200 steps) stand for it. Of more than 256 inputs it sees the leading principal
+    axes, as probes do. Maps on different grids are first brought to the smallest height and width
+    among them by area, which keeps the mass of every region. Higher means more likely correct.
+    Range: unbounded.
 
     Parameters
     ----------
@@ -188,17 +189,10 @@ def attention_mlp_scores(
     hidden = (min(HIDDEN[0], inputs.shape[1]), min(HIDDEN[1], max(1, inputs.shape[1] // 2)))
     n_epochs = max(FEWEST_EPOCHS, -(-FEWEST_STEPS * BATCH // label.size))
 
-    def decide(y: BoolArray, train: IntArray, test: IntArray, seed: int) -> FloatArray:
-        model = MLPClassifier(
-            hidden, alpha=WEIGHT_DECAY, max_iter=n_epochs, batch_size=min(BATCH, train.size),
-            n_iter_no_change=n_epochs, random_state=seed,
-        )  # fmt: skip
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a fixed number of epochs is meant
-            model.fit(inputs[train], y[train])
-        p = np.clip(model.predict_proba(inputs[test])[:, 1].astype(np.float64), 1e-7, 1 - 1e-7)
-        log_odds: FloatArray = np.log(p / (1 - p))
-        return log_odds
+    recipe = Recipe(hidden, rate=1e-3, decay=WEIGHT_DECAY, batch=BATCH, epochs=n_epochs)
+
+    def decide(y: BoolArray, folds: Folds, seed: int) -> FloatArray:
+        return log_odds([Part(inputs, *own) for own in folds], y, recipe, seed)
 
     found = [_cross_fit(label, group, decide, rng) for _ in range(n_repeats)]
     return _reported(found, label, group, decide, rng, n_shuffles, kinds, answers)
@@ -231,10 +225,7 @@ def _cross_fit(
 ) -> FloatArray:
     fold = balanced_folds(label, group, n_folds=N_FOLDS, rng=rng)
     seed = int(rng.integers(2**31))
-    scores = np.empty(label.size)
-    for train, test in training_folds(label, fold):
-        scores[test] = decide(label, train, test, seed)
-    return scores
+    return decide(label, list(training_folds(label, fold)), seed)
 
 
 def _inputs(x: NDArray[np.float32]) -> NDArray[np.float32]:
