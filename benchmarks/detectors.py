@@ -56,20 +56,14 @@ GOAL = 0.05
 
 
 class Plain(TokenNotes):
-    """Log-probabilities, entropies and the two largest probabilities: no function of a step."""
+    """Entropies and the two largest probabilities: no function of a step that detectors add."""
 
-    def add(self, logits: torch.Tensor, tokens: torch.Tensor) -> None:
-        """A step."""
-        of_rows = logits.log_softmax(dim=-1)
-        self.chosen.append(of_rows.gather(1, tokens[:, None]).squeeze(1))
-        logprobs = of_rows[:: self._rows]
-        p = logprobs.exp()
-        entropy = -torch.where(logprobs > -torch.inf, p * logprobs, 0.0).sum(dim=-1)
-        self.entropies.append(entropy)
-        if not self.margins:
-            self.first_two = p.topk(2, dim=-1).values
-        for name in ("margins", "self_certainty", "collision", "top_entropies"):
-            getattr(self, name).append(entropy)
+    @staticmethod
+    def figures(logprobs: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What a run needs anyway."""
+        entropy = -torch.where(logprobs > -torch.inf, logprobs.exp() * logprobs, 0.0).sum(dim=-1)
+        same = ("entropies", "margins", "self_certainty", "collision", "top_entropies")
+        return dict.fromkeys(same, entropy) | {"top": logprobs.topk(2, dim=-1).values}
 
 
 @contextmanager

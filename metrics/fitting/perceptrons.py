@@ -94,12 +94,17 @@ def cross_entropy_slope(logits: Rows, label: NDArray[np.bool_], weight: Rows) ->
 
 
 def classifier(
-    x: Rows, label: NDArray[np.bool_], weight: Rows, rng: np.random.Generator
+    x: Rows,
+    label: NDArray[np.bool_],
+    weight: Rows,
+    rng: np.random.Generator,
+    *,
+    hidden: int = HIDDEN,
 ) -> Perceptrons:
     """Networks fitted by cross-entropy alone, on inputs (n, P, k) and weights (n, M)."""
 
     def slopes(networks: Perceptrons) -> list[Rows]:
-        hidden, logits = networks.forward(x)
-        return networks.gradients(x, hidden, cross_entropy_slope(logits, label, weight))
+        units, logits = networks.forward(x)
+        return networks.gradients(x, units, cross_entropy_slope(logits, label, weight))
 
-    return trained(Perceptrons.drawn(x.shape[2], weight.shape[1], rng), slopes)
+    return trained(Perceptrons.drawn(x.shape[2], weight.shape[1], rng, hidden=hidden), slopes)

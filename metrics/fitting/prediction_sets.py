@@ -17,7 +17,7 @@ from metrics.answers.prediction_sets import (
 from metrics.core.checks import BoolArray, FloatArray, IntArray, refuse
 from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FittedScores
-from metrics.fitting.out_of_fold import N_REPEATS, Samples, fitted_scores, parts
+from metrics.fitting.out_of_fold import Samples, fitted_scores, parts
 from metrics.record.detector_channels import CANDIDATES, N_WORDS
 
 COVERAGE = 0.9
@@ -99,8 +99,7 @@ def prediction_set_scores(
     for name, rule in RULES.items():
         sets = _CrossFittedSets(rule(p), truth, samples.group)
         scores = fitted_scores(samples, sets.scores, np.random.default_rng(seed))
-        splits = samples.splits(N_REPEATS, np.random.default_rng(seed))
-        found[name] = FittedScores(scores.scores, scores.fit, sets.figures(splits, samples.label))
+        found[name] = FittedScores(scores.scores, scores.fit, sets.figures())
     return found
 
 
@@ -122,15 +121,20 @@ class _CrossFittedSets:
         self._nonconformity, self._truth, self._group = nonconformity, truth, group
         self._known = truth >= 0
         self._of_truth = nonconformity[np.arange(truth.size), truth]  # not read where unknown
+        self._first: NDArray[np.bool_] | None = None  # of the true labels, whose fit comes first
 
     def scores(self, fold: IntArray, label: BoolArray) -> FloatArray:
         """Minus sizes, (n_splits, n)."""
-        sizes: FloatArray = self._sets(fold, label).sum(axis=-1).astype(np.float64)
+        sets = self._sets(fold, label)
+        if self._first is None:
+            self._first = sets
+        sizes: FloatArray = sets.sum(axis=-1).astype(np.float64)
         return -sizes
 
-    def figures(self, fold: IntArray, label: BoolArray) -> dict[str, float]:
-        """Coverage over images and mean size, over all splits."""
-        sets, known = self._sets(fold, label), self._known
+    def figures(self) -> dict[str, float]:
+        """Coverage over images and mean size, over all splits on the true labels."""
+        sets, known = self._first, self._known
+        assert sets is not None
         size = np.bincount(self._group[known], minlength=self._group.max() + 1)
         weight = 1 / (size[self._group[known]] * np.count_nonzero(size))
         covered = [float((holds(own, self._truth)[known] * weight).sum()) for own in sets]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
+from sklearn import config_context
 from sklearn.covariance import ledoit_wolf
 
 from metrics.core.checks import BoolArray, FloatArray, IntArray
@@ -91,7 +92,7 @@ class Space:
     def __init__(self, z: FloatArray) -> None:
         self._z = z
         self._squared: dict[tuple[bytes, bytes], FloatArray] = {}
-        self._apart: FloatArray | None = None
+        self._apart: NDArray[np.float32] | None = None
 
     def right(self, train: IntArray, label: BoolArray, test: IntArray) -> FloatArray:
         """−squared Mahalanobis distance from the right answers."""
@@ -105,11 +106,12 @@ class Space:
         """−distance to the k-th nearest right answer, of states of length 1."""
         if self._apart is None:
             unit = _unit(self._z)
-            self._apart = cdist(unit, unit)
+            self._apart = cdist(unit, unit).astype(np.float32)
         right = train[label[train]]
         k = min(NEIGHBOURS, max(1, len(right) // 2))
         apart = self._apart[np.ix_(test, right)]
-        scores: FloatArray = -np.partition(apart, k - 1, axis=1)[:, k - 1]
+        apart.partition(k - 1, axis=1)
+        scores: FloatArray = -apart[:, k - 1].astype(np.float64)
         return scores
 
     def _from(self, known: IntArray, test: IntArray) -> FloatArray:
@@ -120,7 +122,8 @@ class Space:
 
 
 def _squared(known: FloatArray, test: FloatArray) -> FloatArray:
-    covariance, _ = ledoit_wolf(known)
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        covariance, _ = ledoit_wolf(known)
     apart = test - known.mean(axis=0)
     found: FloatArray = np.einsum("nd,nd->n", apart, np.linalg.solve(covariance, apart.T).T)
     return np.maximum(found, 0.0)

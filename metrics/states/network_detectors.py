@@ -16,10 +16,10 @@ from metrics.fitting.out_of_fold import (
     held_out,
     training_weights,
 )
-from metrics.fitting.perceptrons import Rows, classifier
+from metrics.fitting.perceptrons import HIDDEN, Rows, classifier
 
 MOST_LAYERS, WIDTH = 8, 3  # layers looked at, and of a window over them
-COMPONENTS, COMPONENTS_A_LAYER = 64, 16
+COMPONENTS, COMPONENTS_A_LAYER, FILTERS = 64, 8, 8
 
 
 def saplma_scores(
@@ -62,7 +62,7 @@ def inspector_scores(
         + c)
 
     The paper trains a residual network with a contrastive loss; this is its smallest form: windows
-    of three of at most 8 layers, evenly spaced, 16 filters and mean pooling, on 16 leading
+    of three of at most 8 layers, evenly spaced, 8 filters and mean pooling, on 8 leading
     principal axes a layer. Higher means more likely correct. Range: unbounded.
 
     Parameters
@@ -95,7 +95,7 @@ def inspector_scores(
     least = min(own.shape[1] for own in layers)
     z = np.stack([own[:, :least] for own in layers], axis=1)
     windows = [z[:, at : at + WIDTH].reshape(len(z), -1) for at in range(n_layers - WIDTH + 1)]
-    return _scores(np.stack(windows, axis=1), samples, rng)
+    return _scores(np.stack(windows, axis=1), samples, rng, hidden=FILTERS)
 
 
 def ccps_scores(
@@ -148,9 +148,11 @@ def _scaled(states: NDArray[np.floating], most: int) -> Rows:
     return scaled
 
 
-def _scores(x: Rows, samples: Samples, rng: np.random.Generator) -> FittedScores:
+def _scores(
+    x: Rows, samples: Samples, rng: np.random.Generator, *, hidden: int = HIDDEN
+) -> FittedScores:
     def fit(fold: IntArray, label: BoolArray) -> NDArray[np.floating]:
-        networks = classifier(x, label, training_weights(fold, label), rng)
+        networks = classifier(x, label, training_weights(fold, label), rng, hidden=hidden)
         return held_out(fold, networks.forward(x)[1])
 
     return fitted_scores(samples, fit, rng, n_shuffles=FEW_SHUFFLES)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from metrics.record.channels import ALTERNATIVES, MOST_TOKENS, TOO_LONG, TokenAlternatives
 from vrp_tasks.capture.decode_state import DecodeState
 from vrp_tasks.capture.observer import Observer
@@ -27,15 +25,14 @@ class Alternatives(Observer):
         if n > MOST_TOKENS:
             item.missing[TokenAlternatives.name] = TOO_LONG
             return
-        top = [own[index, :ALTERNATIVES] for own in state.notes.top[:n]]
-        tokens = [own[index, :ALTERNATIVES] for own in state.notes.top_tokens[:n]]
+        top, tokens = (
+            state.notes.of(name)[:n, index, :ALTERNATIVES] for name in ("top", "top_tokens")
+        )
         pieces = [
             self._pieces(item.tokens[max(0, t - _BEFORE) : t], [item.tokens[t], *own.tolist()])
             for t, own in enumerate(tokens)
         ]
-        item.further[TokenAlternatives.name] = TokenAlternatives.of(
-            torch.stack(top).cpu().numpy(), pieces
-        )
+        item.further[TokenAlternatives.name] = TokenAlternatives.of(top.cpu().numpy(), pieces)
 
     def _pieces(self, before: list[int], tokens: list[int]) -> list[str]:
         """What each of some tokens adds to the text of those before it."""

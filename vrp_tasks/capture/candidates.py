@@ -29,12 +29,11 @@ class CandidateMass(Observer):
     def after_prefill(self, outputs: Any) -> None:
         """The first position's distribution."""
         if any(self.tokens):
-            p = outputs.logits[:, -1].float().softmax(dim=-1)
-            columns = [
-                p[:, own].sum(dim=-1) if own else torch.full_like(p[:, 0], torch.nan)
-                for own in self.tokens
-            ]
-            self.masses = torch.stack(columns, dim=1).cpu().numpy()
+            logits = outputs.logits[:, -1].float()
+            columns, spelling = _spellings(self.tokens)
+            chosen = logits[:, torch.from_numpy(columns).to(logits.device)]
+            p = (chosen - logits.logsumexp(dim=-1, keepdim=True)).exp().cpu().numpy()
+            self.masses = p @ spelling
 
     def collect(self, index: int, item: Captured, state: DecodeState) -> None:
         """Of one prompt."""
@@ -65,6 +64,18 @@ def _tokens_of(tokenizer: Any) -> list[list[int]]:
         found = first_tokens(tokenizer, words) + [_letter(tokenizer, own) for own in letters]
         _KNOWN[tokenizer] = found
     return _KNOWN[tokenizer]
+
+
+def _spellings(tokens: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens that tell candidates, (n,), and which candidate each tells, as 0 and 1 (n, 12).
+
+    NaN for a candidate that no token tells.
+    """
+    columns = np.array([token for own in tokens for token in own])
+    counts = [len(own) for own in tokens]
+    spelling = np.repeat(np.eye(len(tokens), dtype=np.float32), counts, axis=0)
+    spelling[:, [not n for n in counts]] = np.nan
+    return columns, spelling
 
 
 def _letter(tokenizer: Any, letter: str) -> list[int]:

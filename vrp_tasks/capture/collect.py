@@ -39,9 +39,9 @@ def collect(
     notes = state.notes
     chosen = torch.stack(notes.chosen).cpu().numpy()
     logprobs = chosen[:, :: state.rows]
-    entropies = torch.stack(notes.entropies).cpu().numpy()
-    names = [field.name for field in fields(TokenSteps)]
-    steps = [torch.stack(getattr(notes, name)).cpu().numpy() for name in names]
+    entropies = notes.of("entropies").cpu().numpy()
+    steps = [notes.of(field.name).cpu().numpy() for field in fields(TokenSteps)]
+    first_two = notes.of("top")[0, :, :2].exp().cpu().numpy()
     grids = family.grids_of_prompts(model.config, inputs, input_ids)
     captured = []
     for index in range(state.batch):
@@ -54,7 +54,7 @@ def collect(
             ],
             logprobs=logprobs[: len(tokens), index],
             entropies=entropies[: len(tokens), index],
-            first_probabilities=notes.first_two[index].cpu().numpy(),
+            first_probabilities=first_two[index],
             maps=None,
             image_mass=None,
             grid=None,
@@ -81,8 +81,8 @@ def _keep(item: Captured, channel: Channel) -> None:
 def _sample_scores(logprobs: np.ndarray, tokens: list[list[int]]) -> SampleScores:
     """Of K samples, log-probabilities (K, n_steps) cut where each sample ends."""
     lengths = np.array([len(own) for own in tokens], np.int32)
-    sums = [row[:n].sum(dtype=np.float64) for row, n in zip(logprobs, lengths, strict=True)]
-    return SampleScores(np.array(sums, np.float32), lengths)
+    own = np.where(np.arange(logprobs.shape[1]) < lengths[:, None], logprobs, 0)
+    return SampleScores(own.sum(axis=1, dtype=np.float64).astype(np.float32), lengths)
 
 
 def _add_gaze(item: Captured, recorder: Recorder, index: int, reason: str | None) -> None:

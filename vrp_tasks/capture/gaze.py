@@ -33,14 +33,20 @@ class HeadGaze:
         self._n_layers = n_layers
         # of each layer's row of a step: all keys, and its part over the prompt
         self._rows: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * n_layers
+        self._cut = False
+        self._mask: torch.Tensor | None = None  # image tokens as 0 and 1, (B, 1, T)
         self._attending: list[int] = []
         self._middle: list[int] = []
         self._by_step: list[torch.Tensor] = []  # attention to the token before
         self._image: list[torch.Tensor] = []  # share on the image by step, (B,)
 
-    def see(self, layer: int, whole: torch.Tensor, on_prompt: torch.Tensor) -> None:
-        """A layer's row over all keys (B, n_heads, n_keys), and its part over the prompt."""
+    def see(self, layer: int, whole: torch.Tensor, on_prompt: torch.Tensor, *, cut: bool) -> None:
+        """A layer's row over all keys (B, n_heads, n_keys), and its part over the prompt.
+
+        ``cut`` where the keys do not begin with the prompt's, as a window has left the first.
+        """
         self._rows[layer] = whole, on_prompt
+        self._cut |= cut
 
     def begin(self, attending: Sequence[int]) -> None:
         """After the prefill: which layers attend, and the last prompt token's row."""
@@ -64,21 +70,26 @@ class HeadGaze:
             return None
         there = {layer: own for layer in self._attending if (own := self._rows[layer]) is not None}
         self._rows = [None] * self._n_layers
-        on_prompt = _together([row for _, row in there.values()])
-        sums = _together([whole.sum(dim=-1) for whole, _ in there.values()])
-        is_image = self.is_image.to(on_prompt.device, on_prompt.dtype)
-        image = torch.einsum("lbht,bt->lbh", on_prompt, is_image)
-        prompt = on_prompt.sum(dim=-1)
+        wholes = [whole for whole, _ in there.values()]
+        middle = [place for place, layer in enumerate(there) if layer in self._middle]
+        if not self._cut and len({own.shape for own in wholes}) == 1:
+            whole = _together(wholes)
+            on_prompt, sums = whole[..., : self.is_image.shape[1]], whole.sum(dim=-1)
+            before = whole[middle][..., -2:] if middle else self._nothing()
+        else:  # a window holds fewer keys than another layer
+            on_prompt = _together([row for _, row in there.values()])
+            sums = _together([own.sum(dim=-1) for own in wholes])
+            lasts = [wholes[place][..., -2:] for place in middle]
+            before = _together(lasts) if middle else self._nothing()
+        self._cut = False
+        if self._mask is None:
+            self._mask = self.is_image[:, None].to(on_prompt.device, on_prompt.dtype)
+        image, prompt = (on_prompt * self._mask).sum(dim=-1), on_prompt.sum(dim=-1)
         shares = torch.stack([image, prompt - image, sums - prompt], dim=-1)
-        return shares, self._before([there[layer][0] for layer in self._middle if layer in there])
+        return shares, before[..., 0] if before.shape[-1] > 1 else torch.zeros_like(before[..., 0])
 
-    def _before(self, rows: list[torch.Tensor]) -> torch.Tensor:
-        """Attention to the token before, (n_mid, B, n_heads), 0 where there is none."""
-        if not rows:
-            return self.is_image.new_zeros((0, len(self.is_image), 0), dtype=torch.float32)
-        return _together(
-            [row[..., -2] if row.shape[-1] > 1 else torch.zeros_like(row[..., 0]) for row in rows]
-        )
+    def _nothing(self) -> torch.Tensor:
+        return self.is_image.new_zeros((0, len(self.is_image), 0, 2), dtype=torch.float32)
 
     def add(self, looks: tuple[torch.Tensor, torch.Tensor], predicts_answer: list[bool]) -> None:
         """A step that is known to count, and for which prompts it predicts an answer token."""

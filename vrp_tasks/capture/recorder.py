@@ -102,7 +102,8 @@ class Recorder:
         self._sums[layer] = sums.clamp_min(1.0) if layer in self._own else sums
         whole, row = row, self._on_prompt(row)
         if self.gaze is not None:
-            self.gaze.see(layer, whole, row)
+            cut = whole.shape[-1] < max(self._n_seen)
+            self.gaze.see(layer, whole, row, cut=cut)
         if not self.prompt_heads:
             self._heads[layer] = row
         self._rows[layer] = row.mean(dim=1)

@@ -30,6 +30,7 @@ class SampleStates(Observer):
         self.layer = layers[self.middle]
         self.steps: list[torch.Tensor] = []
         self.reading = False
+        self.whole: torch.Tensor | None = None  # prompts' states and those fed, (1 + n, rows, d)
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -53,12 +54,16 @@ class SampleStates(Observer):
         """Of the samples of one prompt."""
         if not item.sampled_tokens:
             return
-        prompt = self.context.recorder.last_prompt[self.middle + 1, index]
-        own = []
-        for number, tokens in enumerate(item.sampled_tokens):
-            row, last = index * state.rows + 1 + number, min(len(tokens), len(self.steps)) - 1
-            own.append(self.steps[last][row].float() if last >= 0 else prompt)
-        states = torch.stack([s.to(own[0].device) for s in own])
+        if self.whole is None:
+            prompt = self.context.recorder.last_prompt[self.middle + 1]
+            prompts = prompt.repeat_interleave(state.rows, dim=0)
+            steps = [own.float().to(prompts.device) for own in self.steps]
+            self.whole = torch.stack([prompts, *steps])
+        lengths = torch.tensor([len(own) for own in item.sampled_tokens])
+        first = index * state.rows + 1
+        states = self.whole[
+            lengths.clamp_max(len(self.steps)), torch.arange(first, first + len(lengths))
+        ]
         if not bool(torch.isfinite(states).all()):
             item.missing[SampleSpread.name] = "a sample's state is not finite"
             return
