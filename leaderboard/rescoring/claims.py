@@ -9,6 +9,8 @@ import numpy as np
 from metrics.record.channels import (
     Channel,
     ClaimsEntailed,
+    SamplesRelevance,
+    SampleTokens,
     TokenAlternatives,
     TokenRelevance,
 )
@@ -44,12 +46,20 @@ def claims_entailed(told: TokenAlternatives, own: Mapping[str, Pairs]) -> Channe
 
 def token_relevance(told: TokenAlternatives, own: Mapping[str, Pairs]) -> Channel:
     """Of every token; an answer of which nothing is left is like nothing."""
-    whole, without = told.shortened()
+    return TokenRelevance(np.array(_relevance(*told.shortened(), own)))
+
+
+def samples_relevance(told: SampleTokens, own: Mapping[str, Pairs]) -> Channel:
+    """Of every token of every sample, as `token_relevance`."""
+    found = [value for one in told.shortened() for value in _relevance(*one, own)]
+    return SamplesRelevance(np.array(found, dtype=np.float64))
+
+
+def _relevance(whole: str, without: list[str], own: Mapping[str, Pairs]) -> list[float]:
     pairs = own.get("relevance", {})
-    found = [
+    return [
         1.0 if text == whole else value_of(pairs, whole, text) if text else 0.0 for text in without
     ]
-    return TokenRelevance(np.array(found))
 
 
 def _claim(pairs: Pairs, other: str, claim: str, *, equal: float) -> float:

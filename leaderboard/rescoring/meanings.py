@@ -15,6 +15,7 @@ from leaderboard.rescoring.claims import (
     LackingError,
     Pairs,
     claims_entailed,
+    samples_relevance,
     token_relevance,
 )
 from leaderboard.runs.bounded import batches_of, schema_of
@@ -26,6 +27,8 @@ from metrics.record.channels import (
     AnswersEntailed,
     Channel,
     ClaimsEntailed,
+    SamplesRelevance,
+    SampleTokens,
     TokenAlternatives,
     TokenRelevance,
 )
@@ -39,9 +42,11 @@ _KINDS: dict[type[Channel], tuple[str, ...]] = {
     AnswersAlike: ("similarity",),
     ClaimsEntailed: ("claim_entailment", "claim_contradiction"),
     TokenRelevance: ("relevance",),
+    SamplesRelevance: ("relevance",),
 }
 _FEW = "two samples at least are compared by meaning, this answer has {}"
 _NO_TOKENS = "no other tokens were kept beside this answer's (extra=alternatives)"
+_NO_SAMPLE_TOKENS = "no tokens of the samples were kept (extra=alternatives)"
 _Seen = Mapping[str, Channel]
 
 
@@ -191,6 +196,13 @@ def _tokens(seen: _Seen) -> TokenAlternatives:
     return told
 
 
+def _sample_tokens(seen: _Seen) -> SampleTokens:
+    told = seen.get(SampleTokens.name)
+    if not isinstance(told, SampleTokens):
+        raise LackingError(_NO_SAMPLE_TOKENS)
+    return told
+
+
 def _entailed(record: SampleRecord, _: _Seen, own: Mapping[str, Pairs]) -> Channel:
     texts = _texts(record)
     entails, contradicts = (
@@ -217,4 +229,5 @@ _CHANNELS: dict[type[Channel], Callable[[SampleRecord, _Seen, Mapping[str, Pairs
     AnswersAlike: _alike,
     ClaimsEntailed: lambda _, seen, own: claims_entailed(_tokens(seen), own),
     TokenRelevance: lambda _, seen, own: token_relevance(_tokens(seen), own),
+    SamplesRelevance: lambda _, seen, own: samples_relevance(_sample_tokens(seen), own),
 }

@@ -14,9 +14,11 @@ def cocoa(uncertainty: float, samples: Sequence[str], answer: str) -> float:
     .. math:: U = u(\hat y) \cdot \frac{1}{K} \sum_k (1 - s(\hat y, y_k))
 
     with :math:`s` the ROUGE-L of words (the papers: a model's similarity). For :math:`u` the
-    signals take :math:`1 - p(\hat y)` (``cocoa_msp``), :math:`-\frac1T \sum_t \ln p(y_t)`
-    (``cocoa_perplexity``, the logarithm of perplexity) and the mean entropy of the tokens
-    (``cocoa_entropy``). Samples that all agree with the answer leave 0, whatever the model's
+    signals take :math:`1 - p(\hat y)` (``cocoa_msp``), :math:`-\ln p(\hat y)` (``cocoa_nll``),
+    :math:`-\frac1T \sum_t \ln p(y_t)` (``cocoa_perplexity``, the logarithm of perplexity) and the
+    mean entropy of the tokens (``cocoa_entropy``). The last three are the authors' own (in code:
+    ``CocoaMSP``, ``CocoaPPL``, ``CocoaMTE``); the first is ours, bounded as a probability is.
+    Samples that all agree with the answer leave 0, whatever the model's
     confidence. Lower means more likely correct (the signals are negatives). Range:
     :math:`[0, u]`.
 

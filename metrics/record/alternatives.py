@@ -15,6 +15,8 @@ ALTERNATIVES = 10  # so many of the likeliest tokens are kept at each answer tok
 MOST_TOKENS = 512  # of an answer: another model reads ten texts a token
 TOO_LONG = f"the answer has more than {MOST_TOKENS} tokens"
 _MOST_BYTES = 2**17  # of their texts
+_MOST_OF_SAMPLES = 2**15  # tokens
+TOO_LONG_SAMPLE = f"a sample has more than {MOST_TOKENS} tokens"
 _BEFORE = (
     400  # characters of the answer that a claim begins with: what a reader of 512 tokens takes
 )
@@ -38,9 +40,7 @@ class TokenAlternatives(Channel):
     @classmethod
     def of(cls, logprobs: Array, pieces: Sequence[Sequence[str]]) -> Self:
         """From each token's own text with those of its alternatives behind it."""
-        plain = (text.replace(_BETWEEN, "") for own in pieces for text in own)
-        data = _BETWEEN.join(plain).encode("utf-8", "replace")
-        return cls(logprobs.astype(np.float32), np.frombuffer(data, np.uint8))
+        return cls(logprobs.astype(np.float32), _packed([text for own in pieces for text in own]))
 
     def pieces(self) -> list[list[str]]:
         """Each token's own text with those of its alternatives behind it.
@@ -52,8 +52,7 @@ class TokenAlternatives(Channel):
         n, m = self.logprobs.shape
         if n > MOST_TOKENS or m > ALTERNATIVES or self.texts.size > _MOST_BYTES:
             raise RecordError(f"{self.name} holds more than an answer's tokens can have.")
-        data = np.asarray(self.texts, np.uint8).tobytes().decode("utf-8", "replace")
-        found = data.split(_BETWEEN)
+        found = _unpacked(self.texts)
         if len(found) != n * (m + 1):
             raise RecordError(f"{self.name} has {len(found)} texts, {n * (m + 1)} are needed.")
         return [found[start : start + m + 1] for start in range(0, len(found), m + 1)]
@@ -71,9 +70,65 @@ class TokenAlternatives(Channel):
 
     def shortened(self) -> tuple[str, list[str]]:
         """The whole answer, and the answer without each of its tokens."""
-        own = [pieces[0] for pieces in self.pieces()]
-        without = ["".join(own[:t] + own[t + 1 :]).strip() for t in range(len(own))]
-        return "".join(own).strip(), without
+        return _shortened([pieces[0] for pieces in self.pieces()])
+
+
+@dataclass(frozen=True)
+class SampleTokens(Channel):
+    """The tokens of the K samples, where they were asked for.
+
+    ``logprobs`` (nats), shape (n_tokens,): of all tokens of all samples, sample after sample, under
+    the raw distribution. ``lengths``, shape (K,): tokens of each. ``texts``, uint8: UTF-8 of each
+    token's text, NUL between.
+    """
+
+    name = "sample_tokens"
+    depth = "log-probabilities"
+    logprobs: Array
+    lengths: Array
+    texts: Array
+
+    @classmethod
+    def of(cls, logprobs: Sequence[Array], pieces: Sequence[Sequence[str]]) -> Self:
+        """From each sample's log-probabilities and its tokens' texts."""
+        return cls(
+            np.concatenate([np.zeros(0), *logprobs]).astype(np.float32),
+            np.array([len(own) for own in pieces], np.int32),
+            _packed([text for own in pieces for text in own]),
+        )
+
+    def by_sample(self) -> list[Array]:
+        """Log-probabilities of each sample's tokens; RecordError where numbers do not fit."""
+        lengths = np.asarray(self.lengths, np.int64)
+        n = self.logprobs.size
+        fits = self.logprobs.ndim == 1 and lengths.ndim == 1 and (lengths >= 0).all()
+        if not fits or n > _MOST_OF_SAMPLES or lengths.sum() != n:
+            raise RecordError(f"{self.name}: lengths and log-probabilities do not fit.")
+        return np.split(self.logprobs, np.cumsum(lengths)[:-1])
+
+    def shortened(self) -> list[tuple[str, list[str]]]:
+        """Each sample, and the sample without each of its tokens."""
+        counts = [own.size for own in self.by_sample()]
+        n = sum(counts)
+        found = _unpacked(self.texts) if n else []
+        if len(found) != n or max(counts, default=0) > MOST_TOKENS:
+            raise RecordError(f"{self.name} has {len(found)} texts, {n} are needed.")
+        rest = iter(found)
+        return [_shortened([next(rest) for _ in range(own)]) for own in counts]
+
+
+def _packed(texts: Sequence[str]) -> Array:
+    plain = (text.replace(_BETWEEN, "") for text in texts)
+    return np.frombuffer(_BETWEEN.join(plain).encode("utf-8", "replace"), np.uint8)
+
+
+def _unpacked(texts: Array) -> list[str]:
+    return np.asarray(texts, np.uint8).tobytes().decode("utf-8", "replace").split(_BETWEEN)
+
+
+def _shortened(own: list[str]) -> tuple[str, list[str]]:
+    without = ["".join(own[:t] + own[t + 1 :]).strip() for t in range(len(own))]
+    return "".join(own).strip(), without
 
 
 @dataclass(frozen=True)
@@ -99,6 +154,20 @@ class TokenRelevance(Channel):
     """
 
     name = "token_relevance"
+    kept = False
+    depth = "log-probabilities"
+    similarity: Array
+
+
+@dataclass(frozen=True)
+class SamplesRelevance(Channel):
+    """How much each sample changes without one of its tokens.
+
+    ``similarity``, shape (n_tokens,), in [0, 1]: as `TokenRelevance`, of the tokens of
+    `SampleTokens`.
+    """
+
+    name = "samples_relevance"
     kept = False
     depth = "log-probabilities"
     similarity: Array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metrics.record.alternatives import ClaimsEntailed, TokenRelevance
+from metrics.record.alternatives import ClaimsEntailed, SamplesRelevance, TokenRelevance
 from metrics.record.channel import Array, Channel
 
 # how an image is changed before the question is asked again; of a wrong one the answer may not stay
@@ -160,5 +160,6 @@ OUTSIDE: dict[type[Channel], str] = {
     AnswersAlike: NOT_COMPARED,
     ClaimsEntailed: NOT_COMPARED,
     TokenRelevance: NOT_COMPARED,
+    SamplesRelevance: NOT_COMPARED,
     Rephrased: NOT_REPHRASED,
 }

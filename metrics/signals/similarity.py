@@ -80,6 +80,13 @@ SIGNALS = (
         about="−(1 − p(y)) · mean_k (1 − s(y, y_k)), s the ROUGE-L of words",
     ),
     _cocoa_signal(
+        "cocoa_nll",
+        "confidence × agreement, log-likelihood (CoCoA)",
+        needs=(TokenScores, Samples),
+        compute=_cocoa(lambda logprobs: -sequence_logprob(logprobs)),
+        about="`cocoa_msp` with −ln p(y) in place of 1 − p(y), as in the authors' code",
+    ),
+    _cocoa_signal(
         "cocoa_perplexity",
         "confidence × agreement, perplexity (CoCoA)",
         needs=(TokenScores, Samples),

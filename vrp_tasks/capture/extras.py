@@ -14,6 +14,7 @@ from metrics.record.channels import (
     NeuronContributions,
     Perturbed,
     PerturbedState,
+    SampleTokens,
     TokenAlternatives,
     TruthAsked,
     TruthAskedWithSamples,
@@ -33,7 +34,7 @@ BROUGHT: dict[str, tuple[type[Channel], ...]] = {
     "vauq": (CoreHidden,),
     "neurons": (NeuronContributions,),
     "ccps": (PerturbedState,),
-    "alternatives": (TokenAlternatives,),
+    "alternatives": (TokenAlternatives, SampleTokens),
 }
 CONTINUED = {"ptrue", "verbalized"}  # those that go on from the prompt's cache
 
@@ -77,6 +78,8 @@ def further_of(
             elif channel.name not in captured.further:
                 reason = captured.missing.get(channel.name, "it was not captured")
                 absent[channel.name] = Absent(reason)
+    if settings.k == 0 and "alternatives" in settings.extra:
+        absent[SampleTokens.name] = Absent("no answers were asked for (k=0)", "not offered")
     if settings.k == 0 and "ptrue" in settings.extra:
         why = "no answers were asked for that could be shown (k=0)"
         absent[TruthAskedWithSamples.name] = Absent(why, "not offered")

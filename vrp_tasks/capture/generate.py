@@ -21,7 +21,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from metrics.record.channels import BlankScores, SampleScores, SampleSpread
+from metrics.record.channels import BlankScores, SampleScores, SampleSpread, SampleTokens
 from vrp_tasks.capture.alternatives import Alternatives
 from vrp_tasks.capture.answers import AnswerRule
 from vrp_tasks.capture.attention import branching, is_edited, listening
@@ -212,8 +212,9 @@ class _Capture:
                 pairs = zip(own.arrays().values(), more.arrays().values(), strict=True)
                 item.further[SampleScores.name] = SampleScores(*map(np.concatenate, pairs))
             if self.before:
-                item.further.pop(SampleSpread.name, None)
-                item.missing[SampleSpread.name] = _APART
+                for kind in (SampleSpread, SampleTokens):
+                    item.further.pop(kind.name, None)
+                    item.missing[kind.name] = _APART
 
 
 def _check(inputs: dict[str, torch.Tensor]) -> None:

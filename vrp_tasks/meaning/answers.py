@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 
 from metrics.errors import RecordError
-from metrics.record.channels import TokenAlternatives
+from metrics.record.channels import Channel, SampleTokens, TokenAlternatives
 from metrics.record.records import MANIFEST_FILE, RECORDS_FILE
 from metrics.record.store import ChannelStore
 from vrp_tasks.errors import SetupError
@@ -36,6 +36,8 @@ class Answers:
         The scored answer and the samples, each text once, none of them empty.
     tokens : TokenAlternatives or None
         What else the scored answer's tokens could have been, where the run kept that.
+    samples : SampleTokens or None
+        The samples' own tokens, likewise.
     """
 
     task: str
@@ -44,6 +46,7 @@ class Answers:
     question: str
     texts: tuple[str, ...]
     tokens: TokenAlternatives | None = None
+    samples: SampleTokens | None = None
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Every two texts, in both orders."""
@@ -56,11 +59,11 @@ class Answers:
         return list(dict.fromkeys(own for own in pairs if all(own) and own[0] != own[1]))
 
     def shortened(self) -> list[tuple[str, str]]:
-        """The whole answer and what is left without one of its tokens; each pair once."""
-        if self.tokens is None:
-            return []
-        whole, without = self.tokens.shortened()
-        return list(dict.fromkeys((whole, text) for text in without if text and text != whole))
+        """An answer or sample, and what is left without one of its tokens; each pair once."""
+        found = [] if self.tokens is None else [self.tokens.shortened()]
+        found += [] if self.samples is None else self.samples.shortened()
+        pairs = ((whole, text) for whole, without in found for text in without)
+        return list(dict.fromkeys(own for own in pairs if all(own) and own[0] != own[1]))
 
     def asked(self, text: str) -> str:
         """A text behind its question, as it is compared: "2" alone says nothing."""
@@ -93,20 +96,21 @@ def answers_of(folder: Path) -> list[Answers]:
     return found
 
 
-def _tokens(folder: Path, rows: list[dict[str, Any]]) -> list[TokenAlternatives | None]:
-    """What else the answers' tokens could have been, of those that have it."""
+def _tokens(folder: Path, rows: list[dict[str, Any]]) -> list[dict[str, Channel]]:
+    """Tokens of the answers and samples, of those that have them."""
     places = [SimpleNamespace(shard=row["shard"], row=row["row"]) for row in rows]
     for name in {own.shard for own in places if own.shard is not None}:
         if Path(name).name != name:
             raise RecordError(f"{name!r} is no file of the run")
     store = ChannelStore(lambda name: safe_open(folder / name, framework="numpy"))
-    channels = store.channels([TokenAlternatives], places)
-    return [own.get(TokenAlternatives.name) for own in channels]  # type: ignore[misc]
+    return store.channels([TokenAlternatives, SampleTokens], places)
 
 
-def _answers(row: dict[str, object], tokens: TokenAlternatives | None) -> Answers:
+def _answers(row: dict[str, object], tokens: dict[str, Channel]) -> Answers:
     samples = row["samples"]
     texts = dict.fromkeys([row["answer"], *samples])  # type: ignore[misc]
     question = " ".join(str(row["prompt"]).replace("<image>", " ").split())
     kept = tuple(str(text) for text in texts if str(text).strip())
-    return Answers(str(row["task"]), str(row["split"]), str(row["doc_id"]), question, kept, tokens)
+    place = str(row["task"]), str(row["split"]), str(row["doc_id"])
+    kinds = (TokenAlternatives, SampleTokens)
+    return Answers(*place, question, kept, *(tokens.get(kind.name) for kind in kinds))  # type: ignore[arg-type]

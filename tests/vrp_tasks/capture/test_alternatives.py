@@ -1,8 +1,9 @@
 """Tokens beside each answer token: those of the stock model's own logits, and their texts."""
 
+import pytest
 import torch
 
-from metrics.record.channels import TokenAlternatives
+from metrics.record.channels import SampleScores, SampleTokens, TokenAlternatives
 from tests.vrp_tasks.helpers.random_models import QUESTIONS, batch_of, random_architecture
 from vrp_tasks.capture import CaptureSettings, probed_generate
 from vrp_tasks.capture.attention import capturing_attention
@@ -63,11 +64,28 @@ def test_they_are_the_likeliest_of_the_raw_distribution():
             assert others == [f"{before}w{token}" for token in likeliest.tolist()]
 
 
+def test_samples_have_their_own_tokens():
+    architecture = random_architecture("llava", spread=0.2)
+    for item in captured(architecture.model, batch_of(architecture), Words()):
+        channels = further_of(item, ASKED)[0]
+        told, scores = channels[SampleTokens.name], channels[SampleScores.name]
+        assert told.lengths.tolist() == [len(own) for own in item.sampled_tokens]
+        for own, logprobs, whole, (text, without) in zip(
+            item.sampled_tokens, told.by_sample(), scores.logprobs, told.shortened(), strict=True
+        ):
+            assert logprobs.sum() == pytest.approx(whole, abs=1e-5)
+            words = [f"w{token}" for token in own]
+            assert text == " ".join(words)
+            assert without == [" ".join(words[:t] + words[t + 1 :]) for t in range(len(own))]
+
+
 def test_without_a_tokenizer_or_the_wish_there_are_none():
     architecture = random_architecture("llava", spread=0.2)
     (item, *_) = captured(architecture.model, batch_of(architecture), None)
     channels, absent = further_of(item, ASKED)
-    assert TokenAlternatives.name not in channels
+    assert not {TokenAlternatives.name, SampleTokens.name} & channels.keys()
     assert absent[TokenAlternatives.name].state == "not offered"
+    assert absent[SampleTokens.name].state == "not offered"
     _, absent = further_of(item, CaptureSettings())
-    assert "extra=alternatives" in absent[TokenAlternatives.name].reason
+    for name in (TokenAlternatives.name, SampleTokens.name):
+        assert "extra=alternatives" in absent[name].reason

@@ -22,6 +22,13 @@ CHANNELS: dict[str, dict[str, list[float]]] = {
     "token_scores": {"logprobs": [-0.5, -0.25, -2.0]},
     "rephrased": {"agrees": [1.0, 0.0, 1.0]},
     "token_relevance": {"similarity": [0.9, 0.5, 0.6]},
+    # of samples of two tokens, three and one
+    "sample_tokens": {
+        "logprobs": [-0.5, -0.1, -0.7, -0.3, -1.0, -0.9],
+        "lengths": [2, 3, 1],
+        "texts": [],
+    },
+    "samples_relevance": {"similarity": [0.2, 0.6, 0.5, 1.0, 0.75, 0.0]},
     "listed_tokens": {"entropies": [0.3, 0.0, 0.75], "seen": [0.9, 1.0, 0.95]},
     "sample_scores": {"logprobs": [-0.6, -2.0, -0.9], "lengths": [2.0, 4.0, 1.0]},
 }
@@ -107,6 +114,20 @@ def _sentence_sar() -> float:
     return math.fsum(math.log(own) for own in relevant) / 3
 
 
+def _sar() -> float:
+    relevant = [
+        (0.8 * -0.5 + 0.4 * -0.1) / 1.2, (0.5 * -0.7 + 0.0 * -0.3 + 0.25 * -1.0) / 0.75, -0.9,
+    ]  # fmt: skip
+    p = [math.exp(own) for own in relevant]
+    return (
+        math.fsum(
+            math.log(p[j] + math.fsum(S[j + 1][k + 1] * p[k] for k in range(3) if k != j) / 0.001)
+            for j in range(3)
+        )
+        / 3
+    )
+
+
 def _first(channel: str, field: str) -> float:
     return CHANNELS[channel][field][0]
 
@@ -154,6 +175,7 @@ ASKED_FOR: dict[str, Callable[[], float]] = {
     "semantic_entropy_embeddings": lambda: math.log(1 / 3),
     "likelihood_semantic_entropy_embeddings": lambda: _weighted_entropy([[0], [1], [2]]),
     "sentence_sar": _sentence_sar,
+    "sar": _sar,
     "answer_agreement_embeddings": lambda: 1 / 3,
     "kernel_entropy_embeddings": lambda: -_kernel_entropy([row[1:] for row in S[1:]]),
     "degree_embeddings": lambda: math.fsum(S[0][1:]) / 3,

@@ -277,6 +277,7 @@ FORMULAS: dict[str, Callable[[Seen], float]] = {
         -math.fsum(max(0.0, 1 - value) for value, _ in eigen(laplacian(s)))
     ),
     "cocoa_msp": lambda s: -(1 - math.exp(math.fsum(token_logprobs(s)))) * unlike(s),
+    "cocoa_nll": lambda s: math.fsum(token_logprobs(s)) * unlike(s),
     "cocoa_perplexity": lambda s: mean(token_logprobs(s)) * unlike(s),
     "cocoa_entropy": lambda s: -mean(step_entropies(s)) * unlike(s),
     # method §3

@@ -21,7 +21,7 @@ from transformers import (
 
 from leaderboard.cli import main as leaderboard
 from leaderboard.runs.read import read_run
-from metrics.record.channels import TokenAlternatives, TokenScores
+from metrics.record.channels import SampleTokens, TokenAlternatives, TokenScores
 from metrics.record.shards import pack
 from metrics.record.tables import SIMILARITY_KINDS
 from tests.leaderboard.helpers.golden import make_records, write_run
@@ -168,7 +168,10 @@ def kept_tokens(folder, run):
         [["it is", "it is", " not", "?"], [" yes", " yes", " no", " dog"]],
     )
     scores = TokenScores(np.log([0.7, 0.6]).astype(np.float32))
-    channels = {own.name: own for own in (told, scores)}
+    texts = read_run(run).records[0].samples
+    pieces = [[text[:1], text[1:]] for text in texts]
+    drawn = SampleTokens.of([np.log([0.9, 0.5 + 0.1 * k]) for k in range(len(texts))], pieces)
+    channels = {own.name: own for own in (told, scores, drawn)}
     records = read_run(run).records
     own = [replace(records[0], shard="s.safetensors", row=0, n_answer_tokens=2), *records[1:]]
     new = write_run(folder / "kept", own)
@@ -212,6 +215,10 @@ def test_an_answer_s_tokens_are_weighed_by_what_they_say(checkpoints, run, tmp_p
         contrary = sum(own for own, s in zip(p, said, strict=True) if s == "CONTRADICTION")
         expected += math.log(same / (same + contrary))
     assert first.signals["claim_probability"] == pytest.approx(expected, abs=1e-5)
+
+    def similar(a, b):
+        return float(torch.nn.functional.cosine_similarity(embedded(a), embedded(b), dim=0))
+
     whole = embedded("it is yes")
     relevance = [
         1 - float(torch.nn.functional.cosine_similarity(whole, embedded(rest), dim=0))
@@ -219,7 +226,30 @@ def test_an_answer_s_tokens_are_weighed_by_what_they_say(checkpoints, run, tmp_p
     ]
     weighted = sum(r * math.log(p) for r, p in zip(relevance, (0.7, 0.6), strict=True))
     assert first.signals["token_sar"] == pytest.approx(weighted / sum(relevance), abs=1e-4)
-    for name in ("claim_probability", "token_sar"):
+    said = [text.strip() for text in first.samples]
+    shifted = []
+    for k, text in enumerate(first.samples):
+        parts = [own.strip() for own in (text[1:], text[:1])]  # without the first, the second token
+        apart = [1 - similar(said[k], rest) if rest else 1.0 for rest in parts]
+        logs = (math.log(0.9), math.log(0.5 + 0.1 * k))
+        own = sum(r * p for r, p in zip(apart, logs, strict=True)) / sum(apart)
+        shifted.append(math.exp(own))
+    n = len(said)
+    sar = [
+        math.log(
+            shifted[j]
+            + sum(
+                shifted[k]
+                * (1.0 if said[j] == said[k] else similar(first.samples[j], first.samples[k]))
+                for k in range(n)
+                if k != j
+            )
+            / 0.001
+        )
+        for j in range(n)
+    ]
+    assert first.signals["sar"] == pytest.approx(sum(sar) / n, abs=1e-3)
+    for name in ("claim_probability", "token_sar", "sar"):
         assert all(own.signals[name] is None for own in others)
 
 
