@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import transformers
 from loguru import logger
 from PIL import Image
 from transformers import PreTrainedModel
 
-from vrp_tasks.capture.attention import attention_of
+from vrp_tasks.capture.attention import attention_of, caps_scores
 from vrp_tasks.capture.geometry import check_geometry
 from vrp_tasks.capture.layouts import Layouts
 from vrp_tasks.capture.proof import proof_of
 from vrp_tasks.capture.stripes import SHAPES, check_stripes
 from vrp_tasks.capture.trial import inputs_about
 from vrp_tasks.families import Family, Found
+from vrp_tasks.families.anatomy import find_body
 from vrp_tasks.faults import reason_of
 
 # height and width in pixels: what processors that cut large images into tiles do cut
@@ -44,6 +46,12 @@ def tried(model: PreTrainedModel, family: Family, processor: Any) -> dict[str, s
     family.lacks = lacks
     if attention_of(model) == "eager":
         _warn_of_memory(model)
+    elif caps_scores(find_body(model).config):
+        logger.warning(
+            f"transformers {transformers.__version__} runs this decoder without the cap of its "
+            "attention scores, so answers are not quite the published model's. Install "
+            "transformers>=5.21, or load it with --model vrp_hf and attn_implementation=eager."
+        )
     return proof.checks
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import AttentionInterface, PretrainedConfig, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
 
@@ -223,8 +223,21 @@ def is_edited() -> bool:
 
 
 def attention_of(model: PreTrainedModel) -> str:
-    """``sdpa``, or ``eager`` for a decoder that transformers runs no other way."""
-    return "sdpa" if getattr(find_body(model).module, "_supports_sdpa", True) else "eager"
+    """``sdpa``, or ``eager`` for a decoder that transformers runs no other way.
+
+    One that caps its scores runs as it was loaded: transformers before 5.21 has SDPA for it too,
+    without the cap.
+    """
+    body = find_body(model)
+    if not getattr(body.module, "_supports_sdpa", True):
+        return "eager"
+    is_eager = body.config._attn_implementation in ("eager", EAGER_NAME)
+    return "eager" if caps_scores(body.config) and is_eager else "sdpa"
+
+
+def caps_scores(config: PretrainedConfig) -> bool:
+    """Whether a decoder's attention scores are capped."""
+    return getattr(config, "attn_logit_softcapping", None) is not None
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from vrp_tasks.capture.attention import editing
 from vrp_tasks.capture.cache import choose_rows, keeps_every_position, spread_cache
 from vrp_tasks.capture.decode_state import per_row
 from vrp_tasks.families import Family
+from vrp_tasks.seam.cache_name import CACHE
 
 # what `generate` keeps of every position of the prompts
 _BY_POSITION = (
@@ -68,7 +69,7 @@ class Prefilled:
         """Keep what a prefill left; called before the cache is used for anything else."""
         eos = config._eos_token_tensor
         ends = torch.empty(0, dtype=torch.long) if eos is None else eos.flatten()
-        kept = {**kwargs, "past_key_values": _kept(kwargs["past_key_values"])}
+        kept = {**kwargs, CACHE: _kept(kwargs[CACHE])}
         is_image = family.image_tokens(model.config, input_ids)
         ends = ends.to(input_ids.device)
         return cls(model, input_ids, kept, ends, is_image, family.reads_backwards)
@@ -76,7 +77,7 @@ class Prefilled:
     @property
     def can_be_cut(self) -> bool:
         """Whether the cache holds every position as it was read."""
-        return keeps_every_position(self.kwargs["past_key_values"])
+        return keeps_every_position(self.kwargs[CACHE])
 
     @property
     def places_images(self) -> bool:
@@ -91,9 +92,9 @@ class Prefilled:
             for name in _BY_POSITION
             if self.kwargs.get(name) is not None
         }
-        cache = copy.copy(self.kwargs["past_key_values"])
+        cache = copy.copy(self.kwargs[CACHE])
         cache.layers = [_cut_back(layer, cut) for layer in cache.layers]
-        kwargs = {**self.kwargs, **lengths, "past_key_values": cache}
+        kwargs = {**self.kwargs, **lengths, CACHE: cache}
         ids, is_image = self.input_ids[:, :cut], self.is_image[:, :cut]
         return replace(self, input_ids=ids, is_image=is_image, kwargs=kwargs)
 
@@ -113,9 +114,9 @@ class Prefilled:
             Its ``logits[t]`` are those after token t.
         """
         kwargs = per_row(self.kwargs, lambda v, axis: v.narrow(axis, index, 1))
-        cache = _of_row(self.kwargs["past_key_values"], index)
+        cache = _of_row(self.kwargs[CACHE], index)
         spread_cache(cache, rows=1, room=len(tokens))
-        kwargs["past_key_values"] = cache
+        kwargs[CACHE] = cache
         if "logits_to_keep" in kwargs:
             kwargs["logits_to_keep"] = 0  # of every position
         found = Continuation(self.model, self.input_ids[index : index + 1], kwargs)
@@ -149,7 +150,7 @@ class Continuation:
         """Append tokens."""
         model, fed = self._model, torch.tensor([list(tokens)], device=self._ids.device)
         self._ids = torch.cat([self._ids, fed], dim=1)
-        before = CausalLMOutputWithPast(past_key_values=self._kwargs["past_key_values"])
+        before = CausalLMOutputWithPast(**{CACHE: self._kwargs[CACHE]})
         self._kwargs = model._update_model_kwargs_for_generation(
             before, self._kwargs, is_encoder_decoder=False, num_new_tokens=len(tokens)
         )

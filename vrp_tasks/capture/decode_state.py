@@ -20,6 +20,7 @@ from vrp_tasks.capture.processors import RowProcessors
 from vrp_tasks.capture.sampling import SampleStreams, draw, warpers
 from vrp_tasks.capture.settings import CaptureSettings
 from vrp_tasks.capture.token_notes import TokenNotes
+from vrp_tasks.seam.cache_name import CACHE
 
 # prepared inputs with one row per prompt (position ids too, on their second to last axis)
 _PER_ROW = (
@@ -82,7 +83,7 @@ class DecodeState:
         self.streams = SampleStreams(identities, samples=self.samples, seed=self.settings.seed)
         self.kwargs = per_row(self.kwargs, lambda v, axis: v.repeat_interleave(self.rows, dim=axis))
         shared = shared if self.samples else ()
-        spread_cache(self.kwargs["past_key_values"], rows=self.rows, room=self.room, shared=shared)
+        spread_cache(self.kwargs[CACHE], rows=self.rows, room=self.room, shared=shared)
 
     def choose(self, outputs: Any, criteria: StoppingCriteriaList) -> bool:
         """Append the next token of every row; False when nothing is left to be fed."""

@@ -52,6 +52,7 @@ from vrp_tasks.capture.views import Canvas
 from vrp_tasks.capture.visual_tokens import VisualTokens
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
+from vrp_tasks.seam.cache_name import CACHE
 
 _APART = "the samples were decoded in several passes, since memory ran out, not side by side"
 STANDARD: tuple[ObserverFactory, ...] = (
@@ -267,7 +268,7 @@ def _decode(
         )  # fmt: skip
         shared: list[int] = []
         if capture.share_prompt and not is_edited():
-            shared = straight.layers(model_kwargs["past_key_values"])
+            shared = straight.layers(model_kwargs[CACHE])
         state.spread(capture.identities, shared=shared)
         recorder.stride = state.rows
         unfinished = state.choose(outputs, stopping_criteria)

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from vrp_tasks.capture.attention import Attended, listening
 from vrp_tasks.capture.gaze import HeadGaze, Looks
-from vrp_tasks.capture.rows import MISFIT, cheap_row, has_own_rows, own_row
+from vrp_tasks.capture.rows import MISFIT, cheap_row, fitting_row, own_row
 from vrp_tasks.errors import CaptureError
 
 _ROW_TOLERANCE = 1e-3  # rows are computed in float32 from keys and queries of any dtype
@@ -109,19 +109,14 @@ class Recorder:
         self._rows[layer] = row.mean(dim=1)
 
     def _row(self, last: Attended) -> tuple[torch.Tensor, torch.Tensor]:
-        """By the cheap rule, unless the layer has one of its own, or the prefill shows that."""
-        if last.layer in self._own or has_own_rows(last):
-            own = own_row(last)
-            if own is not None:
+        """By the rule that the prefill showed the layer to follow."""
+        if not self.prompt_heads:
+            found, is_own = fitting_row(last)
+            if is_own:
                 self._own.add(last.layer)
-                return own
-        row, wrong = cheap_row(last)
-        if not self.prompt_heads and not bool((wrong <= MISFIT).all()):
-            own = own_row(last)
-            if own is not None and bool((own[1] <= MISFIT).all()):
-                self._own.add(last.layer)
-                return own
-        return row, wrong
+            return found
+        own = own_row(last) if last.layer in self._own else None
+        return cheap_row(last) if own is None else own
 
     def _on_prompt(self, row: torch.Tensor) -> torch.Tensor:
         """A row over the keys that a layer holds, as one over the prompt's columns.

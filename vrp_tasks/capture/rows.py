@@ -60,3 +60,25 @@ def own_row(last: Attended) -> tuple[torch.Tensor, torch.Tensor] | None:
     )  # fmt: skip
     row, query = rows[:, :, -1].float(), last.query[:, :, -1]
     return row, misfit(row, query, last.key, last.value, last.output[:, -1], last.scaling)
+
+
+def fitting_row(last: Attended) -> tuple[tuple[torch.Tensor, torch.Tensor], bool]:
+    """The row by the rule that a layer is expected to follow, or else by the one that it does.
+
+    transformers before 5.21 runs some decoders by SDPA, which drops the cap of their scores.
+
+    Returns
+    -------
+    row, wrong
+        As of `cheap_row`; those of the expected rule where neither gives what the layer used.
+    bool
+        Whether the row is the module's own.
+    """
+    tried = []
+    for rule in (own_row, cheap_row) if has_own_rows(last) else (cheap_row, own_row):
+        found = rule(last)
+        if found is not None:
+            tried.append((found, rule is own_row))
+            if bool((found[1] <= MISFIT).all()):
+                return tried[-1]
+    return tried[0]

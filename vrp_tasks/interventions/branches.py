@@ -28,6 +28,7 @@ from vrp_tasks.capture.generation_settings import served_options
 from vrp_tasks.capture.processors import RowProcessors
 from vrp_tasks.families import Family
 from vrp_tasks.interventions.clean_pass import CleanPass, Decoding
+from vrp_tasks.seam.cache_name import CACHE
 
 # rows of the batch (all, or those that go on) -> the interventions on them
 Edits = Callable[[torch.Tensor], AbstractContextManager[Any]]
@@ -224,7 +225,7 @@ class _Rows:
         """Some of the rows, at the end of their prompts again."""
         length = self.clean.input_ids.shape[1]
         cache = DynamicCache(config=self.clean.model.config.get_text_config())
-        for index, layer in enumerate(self.kwargs["past_key_values"].layers):
+        for index, layer in enumerate(self.kwargs[CACHE].layers):
             kept = DynamicLayer()
             kept.keys, kept.values = (
                 layer.keys[chosen, :, :length],
@@ -233,7 +234,7 @@ class _Rows:
             kept.dtype, kept.device, kept.is_initialized = layer.dtype, layer.device, True
             cache.layers[index] = kept
         kwargs = per_row(self._prompts, lambda v, axis: v.index_select(axis, chosen))
-        kwargs["past_key_values"] = cache
+        kwargs[CACHE] = cache
         return _Rows(
             self.clean, self.ids[chosen, :length], kwargs, self._first[chosen],
             self._prompt_of[chosen],
@@ -245,7 +246,7 @@ class _Rows:
     def _feed(self, tokens: torch.Tensor) -> None:
         model = self.clean.model
         self.ids = torch.cat([self.ids, tokens[:, None]], dim=1)
-        before = CausalLMOutputWithPast(past_key_values=self.kwargs["past_key_values"])
+        before = CausalLMOutputWithPast(**{CACHE: self.kwargs[CACHE]})
         self.kwargs = model._update_model_kwargs_for_generation(before, dict(self.kwargs))
         prepared = model.prepare_inputs_for_generation(
             self.ids, next_sequence_length=1, **self.kwargs
@@ -261,7 +262,7 @@ def _rows_from(clean: CleanPass, start: int, state: torch.Tensor) -> _Rows:
         layer = clean.layers[index]
         is_last = index == len(clean.layers) - 1
         with _last_position_only(layer) if is_last else nullcontext():
-            output = layer(state, past_key_values=cache, **clean.layer_kwargs(index, rows))
+            output = layer(state, **{CACHE: cache}, **clean.layer_kwargs(index, rows))
         state = clean.with_added(index, output[0] if isinstance(output, tuple) else output, rows)
     norm = clean.family.decoder(clean.model).norm
     head: Any = clean.model.get_output_embeddings()

@@ -26,6 +26,7 @@ from vrp_tasks.capture.cache import RoomyLayer, keeps_every_position
 from vrp_tasks.capture.decode_state import per_row
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Family
+from vrp_tasks.seam.cache_name import CACHE
 
 _ROOM = 16  # answer tokens that a cache has room for before it first grows
 
@@ -93,7 +94,7 @@ class CleanPass:
         )
         with self._keeping(set(keep)):
             model(**self._prepared, return_dict=True)
-        self.cache = model_kwargs["past_key_values"]
+        self.cache = model_kwargs[CACHE]
         if not keeps_every_position(self.cache):
             raise SetupError("interventions need a cache that keeps every position.")
 
@@ -121,7 +122,7 @@ class CleanPass:
         if index in keep:
             self.inputs[index] = state
         self._layer_kwargs[index] = {
-            k: v for k, v in kwargs.items() if k not in ("hidden_states", "past_key_values")
+            k: v for k, v in kwargs.items() if k not in ("hidden_states", CACHE)
         }
 
     def _on_output(self, _module: nn.Module, _args: Any, output: Any) -> None:
@@ -180,7 +181,7 @@ class CleanPass:
     def row_kwargs(self, cache: DynamicCache, rows: int) -> dict[str, Any]:
         """`generate`'s keyword arguments for ``rows`` rows per prompt on ``cache``."""
         spread = per_row(self.kwargs, lambda v, axis: v.repeat_interleave(rows, dim=axis))
-        return {**spread, "past_key_values": cache}
+        return {**spread, CACHE: cache}
 
     def embedded(self, pixel_inputs: dict[str, torch.Tensor], rows: int) -> torch.Tensor:
         """What enters layer 0 with other image inputs, ``rows`` per prompt; (B × rows, T, d)."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.vrp_tasks.helpers.observed import record_of
 from tests.vrp_tasks.helpers.random_models import FAMILIES, batch_of, random_architecture
+from tests.vrp_tasks.helpers.versions import since
 from vrp_tasks.capture import CaptureSettings, probed_generate
 from vrp_tasks.capture.answers import AnswerEnd, AnswerRule
 from vrp_tasks.capture.attention import capturing_attention
@@ -224,6 +225,7 @@ def test_samples_are_cut_as_the_answer_is():
     assert item.sampled_tokens[0] == uncut.sampled_tokens[0][:1]
 
 
+@since("5.23", "the repetition penalty counts padding")
 def test_answers_of_one_batch_end_each_for_itself():
     """The repetition penalty knows padding; a ban on n-grams would count it."""
     _, stops, _ = stops_for("qwen2_vl")

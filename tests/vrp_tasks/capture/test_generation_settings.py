@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from tests.vrp_tasks.helpers.random_models import FAMILIES, batch_of, random_architecture
+from tests.vrp_tasks.helpers.versions import has, since
 from vrp_tasks.capture import CaptureSettings, probed_generate
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.capture.decode_state import DecodeState
@@ -39,6 +40,7 @@ PROCESSORS = {
     "ends": {"forced_eos_token_id": 3, "exponential_decay_length_penalty": (2, 1.5)},
     "renormalize_logits": {"renormalize_logits": True, "repetition_penalty": 1.8},
 }
+ENDS_AS_GENERATE = since("5.19", "a forced end makes the penalty of length NaN, in generate too")
 
 
 class Forced:
@@ -88,7 +90,10 @@ def state(monkeypatch):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", PROCESSORS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=ENDS_AS_GENERATE) if name == "ends" else name for name in PROCESSORS],
+)
 def test_samples_are_drawn_from_what_generate_samples_from(name, family, state, monkeypatch):
     """`generate` itself is made to choose each sample's tokens; its probabilities are compared."""
     architecture = random_architecture(family)
@@ -122,9 +127,10 @@ def test_any_rows_of_prompts_are_processed_as_each_alone(chosen):
     paddings = torch.tensor([0, 2, 4])
 
     def chain(which):
+        ignored = paddings[which] if has("5.23") else None  # it knew no padding before
         return LogitsProcessorList(
             [
-                RepetitionPenaltyLogitsProcessor(2.0, prompt_ignore_length=paddings[which]),
+                RepetitionPenaltyLogitsProcessor(2.0, prompt_ignore_length=ignored),
                 EncoderRepetitionPenaltyLogitsProcessor(0.5, prompts[which]),
                 EncoderNoRepeatNGramLogitsProcessor(1, prompts[which]),
                 NoRepeatNGramLogitsProcessor(2),

@@ -6,7 +6,7 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
 from tests.vrp_tasks.helpers import zoo
 from tests.vrp_tasks.helpers.random_models import FAMILIES, batch_of, random_architecture
-from vrp_tasks.capture import attention, proof, recorder
+from vrp_tasks.capture import attention, proof, rows
 from vrp_tasks.capture.proof import PASSED, proof_of, prove
 from vrp_tasks.capture.trial import trial_inputs
 from vrp_tasks.errors import SetupError
@@ -77,8 +77,8 @@ def test_another_answer_than_stock_stops_the_run(monkeypatch):
 
 
 def test_rows_that_the_model_did_not_use_void_the_maps_alone(monkeypatch):
-    monkeypatch.setattr(recorder, "has_own_rows", lambda last: False)
-    monkeypatch.setattr(recorder, "own_row", lambda last: None)
+    monkeypatch.setattr(rows, "has_own_rows", lambda last: False)
+    monkeypatch.setattr(rows, "own_row", lambda last: None)
     own = zoo.built("paligemma2")
     found = prove(own.model, Found(own.model), zoo.prompts(own))
     assert "times V is not what the layer used" in found.lacks["attention"]

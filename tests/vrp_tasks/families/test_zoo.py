@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from tests.vrp_tasks.helpers import zoo
+from tests.vrp_tasks.helpers.versions import has
 from tests.vrp_tasks.helpers.zoo.reference import eager_pass, image_rows, with_answer
-from vrp_tasks.capture import CaptureSettings, probed_generate, recorder
+from vrp_tasks.capture import CaptureSettings, probed_generate, rows
 from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.capture.recorder import Recorder
 from vrp_tasks.families.found import Found
@@ -99,6 +100,8 @@ def test_rows_of_the_answer_equal_one_eager_pass_over_it(name):
 
 @pytest.mark.parametrize("name", zoo.NAMES)
 def test_prompts_of_one_no_and_two_images_answer_as_in_stock(name):
+    if name == "mllama" and not has("5.23"):
+        pytest.skip("its processor refuses to mix prompts with and without images before 5.23")
     own, family = probed(name)[:2]
     inputs = zoo.prompts(own, shown=(1, 0, 2))
     with torch.inference_mode():
@@ -143,8 +146,8 @@ def test_rows_by_the_cheap_rule_alone_are_refused_where_scores_are_capped_or_sun
     name, monkeypatch
 ):
     own, family, inputs, *_ = probed(name)
-    monkeypatch.setattr(recorder, "has_own_rows", lambda last: False)
-    monkeypatch.setattr(recorder, "own_row", lambda last: None)
+    monkeypatch.setattr(rows, "has_own_rows", lambda last: False)
+    monkeypatch.setattr(rows, "own_row", lambda last: None)
     with torch.inference_mode(), capturing_attention(own.model):
         _, items = probed_generate(
             own.model, family, inputs, identities=["a", "b"], settings=COLD, **OPTIONS

@@ -22,6 +22,7 @@ from vrp_tasks.interventions.kinds.base import Group, Prompt
 from vrp_tasks.interventions.kinds.mask_attention import _tokens
 from vrp_tasks.interventions.settings import SweepSettings
 from vrp_tasks.interventions.trial import branching_complaint
+from vrp_tasks.seam.cache_name import CACHE
 
 # DeepStack, tiles, norms behind attention and MLP, experts, an image that enters between layers
 BRANCHED = (
@@ -166,7 +167,7 @@ def test_the_trial_sees_later_tokens_that_are_read_off_another_cache(monkeypatch
     feed = _Rows._feed
 
     def forgetful(self, tokens):
-        for layer in self.kwargs["past_key_values"].layers:
+        for layer in self.kwargs[CACHE].layers:
             layer.values = torch.zeros_like(layer.values)
         feed(self, tokens)
 

@@ -1,6 +1,7 @@
 """What each patch leans on is there: an upgrade that breaks one fails here, by name."""
 
 import inspect
+import warnings
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -14,12 +15,20 @@ from lmms_eval.models.chat import openai as chat_openai
 from lmms_eval.models.simple import openai as simple_openai
 from lmms_eval.tasks import TaskManager
 from PIL import Image
-from transformers import AttentionInterface, GenerationMixin, LlamaConfig, PreTrainedModel
+from transformers import (
+    AttentionInterface,
+    DynamicCache,
+    GenerationMixin,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+)
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface
 
 from vrp_tasks.place import current_place
 from vrp_tasks.seam.attention_implementation import attending_with, attention_configs
+from vrp_tasks.seam.cache_name import CACHE
 from vrp_tasks.seam.client import served_client, stock_payload
 from vrp_tasks.seam.document_identity import NAME, told_documents
 from vrp_tasks.seam.failed_request import failure_in
@@ -264,6 +273,19 @@ def test_attention_implementation_is_named_by_a_config_and_put_back():
     with attending_with("sdpa", [found]):
         assert config._attn_implementation == "sdpa"
     assert config._attn_implementation == "eager"
+
+
+def test_the_cache_has_one_name_in_models_layers_and_outputs():
+    config = LlamaConfig(
+        vocab_size=8, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1
+    )
+    model, cache = LlamaForCausalLM(config), DynamicCache(config=config)
+    ids = torch.tensor([[1, 2]])
+    with warnings.catch_warnings(action="error"):
+        output = model(input_ids=ids, **{CACHE: cache})
+    assert getattr(output, CACHE) is cache
+    assert CACHE in model.prepare_inputs_for_generation(ids, **{CACHE: cache})
+    assert CACHE in inspect.signature(stock(type(model.model.layers[0]).forward)).parameters
 
 
 def test_torch_attention_is_looked_up_when_it_is_called_and_put_back():

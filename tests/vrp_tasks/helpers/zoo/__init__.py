@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
+from packaging.specifiers import SpecifierSet
 from PIL import Image
 from transformers import AutoModelForImageTextToText
 
+from tests.vrp_tasks.helpers.versions import INSTALLED
 from tests.vrp_tasks.helpers.zoo import fixed, native, tiles  # noqa: F401 - they enter their recipes
-from tests.vrp_tasks.helpers.zoo.recipes import RECIPES
+from tests.vrp_tasks.helpers.zoo.recipes import ONLY, RECIPES
 from tests.vrp_tasks.helpers.zoo.shrink import small_config
 
 NAMES = tuple(sorted(RECIPES))
@@ -37,11 +40,16 @@ class Built:
 
 @cache
 def built(name: str, dtype: torch.dtype = torch.float32) -> Built:
-    """One architecture, the same at every call."""
+    """One architecture, the same at every call; a test of one that is not there is skipped."""
+    versions, why = ONLY.get(name, ("", ""))
+    if INSTALLED not in SpecifierSet(versions):
+        pytest.skip(f"{name} works with transformers {versions} only: {why}")
     made = RECIPES[name]()
     config = small_config(made.model_type, made.changes)
     torch.manual_seed(0)
-    model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32).eval()
+    model = AutoModelForImageTextToText.from_config(
+        config, dtype=torch.float32, attn_implementation=made.attention or None
+    ).eval()
     with torch.no_grad():
         for path, parameter in model.named_parameters():
             if parameter.ndim == 1 and "norm" in path and "weight" in path:

@@ -88,7 +88,9 @@ def gemma3() -> Recipe:
 
 @recipe
 def paligemma2() -> Recipe:
-    """Scores are capped, so transformers runs it eagerly; image and prompt attend both ways."""
+    """Scores are capped, so transformers runs it eagerly (before 5.21 by SDPA, without the cap);
+    image and prompt attend both ways.
+    """
     t = tokenizer(image_token="<image>")
     images = of("SiglipImageProcessor", size=square(32))
     images.image_seq_length = 64
@@ -102,7 +104,8 @@ def paligemma2() -> Recipe:
         "=text_config": text, "projection_dim": 64, "hidden_size": 64, **ends(t),
         **ids(t, image_token_index="<image>", image_token_id="<image>"),
     }  # fmt: skip
-    return Recipe("paligemma", changes, made, "<image>")
+    # before 5.21 transformers chose SDPA, which drops the cap
+    return Recipe("paligemma", changes, made, "<image>", attention={"text_config": "eager"})
 
 
 @recipe

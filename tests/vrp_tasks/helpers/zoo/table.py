@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.vrp_tasks.helpers import zoo
-from tests.vrp_tasks.helpers.zoo.recipes import RECIPES
+from tests.vrp_tasks.helpers.zoo.recipes import ONLY, RECIPES
 from vrp_tasks.access.tried import geometry_of
 from vrp_tasks.capture.proof import PASSED, prove
 from vrp_tasks.families import Found
@@ -46,7 +46,7 @@ def row(name: str) -> str:
     stops = ("capture leaves logits alone", "greedy answers are stock", "cold samples are greedy")
     assert all(proof.checks[check] == PASSED for check in stops)
     adapters = ", ".join(f"`{name}`" for name in adapters_of(own.model.config.model_type))
-    special = " ".join((RECIPES[name].__doc__ or "").split())
+    special = " ".join([*(RECIPES[name].__doc__ or "").split(), *_versions(name)])
     cells = [
         name,
         adapters,
@@ -57,6 +57,11 @@ def row(name: str) -> str:
         special,
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _versions(name: str) -> list[str]:
+    versions, why = ONLY.get(name, ("", ""))
+    return [f"Needs transformers {versions}: {why}."] if versions else []
 
 
 def _maps(own: zoo.Built, family: Found, why: str | None) -> str:
