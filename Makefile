@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install check format test test-families test-vllm demo train docs simulations fuzz clean
+.PHONY: help install check format test test-families test-matrix test-vllm demo train docs simulations fuzz clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -49,6 +49,31 @@ test: $(INSTALLED) ## Run the tests (no network, no GPU) [WORKERS=n ARGS=...]
 
 test-families: $(INSTALLED) ## Run the tests of every architecture alone, those too that make test leaves out [ARGS=...]
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 tests/vrp_tasks/families tests/vrp_tasks/adapters tests/vrp_tasks/capture/test_stripes.py tests/vrp_tasks/capture/test_views.py tests/vrp_tasks/capture/test_proof.py $(ARGS)
+
+# The lowest and the newest transformers that pyproject.toml allows, each in an environment of its own.
+# huggingface_hub is what that transformers asks for; all else is pinned.
+LOWEST := 5.16.1
+NEWEST := 5.24.0
+MATRIX := .venv-matrix
+MODEL_TESTS := $(addprefix tests/vrp_tasks/,seam capture families adapters access interventions grounding tiny)
+
+$(MATRIX)/%/.installed: pyproject.toml constraints.txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	grep -ivE '^(transformers|huggingface_hub)==' constraints.txt > $(@D)/constraints.txt
+	$(@D)/bin/python -m pip install --disable-pip-version-check --quiet -c $(@D)/constraints.txt \
+	  -e '.[probe,dev]' 'transformers==$*'
+	@touch $@
+.PRECIOUS: $(MATRIX)/%/.installed  # an environment is kept
+
+test-matrix-%: $(MATRIX)/%/.installed
+	@$(MATRIX)/$*/bin/python -c 'import transformers as t; assert t.__version__ == "$*", t.__version__'
+	HF_HUB_OFFLINE=1 $(MATRIX)/$*/bin/python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile \
+	  -rs $(MODEL_TESTS) $(ARGS)
+
+test-matrix: ## Run the tests of models with the lowest and the newest transformers, for every night [ARGS=...]
+	@failed=; for version in $(LOWEST) $(NEWEST); do \
+	  $(MAKE) --no-print-directory test-matrix-$$version || failed="$$failed $$version"; \
+	done; test -z "$$failed" || { echo "make test-matrix: failed with transformers$$failed" >&2; exit 1; }
 
 fuzz: $(INSTALLED) ## Attack every reader of strangers' files with N spoilt ones [N=100000 ARGS=--seed n]
 	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.fuzz $(N) $(ARGS)
@@ -106,7 +131,7 @@ train: $(INSTALLED) ## Train a shipped model anew, resumable [FAMILY=llava|palig
 	  --work train_runs/$(FAMILY) \
 	  --export vrp_tasks/tiny/checkpoints/vrp-tiny-$(subst _,-,$(FAMILY))
 
-clean: ## Remove what was built or measured, but not .venv and train_runs
+clean: ## Remove what was built or measured, but not .venv, .venv-matrix and train_runs
 	rm -rf $(OUT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 	  .import_linter_cache
 	find vrp_tasks metrics leaderboard tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,9 +1,12 @@
 """What is in the tree is in the wheel: `pyproject.toml` names every file that is not Python."""
 
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("leaderboard", "metrics", "vrp_tasks")
@@ -31,6 +34,19 @@ def test_every_folder_with_python_is_a_package(package):
     folders = {path.parent for path in files(package) if path.suffix == ".py"}
     inner = {f for folder in folders for f in (folder, *folder.parents) if f.is_relative_to(ROOT)}
     assert [f for f in inner - {ROOT} if not (f / "__init__.py").is_file()] == []
+
+
+def test_the_matrix_begins_where_the_range_of_transformers_does():
+    probe = PROJECT["project"]["optional-dependencies"]["probe"]
+    (wanted,) = (r for r in map(Requirement, probe) if r.name == "transformers")
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    ends = dict(re.findall(r"^(LOWEST|NEWEST) := (\S+)$", makefile, flags=re.M))
+    assert f">={ends['LOWEST']}" in str(wanted.specifier).split(",")
+    pins = (ROOT / "constraints.txt").read_text("utf-8")
+    (pinned,) = re.findall(r"^transformers==(\S+)$", pins, flags=re.M)
+    assert Version(pinned) <= Version(ends["NEWEST"])
+    assert ends["NEWEST"] in wanted.specifier
+    assert "test-matrix" not in (ROOT / ".ci" / "run").read_text("utf-8")
 
 
 def test_the_reader_needs_nothing_that_runs_models():
