@@ -78,7 +78,7 @@ test-matrix: ## Run the tests of models with the lowest and the newest transform
 fuzz: $(INSTALLED) ## Attack every reader of strangers' files with N spoilt ones [N=100000 ARGS=--seed n]
 	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.fuzz $(N) $(ARGS)
 
-test-vllm: $(INSTALLED) ## Run the tests against a vLLM server [VLLM_PYTHON=a Python that has vLLM]
+test-vllm: $(INSTALLED) ## Run the tests against vLLM, its server and in one process [VLLM_PYTHON=a Python that has vLLM]
 	@test -n "$(VLLM_PYTHON)" || { echo "make test-vllm: say which Python has vLLM: VLLM_PYTHON=…" >&2; exit 1; }
 	HF_HUB_OFFLINE=1 VLLM_PYTHON=$(VLLM_PYTHON) $(BIN)/python -m pytest -q tests/vrp_tasks/access/test_vllm.py $(ARGS)
 

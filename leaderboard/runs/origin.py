@@ -28,6 +28,8 @@ def engine_of(manifest: RunManifest) -> str:
         return " ".join(["server", *(str(part) for part in known if part)])
     if model.get("access") == "text":
         return "not known"
+    if isinstance(model.get("engine"), str):  # in the run's own process
+        return str(model["engine"])
     return f"transformers {manifest.versions.get('transformers', '')}".strip()
 
 

@@ -9,13 +9,14 @@ from vrp_tasks.access.base import Access, Asked, Seen
 from vrp_tasks.access.openai import OpenAIAccess
 from vrp_tasks.access.text import TextAccess
 from vrp_tasks.access.transformers import TransformersAccess
+from vrp_tasks.access.vllm import VllmAccess
 from vrp_tasks.errors import SetupError
 from vrp_tasks.settings.run_settings import RunSettings
 
 __all__ = ["LEVELS", "Access", "Asked", "Seen", "access_to", "level_called"]
 
 # what sees most comes first
-LEVELS: tuple[type[Access], ...] = (TransformersAccess, OpenAIAccess, TextAccess)
+LEVELS: tuple[type[Access], ...] = (TransformersAccess, VllmAccess, OpenAIAccess, TextAccess)
 
 
 def level_called(name: str) -> type[Access] | None:

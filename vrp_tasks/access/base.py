@@ -240,6 +240,13 @@ class Access(ABC):
         """Whatever has to be set while requests are observed; restored on leaving."""
         return nullcontext()
 
+    def tasks_of_all(self, tasks: Sequence[str]) -> list[str]:
+        """Tasks to answer one after another; those of other processes too, if they call along."""
+        return list(tasks)
+
+    def wait_for_others(self, requests: Sequence[Any]) -> None:  # noqa: B027 - most are alone
+        """Wait for other processes that call along; ``requests``, one at least, are ours."""
+
     def order(self, requests: list[Any], indices: list[int]) -> list[int]:
         """The order in which the stock adapter would batch, so that batches have its members."""
         return indices

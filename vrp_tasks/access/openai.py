@@ -31,12 +31,8 @@ from vrp_tasks.access.identity import last_parts
 from vrp_tasks.access.server.asking import Answered, Asking, CarryingText
 from vrp_tasks.access.server.findings import LENGTH, PROMPT, Examination, Findings, words_of
 from vrp_tasks.access.server.further import ASKED, FurtherTurns
-from vrp_tasks.access.server.replies import (
-    Usage,
-    alternatives_of,
-    channels_of,
-    sample_scores,
-)
+from vrp_tasks.access.server.replies import Usage
+from vrp_tasks.access.server.seeing import seen_of
 from vrp_tasks.attach.documents import first_visuals
 from vrp_tasks.capture.settings import CaptureSettings
 from vrp_tasks.errors import SetupError
@@ -218,27 +214,7 @@ class OpenAIAccess(Access):
         answered: Answered = text.answered
         if answered.choice.text is None:  # it answered, and said why it says nothing
             return Seen.failed(str(answered.choice.reason), never, excused=True)
-        channels, absent = channels_of(answered.choice)
-        tokens = alternatives_of(answered.choice)
-        if isinstance(tokens, Absent):
-            absent[TokenAlternatives.name] = tokens
-        else:
-            channels[TokenAlternatives.name] = tokens
-        channels |= answered.further.channels
-        absent |= {name: Absent(why) for name, why in answered.further.reasons.items()}
-        if answered.no_samples is not None:
-            absent |= dict.fromkeys((Samples.name, SampleScores.name), Absent(answered.no_samples))
-        elif isinstance(scores := sample_scores(answered.samples), Absent):
-            absent[SampleScores.name] = scores
-        else:
-            channels[SampleScores.name] = scores
-        return Seen(
-            answer=str(text),
-            channels={name: own for name, own in channels.items() if name not in never},
-            absent=absent | never,
-            samples=tuple(sample.text or "" for sample in answered.samples),
-            prompt=f"messages:{answered.prompt}",
-        )
+        return seen_of(answered, never)
 
     def never(self) -> dict[str, Absent]:
         """What this server gives with no answer, and why."""

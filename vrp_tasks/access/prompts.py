@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -12,7 +13,12 @@ from transformers import PretrainedConfig
 def prompt_hashes(inputs: dict[str, torch.Tensor]) -> list[str]:
     """Which prompts the rows of a batch are, by their token ids, padding left out."""
     rows = (row[own].tolist() for row, own in zip(inputs["input_ids"], _kept(inputs), strict=True))
-    return [f"token ids:{hashlib.sha256(str(row).encode()).hexdigest()}" for row in rows]
+    return [hash_of_tokens(row) for row in rows]
+
+
+def hash_of_tokens(tokens: Iterable[int]) -> str:
+    """Which prompt it is, by its token ids."""
+    return f"token ids:{hashlib.sha256(str(list(tokens)).encode()).hexdigest()}"
 
 
 def beyond_context(

@@ -41,20 +41,21 @@ class Answering:
     def __call__(self, requests: list[Any]) -> list[Any]:
         """Observe the requests of our tasks; hand all others to the stock method."""
         mine = [i for i, request in enumerate(requests) if self._is_ours(request)]
-        if not mine:
-            return self.access.stock(requests)
         results: list[Any] = [None] * len(requests)
         rest = sorted(set(range(len(requests))) - set(mine))
         if rest:
             others = self.access.stock([requests[i] for i in rest])
             for index, result in zip(rest, others, strict=True):
                 results[index] = result
+        self.access.wait_for_others(requests)
         # the stock adapters take a whole batch to be of its first request's task
-        for task in dict.fromkeys(requests[i].task_name for i in mine):
+        tasks = list(dict.fromkeys(requests[i].task_name for i in mine))
+        for task in self.access.tasks_of_all(tasks):
             own = [i for i in mine if requests[i].task_name == task]
-            answers = self._observed(task, [requests[i] for i in own])
+            answers = self._observed(task, [requests[i] for i in own]) if own else []
             for index, answer in zip(own, answers, strict=True):
                 results[index] = answer
+            self.access.wait_for_others(requests)
         return results
 
     def _is_ours(self, request: Any) -> bool:

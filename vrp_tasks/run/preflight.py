@@ -16,6 +16,7 @@ from transformers import (
 from vrp_tasks.access import Access, level_called
 from vrp_tasks.access.identity import default_checkpoint
 from vrp_tasks.access.openai import SERVERS, OpenAIAccess, missing_key
+from vrp_tasks.access.vllm import ENGINES, VllmAccess, check_engine
 from vrp_tasks.attach.groups import content_hashes
 from vrp_tasks.attach.plan import check_limits, check_unlimited
 from vrp_tasks.attach.settings import given_keys
@@ -125,16 +126,22 @@ def _check_outside(
             f"access={level.level} cannot be had through --model {model}; models that can be "
             f"looked into: {inside}. Leave access out for what can be seen from outside."
         )
-    if level is OpenAIAccess and model not in SERVERS:
-        raise SetupError(
-            f"access={level.level} cannot be had through --model {model}; it is for servers: "
-            f"--model {', '.join(SERVERS)}."
-        )
+    for of, what, models in (
+        (OpenAIAccess, "servers", SERVERS),
+        (VllmAccess, "vLLM in this process", ENGINES),
+    ):
+        if level is of and model not in models:
+            raise SetupError(
+                f"access={of.level} cannot be had through --model {model}; it is for {what}: "
+                f"--model {', '.join(models)}."
+            )
     if settings.probe is not None:
         raise SetupError(
             f"probe=… needs hidden states, and --model {model} gives none here. Models that can "
             f"be looked into: {inside}."
         )
+    if model in ENGINES:
+        check_engine(model, arguments)
     if model in SERVERS and (missing := missing_key(model, arguments)) is not None:
         raise SetupError(missing)
 

@@ -48,6 +48,30 @@ def stock_payload(
         usage = SimpleNamespace(prompt_tokens=0, completion_tokens=0)
         return SimpleNamespace(choices=[SimpleNamespace(message=message)], usage=usage)
 
+    with served_client(lm, create):
+        ask_prompt(lm, stock, text=text, images=images, generation=generation)
+    return sent[0]
+
+
+def ask_prompt(
+    lm: Any,
+    stock: Callable[[list[Any]], list[Any]],
+    *,
+    text: str,
+    images: list[Any],
+    generation: dict[str, Any],
+) -> None:
+    """Have the adapter answer a prompt of no task.
+
+    Parameters
+    ----------
+    lm, stock
+        The adapter's instance, and its own ``generate_until``.
+    text, images
+        The prompt.
+    generation : dict
+        Generation settings as a task would have them.
+    """
     place = ("-", "-")
     if lm.is_simple:
         arguments: tuple[Any, ...] = (text, generation, lambda _doc: images, 0, *place)
@@ -65,8 +89,6 @@ def stock_payload(
     docs = lm.task_dict
     lm.task_dict = {place[0]: {place[1]: [None]}}
     try:
-        with served_client(lm, create):
-            stock([request])
+        stock([request])
     finally:
         lm.task_dict = docs
-    return sent[0]

@@ -7,20 +7,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+_BARS = ("tqdm", "make_progress")  # as adapters' modules call them
+
 
 @contextmanager
 def silenced(lm: Any) -> Iterator[None]:
     """The bars of a model's adapter show nothing inside the block."""
     modules: list[Any] = [sys.modules[base.__module__] for base in type(lm).__mro__]
-    stock = [(module, module.tqdm) for module in modules if hasattr(module, "tqdm")]
-    for module, tqdm in stock:
-        module.tqdm = _silent(tqdm)
+    stock = [
+        (module, name, getattr(module, name))
+        for module in modules
+        for name in _BARS
+        if hasattr(module, name)
+    ]
+    for module, name, bar in stock:
+        setattr(module, name, _silent(bar))
     try:
         yield
     finally:
-        for module, tqdm in stock:
-            module.tqdm = tqdm
+        for module, name, bar in stock:
+            setattr(module, name, bar)
 
 
-def _silent(tqdm_class: Any) -> Any:
-    return lambda *args, **options: tqdm_class(*args, **{**options, "disable": True})
+def _silent(bar: Any) -> Any:
+    return lambda *args, **options: bar(*args, **{**options, "disable": True})

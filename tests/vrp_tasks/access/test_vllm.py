@@ -1,8 +1,12 @@
-"""vLLM's own server: ``make test-vllm VLLM_PYTHON=<a Python that has vLLM>``."""
+"""vLLM itself, served and in one process: ``make test-vllm VLLM_PYTHON=<a Python that has vLLM>``.
+
+The process needs lmms-eval beside vLLM (``pip install '.[probe]'`` there).
+"""
 
 import os
 import socket
 import subprocess
+import sys
 import time
 from urllib.request import urlopen
 
@@ -64,6 +68,14 @@ def run(url, output):
     return read(folder)[1:]
 
 
+def assert_equal_in_distribution(records, expected):
+    ours, theirs = (
+        np.array([r.signals["self_consistency"] for r in found]) for found in (records, expected)
+    )
+    difference = ours - theirs  # of independent draws from the same distribution
+    assert abs(difference.mean()) < 4 * difference.std() / np.sqrt(len(difference))
+
+
 @pytest.mark.parametrize("server", ["raw_logprobs"], indirect=True)
 def test_answers_and_confidence_are_those_of_transformers_at_the_same_prompts(server, tmp_path):
     manifest, records = run(server, tmp_path / "vllm")
@@ -74,11 +86,7 @@ def test_answers_and_confidence_are_those_of_transformers_at_the_same_prompts(se
     for own, inside in zip(records, expected, strict=True):
         for name in FROM_TOKENS:
             assert own.signals[name] == pytest.approx(inside.signals[name], abs=1e-4)
-    ours, theirs = (
-        np.array([r.signals["self_consistency"] for r in found]) for found in (records, expected)
-    )
-    difference = ours - theirs  # of independent draws from the same distribution
-    assert abs(difference.mean()) < 4 * difference.std() / np.sqrt(N)
+    assert_equal_in_distribution(records, expected)
     model = manifest["model"]
     assert (model["engine"], model["server"]["logprobs_are_raw"]) == ("vllm", True)
     assert model["server"]["samples_per_request"] == "all"
@@ -91,4 +99,79 @@ def test_log_probabilities_after_temperature_are_found_out(server, tmp_path):
     manifest, _ = run(server, tmp_path)
     reason = manifest["not_offered"]["vrp_shapes:token_confidence"]
     assert "after temperature" in reason
+    assert "vrp_shapes:self_consistency" not in manifest["not_offered"]
+
+
+ENGINE = (
+    "dtype=float32,enforce_eager=True,max_model_len=512,max_new_tokens=8,block_size=32,"
+    "enable_chunked_prefill=False,max_num_batched_tokens=2048,distributed_executor_backend=uni"
+)
+ONE_PROCESS = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "PYTHONPATH": str(CHECKPOINTS.parents[2]),
+}
+# PaliGemma has no chat template, and its processor puts the image's tokens in front
+PLAIN = (
+    "{% for m in messages %}{% for part in m['content'] if part['type'] == 'text' %}"
+    "{{ part['text'] }}{% endfor %}{% endfor %}"
+)
+
+
+def in_one_process(python, model, arguments, output, *, limit=N):
+    """A run by lmms-eval's command in some environment; its folder."""
+    command = ["--model", model, "--model_args", arguments, "--tasks", "vrp_shapes"]
+    command += ["--limit", str(limit), "--output_path", str(output), "--batch_size", "1"]
+    start = "import runpy, vrp_tasks; runpy.run_module('lmms_eval', run_name='__main__')"
+    done = subprocess.run(
+        [python, "-c", start, *command],
+        env=os.environ | ONE_PROCESS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    folders = [path.parent for path in output.glob("*/*_vrp/manifest.json")]
+    assert len(folders) == 1, done.stderr[-2000:]
+    return folders[0]
+
+
+@pytest.mark.parametrize(
+    ("inside", "model", "checkpoint"),
+    [
+        ("vrp_hf", "vllm", "vrp-tiny-qwen2-vl"),
+        ("vrp_hf", "vllm_generate", "vrp-tiny-llava"),
+        ("paligemma", "vllm", "vrp-tiny-paligemma"),
+    ],
+)
+def test_an_engine_in_one_process_is_as_transformers_at_the_same_prompts(
+    inside, model, checkpoint, tmp_path
+):
+    folder, more = CHECKPOINTS / checkpoint, "k=10"
+    if inside == "paligemma":
+        (tmp_path / "plain.jinja").write_text(PLAIN)
+        more += f",chat_template={tmp_path / 'plain.jinja'}"
+    own = in_one_process(
+        PYTHON, model, f"model={folder},{ENGINE},max_logprobs=-1,{more}", tmp_path / "vllm"
+    )
+    other = in_one_process(
+        sys.executable, inside, f"pretrained={folder},device_map=cpu,k=10", tmp_path / "inside"
+    )
+    (_, manifest, records), (_, reference, expected) = read(own), read(other)
+    assert [r.answer for r in records] == [r.answer for r in expected]
+    assert manifest["tasks"]["vrp_shapes"]["prompts"] == reference["tasks"]["vrp_shapes"]["prompts"]
+    for one, known in zip(records, expected, strict=True):
+        for name in (*FROM_TOKENS, "first_token_entropy", "logit_entropy"):
+            assert one.signals[name] == pytest.approx(known.signals[name], abs=1e-5)
+    assert_equal_in_distribution(records, expected)
+    found = manifest["model"]["engine_findings"]
+    assert (found["logprobs_are_raw"], found["same_seed_same_sample"]) == (True, True)
+    assert manifest["invalid"] == {}
+
+
+def test_log_probabilities_after_temperature_are_found_out_in_one_process_too(tmp_path):
+    arguments = f"model={CHECKPOINTS / CHECKPOINT},{ENGINE},logprobs_mode=processed_logprobs,k=2"
+    _, manifest, _ = read(in_one_process(PYTHON, "vllm", arguments, tmp_path, limit=4))
+    reason = manifest["not_offered"]["vrp_shapes:token_confidence"]
+    assert "logprobs_mode=processed_logprobs" in reason
     assert "vrp_shapes:self_consistency" not in manifest["not_offered"]

@@ -62,13 +62,13 @@ class Checkpoint:
         return self.processor(images=images or None, text=text, return_tensors="pt")
 
     @torch.inference_mode()
-    def generate(self, body, behaviour):
-        """Tokens of each choice, and the log-softmax of every position."""
+    def generate(self, body, behaviour, inputs=None):
+        """Tokens of each choice, the log-softmax of every position, and the prompt's length."""
         temperature = body.get("temperature", 1.0) if behaviour.samples else 0
         sampled = temperature > 0
         n = body.get("n", 1) if behaviour.n else 1
-        inputs = self.inputs(body["messages"])
-        if "seed" in body:
+        inputs = self.inputs(body["messages"]) if inputs is None else inputs
+        if body.get("seed") is not None:
             torch.manual_seed(body["seed"])
         found = self.model.generate(
             **inputs,

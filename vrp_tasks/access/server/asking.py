@@ -17,7 +17,7 @@ from vrp_tasks.access.server.replies import Choice, Usage, choices_of, usage_of
 from vrp_tasks.capture.settings import CaptureSettings
 from vrp_tasks.errors import NoTextError
 
-_SEEDS = 2**31  # servers take seeds below it
+SEEDS = 2**31  # servers take seeds below it
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,11 @@ class Answered:
     samples : tuple of Choice
         K of them, each with a text, or none, with the reason in ``no_samples``.
     prompt : str
-        SHA-256 of the messages that were sent.
+        Which prompt it was, ``<of what>:<SHA-256>``.
     further : Further
         What the model said of its own answer, where a run asks for that.
+    usage : Usage
+        What all this took, where that is counted by prompt.
     """
 
     choice: Choice
@@ -41,6 +43,7 @@ class Answered:
     no_samples: str | None
     prompt: str
     further: Further = field(default_factory=Further)
+    usage: Usage = field(default_factory=Usage)
 
 
 class CarryingText(str):
@@ -127,7 +130,8 @@ class Asking:
         samples = () if reason else tuple(turn.samples)
         texts = tuple(sample.text or "" for sample in samples)
         further = self._ask_further(payload, turn.choice.text, texts)
-        text = CarryingText.of(Answered(turn.choice, samples, reason, prompt, further))
+        asked = f"messages:{prompt}"
+        text = CarryingText.of(Answered(turn.choice, samples, reason, asked, further))
         message = SimpleNamespace(content=text)
         usage = getattr(turn.reply, "usage", None)
         return SimpleNamespace(choices=[SimpleNamespace(message=message)], usage=usage)
@@ -182,8 +186,8 @@ class Asking:
         found, missing = self._findings, self._capture.k - len(turn.samples)
         more = dict(found.sample_options)
         if found.seeded is None:
-            first = _seed(self._capture.seed, prompt)
-            more["seed"] = (first + len(turn.samples)) % _SEEDS
+            first = seed_of(self._capture.seed, prompt)
+            more["seed"] = (first + len(turn.samples)) % SEEDS
         if found.several is None and missing > 1 and not turn.samples:
             more["n"] = missing
         reply = self._ask(payload, more)
@@ -200,7 +204,7 @@ def prompt_hash(messages: Any) -> str:
     return hashlib.sha256(body.encode()).hexdigest()
 
 
-def _seed(seed: int, prompt: str) -> int:
+def seed_of(seed: int, prompt: str) -> int:
     """One seed per prompt, whatever order requests go out in."""
     digest = hashlib.sha256(f"{seed}/{prompt}".encode()).digest()
-    return int.from_bytes(digest[:4], "little") % _SEEDS
+    return int.from_bytes(digest[:4], "little") % SEEDS

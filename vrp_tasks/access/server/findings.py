@@ -24,7 +24,7 @@ _LOGPROBS: tuple[dict[str, Any], ...] = (
 # a checkpoint's generation config narrows what some servers sample from; where they know these
 # fields, it no longer does
 _WIDE = {"extra_body": {"top_k": -1, "min_p": 0.0}}
-_SHIFT = 0.05  # in a probability, beyond what a batch's rounding does
+SHIFT = 0.05  # in a probability, beyond what a batch's rounding does
 _REFUSED = (400, 422)
 
 
@@ -266,9 +266,9 @@ class Examination:
             return
         pairs = zip(first.tokens[0].top, sample.tokens[0].top, strict=False)
         both = [(math.exp(one), math.exp(other)) for one, other in pairs]
-        if not both or both[0][0] > 1 - _SHIFT < both[0][1]:  # certain at any temperature
+        if not both or both[0][0] > 1 - SHIFT < both[0][1]:  # certain at any temperature
             return
-        found.raw = all(abs(one - other) < _SHIFT for one, other in both)
+        found.raw = all(abs(one - other) < SHIFT for one, other in both)
         if not found.raw:
             found.answer_options = {}
             found.no_logprobs = (

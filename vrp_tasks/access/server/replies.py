@@ -20,6 +20,7 @@ from metrics.record.channels import (
     ListedTokens,
     SampleScores,
     TokenAlternatives,
+    TokenEntropies,
     TokenScores,
 )
 from metrics.record.observation import Absent
@@ -42,39 +43,47 @@ class Token:
         Log-probabilities of the likeliest tokens at its position, the largest first.
     listed : tuple of str
         Their texts.
+    entropy : float or None
+        Of the whole vocabulary's distribution at its position, nats; None where only the likeliest
+        tokens are told.
     """
 
     text: bytes
     logprob: float
     top: tuple[float, ...] = ()
     listed: tuple[str, ...] = ()
+    entropy: float | None = None
 
 
 @dataclass(frozen=True)
 class Choice:
     """One generated text; None, with the reason, where the server gave none.
 
-    ``tokens`` are None where it gave no log-probabilities.
+    ``tokens`` are None where it gave no log-probabilities; ``are_its_own`` says that they are the
+    text's by their ids, so that their texts need not join to it.
     """
 
     text: str | None
     tokens: tuple[Token, ...] | None
     reason: str | None = None
+    are_its_own: bool = False
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens that requests took, as the server counts them."""
+    """Tokens that requests took, as the server counts them; ``cached`` are among the prompt's."""
 
     prompt: int = 0
     completion: int = 0
     reasoning: int = 0
+    cached: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.prompt + other.prompt,
             self.completion + other.completion,
             self.reasoning + other.reasoning,
+            self.cached + other.cached,
         )
 
 
@@ -182,6 +191,12 @@ def channels_of(choice: Choice) -> tuple[dict[str, Channel], dict[str, Absent]]:
     listed = listed_tokens(own)
     channels = {scores.name: scores}
     absent = {}
+    exact = [token.entropy for token in own if token.entropy is not None]
+    if len(exact) == len(own):
+        entropies = TokenEntropies(np.array(exact, np.float32))
+        channels[entropies.name] = entropies
+    else:
+        absent[TokenEntropies.name] = Absent("the whole distribution is not told at every token")
     if isinstance(listed, Absent):
         absent[ListedTokens.name] = listed
     else:
@@ -250,9 +265,12 @@ def _scored(choice: Choice, what: str) -> tuple[list[Token], np.ndarray]:
     """
     if choice.tokens is None or (choice.text and not choice.tokens):
         raise ReplyError(f"the server gave no log-probabilities with this {what}")
-    own = answer_tokens(choice.tokens, choice.text or "")
-    if own is None:
-        raise ReplyError(f"the tokens of the log-probabilities do not join to the {what}")
+    own = list(choice.tokens)
+    if not choice.are_its_own:
+        joined = answer_tokens(choice.tokens, choice.text or "")
+        if joined is None:
+            raise ReplyError(f"the tokens of the log-probabilities do not join to the {what}")
+        own = joined
     logprobs = np.array([token.logprob for token in own])
     if not np.isfinite(logprobs).all() or (logprobs > _OVER_ONE).any():
         raise ReplyError("the server gave log-probabilities that are none")
@@ -260,4 +278,5 @@ def _scored(choice: Choice, what: str) -> tuple[list[Token], np.ndarray]:
 
 
 def _absent(reason: str) -> dict[str, Absent]:
-    return {channel.name: Absent(reason) for channel in (TokenScores, FirstTwo, ListedTokens)}
+    told = (TokenScores, TokenEntropies, FirstTwo, ListedTokens)
+    return {channel.name: Absent(reason) for channel in told}

@@ -162,6 +162,7 @@ def _paligemma() -> Architecture:
         extra=[],
         prompt_words=["\n"],
         prepend_bos=False,
+        newline=True,
     )
     image_processor = SiglipImageProcessor(size=_SIZE)
     image_processor.image_seq_length = GRID * GRID

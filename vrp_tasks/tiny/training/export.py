@@ -86,7 +86,7 @@ def save_checkpoint(architecture: Architecture, folder: Path) -> None:
     architecture.model.save_pretrained(folder)
     architecture.processor.save_pretrained(folder)
     path = folder / _WEIGHTS
-    weights = {name: weight.half() for name, weight in load_file(path).items()}
+    weights = {_published(name): weight.half() for name, weight in load_file(path).items()}
     for name, weight in weights.items():
         if not torch.isfinite(weight).all():
             raise ValueError(f"save_checkpoint: {name} does not fit float16.")
@@ -95,6 +95,14 @@ def save_checkpoint(architecture: Architecture, folder: Path) -> None:
     size = path.stat().st_size
     if size > _MAX_BYTES:
         raise ValueError(f"save_checkpoint: {path} must be at most {_MAX_BYTES} bytes, is {size}.")
+
+
+def _published(name: str) -> str:
+    """A weight's name as published checkpoints have it: transformers reads both, vLLM only that."""
+    tower, inner = "vision_tower.", "vision_tower.vision_model."
+    if name.startswith(tower) and not name.startswith(inner):
+        return inner + name.removeprefix(tower)
+    return name
 
 
 def _recipes(trainer: Trainer) -> list[Recipe]:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 from vrp_tasks.tiny.world import KINDS, ask, draw_scene
 from vrp_tasks.tiny.world.questions import ask_auxiliary
 
 VOCAB_SIZE = 448
+_NEWLINE = "Ċ"  # as the byte-level alphabet spells it
 _CORPUS_SCENES = range(400)
 
 
 def build_tokenizer(
-    *, special: dict[str, str], extra: list[str], prompt_words: list[str], prepend_bos: bool
+    *,
+    special: dict[str, str],
+    extra: list[str],
+    prompt_words: list[str],
+    prepend_bos: bool,
+    newline: bool = False,
 ) -> PreTrainedTokenizerFast:
     """Train the tokenizer on questions, answers and the words of the family's prompt.
 
@@ -29,6 +37,8 @@ def build_tokenizer(
         Texts of the family's chat template, so that its words are single tokens too.
     prepend_bos : bool
         Whether encoding a prompt puts the BOS token first.
+    newline : bool
+        Whether the token of a line's end goes by that name, as vLLM looks PaliGemma's up.
     """
     core = Tokenizer(models.BPE(byte_fallback=False))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -41,6 +51,8 @@ def build_tokenizer(
         show_progress=False,
     )
     core.train_from_iterator(_corpus() + prompt_words * 50, trainer)
+    if newline:
+        core = _with_newline(core)
     if prepend_bos:
         bos = special["bos_token"]
         core.post_processor = processors.TemplateProcessing(
@@ -54,6 +66,18 @@ def build_tokenizer(
         extra_special_tokens={name: text for name, text in special.items() if name not in roles},
         **{name: text for name, text in special.items() if name in roles},
     )
+
+
+def _with_newline(core: Tokenizer) -> Tokenizer:
+    """The same tokens by the same ids; that of a line's end is called by what it stands for."""
+    told = json.loads(core.to_str())
+    model = told["model"]
+    model["vocab"] = {
+        "\n" if name == _NEWLINE else name: number for name, number in model["vocab"].items()
+    }
+    found = Tokenizer.from_str(json.dumps(told))
+    found.add_tokens([AddedToken("\n", normalized=False)])
+    return found
 
 
 def _corpus() -> list[str]:

@@ -1,0 +1,1 @@
+"""vLLM in this process: what is asked of the engine, what it answers, and ranks that share it."""
