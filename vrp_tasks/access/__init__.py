@@ -16,7 +16,12 @@ from vrp_tasks.settings.run_settings import RunSettings
 __all__ = ["LEVELS", "Access", "Asked", "Seen", "access_to", "level_called"]
 
 # what sees most comes first
-LEVELS: tuple[type[Access], ...] = (TransformersAccess, VllmAccess, OpenAIAccess, TextAccess)
+LEVELS: tuple[type[Access], ...] = (
+    TransformersAccess,
+    VllmAccess,
+    OpenAIAccess,
+    TextAccess,
+)
 
 
 def level_called(name: str) -> type[Access] | None:

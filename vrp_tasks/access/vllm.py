@@ -126,6 +126,13 @@ class VllmAccess(Access):
             "engine": f"vllm {engine_version()}",
         }
 
+    def described_settings(self) -> dict[str, Any]:
+        """Without the leave to run a checkpoint's code, where it brings none."""
+        described = super().described_settings()
+        if not getattr(self.lm.client.llm_engine.model_config.hf_config, "auto_map", None):
+            (described["model_arguments"] or {}).pop("trust_remote_code", None)
+        return described
+
     def findings(self) -> dict[str, Any]:
         """What was found out about the engine."""
         return {"engine_findings": self._findings.described()}
