@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from dataclasses import dataclass
 
@@ -190,24 +191,31 @@ def _show(result: TaskResult, best: Entry | None) -> str:
     label = best.signal.label
     if own is None and best.signal.name != FREE:
         return f"{_show_free(result)} {capital(label)} itself carries no promise.".strip()
-    return _promised(label, () if own is None else own.promises)
+    return _promised(best.signal.name, label, () if own is None else own.promises)
 
 
 def _show_free(result: TaskResult) -> str:
     own = thresholds_in(result, FREE)
-    return "" if own is None else _promised(_FREE, own.promises)
+    return "" if own is None else _promised(FREE, _FREE, own.promises)
 
 
-def _promised(label: str, promises: tuple[Promise, ...]) -> str:
+def _promised(name: str, label: str, promises: tuple[Promise, ...]) -> str:
     kept = next((p for p in promises if p.threshold is not None), None)
     if kept is None or kept.coverage is None or kept.threshold is None:
         most = max((promise.risk for promise in promises), default=RISKS[-1])
         return f"No threshold of {label} can be promised, not even at {100 * most:.3g} % wrong."
     return (
-        f"Show answers with {label} of at least {figure(kept.threshold, '{:.3g}')}: that is "
+        f"Show answers with {label} of at least {_value(name, kept.threshold)}: that is "
         f"{digits(100 * kept.coverage)} % of them, with at most {100 * kept.risk:.3g} % wrong, "
         "promised at 95 % confidence."
     )
+
+
+def _value(name: str, threshold: float) -> str:
+    """A threshold, and what probability a logarithm stands for."""
+    shown = figure(threshold, "{:.3g}")
+    is_log = name in BY_NAME and BY_NAME[name].states == "log-probability"
+    return f"{shown} (a probability of {math.exp(threshold):.3g})" if is_log else shown
 
 
 def answer_texts(board: Board) -> list[str]:

@@ -14,7 +14,7 @@ from leaderboard.tables.cells import figure
 from leaderboard.tables.text import clean
 
 # Of base64: with 30 runs the rest of the file is about as large again.
-MAX_ALBUM = 5_000_000
+MAX_ALBUM = 3_500_000
 MAX_REASON = 120
 TOO_MANY = "left out to keep this file small; pictures of a run's first samples are in it"
 
@@ -77,7 +77,7 @@ def album_of(board: Board, *, limit: int = MAX_ALBUM) -> Album:
     ----------
     board : Board
         All results.
-    limit : int, default 5,000,000
+    limit : int, default 3,500,000
         Characters of base64 in all.
 
     Returns

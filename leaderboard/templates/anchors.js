@@ -15,6 +15,9 @@ function land() {
   settle(target, 60, 0);
 }
 
+// On a phone what to do comes first, of every model; why is a tap away.
+if (matchMedia("(max-width: 34rem)").matches) for (const one of document.querySelectorAll(".why")) one.open = false;
+
 addEventListener("hashchange", land);
 addEventListener("load", land);
 

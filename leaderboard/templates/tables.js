@@ -14,7 +14,7 @@ function named(head) {
 }
 
 // Sorting keeps each block apart: deployable, oracle and control rows are never ranked together.
-for (const table of document.querySelectorAll("table[data-sortable]")) {
+function sortable(table) {
   const heads = [...table.tHead.rows[0].cells];
   const original = new Map([...table.tBodies].map((body) => [body, [...body.rows]]));
   heads.forEach((head, column) => {
@@ -33,6 +33,9 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
     });
   });
 }
+
+// a list of answers is, once it is filled
+for (const table of document.querySelectorAll("table[data-sortable]")) if (!table.matches(".all table")) sortable(table);
 
 function ordered(rows, column, direction) {
   if (direction === null) return rows;

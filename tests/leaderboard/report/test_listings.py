@@ -67,7 +67,10 @@ def test_text_of_a_sample_is_escaped_and_ids_are_unique(tmp_path):
     html = to_html(board_of(tmp_path, records()))
     check(html)
     assert "<script>alert" not in html
-    assert len(re.findall(r'<tr id="run-0-0-s\d+"', html)) == 40
+    (text,) = re.findall(r'<pre class="values" id="run-0-0-rows">(.*?)</pre>', html, re.DOTALL)
+    _, *lines = text.split("\n")
+    assert [line.split("\t")[0] for line in lines] == [str(n) for n in range(40)]
+    assert len({line.count("\t") for line in lines}) == 1
 
 
 def test_the_list_is_not_in_the_json(tmp_path):
@@ -99,7 +102,10 @@ def test_a_browser_filters_by_right_kind_and_signal_and_follows_links(file, tmp_
     with Page(tmp_path / "profile") as page:
         page.show(width=1200, height=900)
         page.open(file)
+        page.run("document.getElementById('run-0-0-all').open = true")
         choose(page, "right", "0")
+        hostile = "[...document.querySelectorAll('#run-0-0-list tbody tr')][3].cells[0].textContent"
+        assert "</td><script>alert(1)</script>" in page.run(hostile)
         wrong = [r for r in own if r.correct == 0]
         assert page.run(f"{SHOWN}.length") == len(wrong)
         choose(page, "kind", "0")
@@ -107,14 +113,20 @@ def test_a_browser_filters_by_right_kind_and_signal_and_follows_links(file, tmp_
         assert page.run(f"{SHOWN}.length") == len(first_kind)
         choose(page, "signal", "0")
         name = next(name for name in NAMES if name in own[0].signals)
-        least = sorted(r.signals[name] for r in first_kind)[1]
+        shown = {r.doc_id: float(f"{r.signals[name]:.6g}") for r in first_kind}  # in the file
+        least = sorted(shown.values())[1]
         choose(page, "least", least)
-        expected = [r.doc_id for r in first_kind if r.signals[name] >= least]
+        expected = [r.doc_id for r in first_kind if shown[r.doc_id] >= least]
         assert page.run(f"{SHOWN}.map((row) => row.cells[0].textContent.split(' ')[0])") == expected
         choose(page, "right", "")
         choose(page, "least", "")
         of_kind = [r for r in own if r.kind == own[0].kind and r.signals[name] is not None]
         assert page.run(f"{SHOWN}.length") == len(of_kind)
+        page.run("document.querySelectorAll('#run-0-0-list thead button')[5].click()")
+        values = [r.signals[name] for r in own if r.signals[name] is not None]
+        best = page.run("document.querySelectorAll('#run-0-0-list tbody tr td')[4].dataset.sort")
+        assert float(best) == pytest.approx(max(values), rel=1e-5)
+        page.open(file)  # nothing is filled anew
         page.run("location.hash = '#run-0-0-s7'")
         assert page.run(
             "new Promise((done) => setTimeout(() => done("
