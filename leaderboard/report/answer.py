@@ -215,7 +215,7 @@ def _value(name: str, threshold: float) -> str:
     """A threshold, and what probability a logarithm stands for."""
     shown = figure(threshold, "{:.3g}")
     is_log = name in BY_NAME and BY_NAME[name].states == "log-probability"
-    return f"{shown} (a probability of {math.exp(threshold):.3g})" if is_log else shown
+    return f"{shown} (a probability of {digits(math.exp(threshold))})" if is_log else shown
 
 
 def answer_texts(board: Board) -> list[str]:

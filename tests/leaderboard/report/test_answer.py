@@ -60,8 +60,10 @@ def test_the_free_one_where_nothing_is_better(tmp_path):
         risk=0.05,
     ).found
     threshold = f"{promise.threshold:.3g}".replace("-", "−")
-    p = f"{np.exp(promise.threshold):.3g}"
-    shown = f"Show answers with token confidence of at least {threshold} (a probability of {p}): that"
+    p = f"{np.exp(promise.threshold):#.3g}"
+    shown = (
+        f"Show answers with token confidence of at least {threshold} (a probability of {p}): that"
+    )
     assert shown in answer.show
     assert f"that is {100 * promise.n_shown / 900:.1f} % of them" in answer.show
     assert "at most 5 % wrong" in answer.show
