@@ -120,7 +120,8 @@ class Ways:
         channels, absent = channels_of(item)
         states, no_states = states_of(item, dtype="float16")
         # no two questions have the same samples, so nothing is remembered of the last one
-        texts = [f"{next(self.asked)} {own}" for own in item.sampled_tokens]
+        question = next(self.asked)
+        texts = [f"{question} {own}" for own in item.sampled_tokens]
         further, unasked = further_of(item, self.settings)
         channels |= further | states | {Drawn.name: Drawn.of(texts, texts, str(item.tokens))}
         later = Absent("later", "not offered")
