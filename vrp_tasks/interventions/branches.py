@@ -231,7 +231,7 @@ class _Rows:
                 layer.keys[chosen, :, :length],
                 layer.values[chosen, :, :length],
             )
-            kept.dtype, kept.device, kept.is_initialized = layer.dtype, layer.device, True
+            kept.dtype, kept.device, kept.is_initialized = layer.keys.dtype, layer.keys.device, True
             cache.layers[index] = kept
         kwargs = per_row(self._prompts, lambda v, axis: v.index_select(axis, chosen))
         kwargs[CACHE] = cache
