@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+from metrics.record.columns import values_of
 from metrics.record.records import SampleRecord
 
 
@@ -26,6 +27,11 @@ def place_of(request: Any) -> Place:
 def place_of_record(record: SampleRecord) -> Place:
     """Of a record."""
     return Place(record.task, record.split, record.doc_id)
+
+
+def places_of(records: Sequence[SampleRecord]) -> Iterator[Place]:
+    """Of many records."""
+    return map(Place, *(values_of(records, name) for name in Place._fields))
 
 
 _scored: ContextVar[Place | None] = ContextVar("place", default=None)

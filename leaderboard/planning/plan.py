@@ -15,7 +15,7 @@ from metrics.comparison.sample_size import images_for_difference
 from metrics.core.limits import too_few_answers, too_few_images
 from metrics.core.proportions import proportion_estimate
 from metrics.errors import UndefinedMetricError
-from metrics.record.columns import of_task
+from metrics.record.columns import held, labelled_of, of_task, signal_columns
 from metrics.record.records import SampleRecord
 from metrics.scores.bootstrap import auroc_estimate
 from metrics.scores.paired_differences import paired_auroc_difference
@@ -91,7 +91,7 @@ def plan_of(run: Run, task: str, signals: Sequence[str], wanted: Wanted) -> list
     odd = [name for name in signals if name not in BY_NAME]
     if odd:
         raise LeaderboardError(f"{odd[0]!r} is no declared signal.")
-    labelled = [record for record in run.of_task(task) if record.correct is not None]
+    labelled = labelled_of(run.of_task(task))
     if not labelled:
         raise LeaderboardError(f"no answer of {task} has a label.")
     names = list(signals) or [s.name for s in SIGNALS if s.headline and s.name != FREE]
@@ -204,13 +204,15 @@ def _figures(
 
 
 def _column(labelled: Sequence[SampleRecord], names: Sequence[str]) -> _Column:
-    scores = np.array([[r.signals.get(name) for r in labelled] for name in names], dtype=float)
-    scores = scores.reshape(len(names), len(labelled))
-    rows = np.flatnonzero(np.isfinite(scores).all(axis=0)).tolist()
-    kinds = [labelled[i].kind for i in rows]
+    there = signal_columns(labelled)
+    nothing = np.full(len(labelled), np.nan)
+    scores = [there.get(name, nothing) for name in names]
+    has_all = np.logical_and.reduce([np.isfinite(s) for s in scores] or [~np.isfinite(nothing)])
+    own = held(labelled).where(has_all)
+    kinds = own.values("kind")
     return _Column(
-        np.array([labelled[i].correct for i in rows], dtype=float),
-        [score[rows] for score in scores],
-        [labelled[i].group for i in rows],
+        np.array(own.values("correct"), dtype=float),
+        [score[has_all] for score in scores],
+        own.values("group"),
         kinds if len(set(kinds)) > 1 else None,
     )

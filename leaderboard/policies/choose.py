@@ -15,7 +15,7 @@ from leaderboard.policies.policy import ChosenOn, OfSignal, OfTask, Policy, Prom
 from leaderboard.results.cost_front import is_sampled
 from leaderboard.runs.read import Run
 from metrics.abstention.promise import promised_threshold
-from metrics.record.columns import of_task
+from metrics.record.columns import labelled_of, of_task, values_of
 from metrics.record.records import SampleRecord
 from metrics.scores.validity import check_signal
 from metrics.signals import BY_NAME, Signal
@@ -110,10 +110,11 @@ def scored_answers(run: Run, task: str, name: str) -> Scored:
         raise PolicyError(f"{name} is not offered on {task} ({manifest.not_offered[key]}).")
     reason = of_task(manifest.invalid, task).get(name)
     records = run.of_task(task)
-    labelled = [record for record in records if record.correct is not None]
+    labelled = labelled_of(records)
     if not labelled:
         raise PolicyError(f"no answer of {task} has a label.")
-    score = np.array([record.signals.get(name) for record in labelled], dtype=float)
+    there = name in labelled.signal_names()
+    score = labelled.signal(name) if there else np.full(len(labelled), np.nan)
     if reason is None and np.isfinite(score).any():
         reason = check_signal(score, bounds=BY_NAME[name].bounds)
     if reason is not None:
@@ -121,9 +122,9 @@ def scored_answers(run: Run, task: str, name: str) -> Scored:
     if not np.isfinite(score).any():
         raise PolicyError(f"no answer of {task} has {name}{_why_missing(labelled, name)}.")
     return Scored(
-        np.array([record.correct for record in labelled], dtype=float),
+        np.array(labelled.values("correct"), dtype=float),
         score,
-        [record.group for record in labelled],
+        labelled.values("group"),
         len(records) - len(labelled),
     )
 
@@ -177,7 +178,8 @@ def _check_signal(name: str) -> None:
 
 
 def _why_missing(records: Sequence[SampleRecord], name: str) -> str:
-    reason = next((r.missing[name] for r in records if name in r.missing), None)
+    missing = values_of(records, "missing")
+    reason = next((own[name] for own in missing if name in own), None)
     return f" ({reason})" if reason else ""
 
 

@@ -6,12 +6,15 @@ time.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import groupby
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from leaderboard.rescoring.meanings import Meanings, stored_meanings
 from leaderboard.rescoring.rephrased import Rephrasings, Source
@@ -19,8 +22,9 @@ from leaderboard.runs.read import Run
 from leaderboard.runs.record_checks import check_records
 from leaderboard.runs.shards import store_of
 from metrics.record.channels import Channel
-from metrics.record.columns import of_task
-from metrics.record.compact import Compact
+from metrics.record.columns import of_task, values_of
+from metrics.record.held import HeldRecords
+from metrics.record.joined import Joined
 from metrics.record.records import RunManifest, SampleRecord
 from metrics.record.store import ChannelStore
 from metrics.second_pass.task import SecondPass, second_pass
@@ -28,6 +32,7 @@ from metrics.second_pass.transfer import transfer
 from metrics.signals import BY_NAME
 from metrics.signals.rescoring import Rescored, needed_channels, not_stored, rescored, withheld
 
+_AT_ONCE = 1024  # records
 # what is done of a task, how much of it, of so much
 Progress = Callable[[str, int, int], None]
 
@@ -51,7 +56,7 @@ def rescore(
     progress: Progress,
     meanings: Meanings | None = None,
     rephrasings: Rephrasings | None = None,
-) -> tuple[list[SampleRecord], RunManifest]:
+) -> tuple[Joined, RunManifest]:
     """Compute every signal of a run anew, from its stored channels.
 
     Parameters
@@ -67,8 +72,8 @@ def rescore(
 
     Returns
     -------
-    list of SampleRecord
-        In the order of the run's.
+    Joined
+        The records, in the order of the run's.
     RunManifest
         Of the run, with ``invalid``, ``not_offered``, ``probe``, ``fits`` and ``transfer`` made
         anew, and what was recomputed, added and kept under ``rescored``.
@@ -81,7 +86,7 @@ def rescore(
     manifest, store, count = run.manifest, store_of(run), Count()
     sources: list[Source] = [stored_meanings(run) if meanings is None else meanings]
     sources += [] if rephrasings is None else [rephrasings]
-    new: dict[str, list[SampleRecord]] = {}
+    new: dict[str, HeldRecords] = {}
     invalid: dict[str, str] = {}
     fits: dict[str, dict[str, Any]] = {}
     left_out, probe = dict(manifest.not_offered), dict(manifest.probe)
@@ -96,8 +101,7 @@ def rescore(
         invalid |= {f"{task}:{name}": why for name, why in found.invalid.items()}
         fits |= {f"{task}:{name}": fit for name, fit in found.fits.items()}
         probe[task] = found.probe
-    known = {record.identity: record for own in new.values() for record in own}
-    records = [known[record.identity] for record in run.records]
+    records = Joined(list(new.values()), _order(values_of(run.records, "task"), new))
     anew = replace(
         manifest,
         invalid=invalid,
@@ -105,7 +109,7 @@ def rescore(
         probe=probe,
         fits=fits,
         transfer=_transfer(manifest, new, store),
-        rescored=_said(run.records, records, count),
+        rescored=_said(run, new, count),
     )
     check_records(records, anew)
     return records, anew
@@ -113,7 +117,7 @@ def rescore(
 
 def _task(
     task: str,
-    records: Sequence[SampleRecord],
+    records: HeldRecords,
     manifest: RunManifest,
     store: ChannelStore,
     sources: Sequence[Source],
@@ -128,14 +132,14 @@ def _task(
         if name not in BY_NAME or not given.intersection(BY_NAME[name].needs)
     }
     left_out |= withheld(records, left_out)
-    anew: dict[int, SampleRecord] = {}
-    compact = Compact()
+    anew, place_of = HeldRecords(), np.empty(len(records), np.int64)
     for place, one in _one_by_one(records, store, sources, left_out):
         count.add(task, one)
-        anew[place] = compact(one.record)
+        place_of[place] = len(anew)
+        anew.append(one.record)
         progress(f"{task}, samples", len(anew), len(records))
-    single = [anew[place] for place in range(len(records))]
-    known = {name for record in records for name in record.signals}
+    single = anew.take(place_of)
+    known = set(records.signal_names())
 
     def stored(channel: type[Channel]) -> bool:
         return channel in given or store.holds(channel, records)
@@ -154,20 +158,36 @@ def _task(
 
 
 def _one_by_one(
-    records: Sequence[SampleRecord],
+    records: HeldRecords,
     store: ChannelStore,
     sources: Sequence[Source],
     left_out: Collection[str],
 ) -> Iterator[tuple[int, Rescored]]:
     """Place of each record, and the record anew; the channels of an array file are read at once."""
     kinds = needed_channels()
-    places = sorted(range(len(records)), key=lambda place: records[place].shard or "")
-    for _, batch in groupby(places, key=lambda place: records[place].shard):
-        own = list(batch)
-        channels = store.channels(kinds, [records[place] for place in own])
-        for place, seen in zip(own, channels, strict=True):
-            record, beside = _with(sources, records[place], seen)
+    for own in _by_shard(records.values("shard")):
+        batch = list(records.take(own))
+        for place, old, seen in zip(own, batch, store.channels(kinds, batch), strict=True):
+            record, beside = _with(sources, old, seen)
             yield place, rescored(record, seen | beside, not_offered=left_out)
+
+
+def _by_shard(shards: Sequence[str | None]) -> Iterator[list[int]]:
+    """Places of records by their array file, and of those without one some at a time."""
+    found: dict[str | None, list[int]] = {}
+    for place, shard in enumerate(shards):
+        found.setdefault(shard, []).append(place)
+    for own in found.values():
+        for start in range(0, len(own), _AT_ONCE):
+            yield own[start : start + _AT_ONCE]
+
+
+def _order(tasks: Sequence[str], parts: Mapping[str, HeldRecords]) -> NDArray[np.int64] | None:
+    """Which of the records, task by task, stands at each place; None where each does at its own."""
+    ends = np.cumsum([0, *map(len, parts.values())])
+    following = {task: itertools.count(int(at)) for task, at in zip(parts, ends, strict=False)}
+    order = np.fromiter((next(following[task]) for task in tasks), np.int64)
+    return None if np.array_equal(order, np.arange(len(order))) else order
 
 
 def _with(
@@ -185,21 +205,20 @@ def _with(
 
 
 def _transfer(
-    manifest: RunManifest, records: Mapping[str, list[SampleRecord]], store: ChannelStore
+    manifest: RunManifest, records: Mapping[str, HeldRecords], store: ChannelStore
 ) -> dict[str, Any]:
     """Between the tasks between which the run looked; labels and states are what they were."""
     tasks = manifest.transfer.get("tasks", [])
     return transfer(store, {task: records[task] for task in tasks if task in records})
 
 
-def _said(
-    before: Sequence[SampleRecord], after: Sequence[SampleRecord], count: Count
-) -> dict[str, Any]:
+def _said(before: Run, after: Mapping[str, HeldRecords], count: Count) -> dict[str, Any]:
     """Which signals were computed anew, which are new, and which stand as recorded."""
-    for record in after:
-        fitted = (n for n, v in record.signals.items() if v is not None and BY_NAME[n].fitted)
-        count.recomputed.update(f"{record.task}:{name}" for name in fitted)
-    known = {f"{record.task}:{name}" for record in before for name in record.signals}
+    for task, own in after.items():
+        for name in own.signal_names():
+            n = int(np.isfinite(own.signal(name)).sum()) if BY_NAME[name].fitted else 0
+            count.recomputed.update({f"{task}:{name}": n} if n else {})
+    known = {f"{task}:{name}" for task in after for name in before.of_task(task).signal_names()}
     added = {name: n for name, n in count.recomputed.items() if name not in known}
     return {
         "recomputed": {n: k for n, k in sorted(count.recomputed.items()) if n in known},

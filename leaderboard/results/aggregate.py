@@ -21,7 +21,7 @@ from leaderboard.runs.samples import Showcase, showcase_of
 from metrics.card.card import Card
 from metrics.card.of_records import card_of_records
 from metrics.core.steps import Steps
-from metrics.record.columns import of_task
+from metrics.record.columns import of_task, values_of
 from metrics.record.records import RunManifest
 
 # of what, steps done, of so many
@@ -124,7 +124,7 @@ def evaluate_run(
     -------
     RunResult
     """
-    tasks = dict.fromkeys(record.task for record in run.records)
+    tasks = dict.fromkeys(values_of(run.records, "task"))
     results = [_evaluate_task(run, task, summaries, within) for task in tasks]
     return RunResult(run.model, run.path, run.manifest, tuple(results))
 
@@ -143,7 +143,7 @@ def _evaluate_task(run: Run, task: str, summaries: Summaries, within: Within) ->
     further = summarised(step.after_each(summaries), run, task)
     return TaskResult(
         task=task,
-        kinds=tuple(sorted({record.kind for record in records})),
+        kinds=tuple(sorted(set(records.values("kind")))),
         card=card,
         profiles=layer_profiles(records),
         showcase=showcase_of(run, task),

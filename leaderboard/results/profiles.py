@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from metrics.errors import RecordError
+from metrics.record.columns import labelled_of
 from metrics.record.records import SampleRecord
 
 ENTROPY = "spatial_entropy"
@@ -93,23 +95,25 @@ def layer_profiles(records: Sequence[SampleRecord]) -> tuple[LayerProfile, ...]:
 
 
 def _profile(name: str, records: Sequence[SampleRecord]) -> LayerProfile:
-    labelled = [record for record in records if record.correct is not None]
-    rows = [(record.correct, _vector(record, name)) for record in labelled]
+    labelled = labelled_of(records)
+    vectors = map(partial(_vector, name), labelled.layer(name), labelled.values("grid"))
+    rows = list(zip(labelled.values("correct"), vectors, strict=True))
     right = [vector for correct, vector in rows if correct == 1 and vector is not None]
     wrong = [vector for correct, vector in rows if correct == 0 and vector is not None]
     n_missing = len(labelled) - len(right) - len(wrong)
     return LayerProfile(name, _summary(right), _summary(wrong), n_missing)
 
 
-def _vector(record: SampleRecord, name: str) -> list[float] | None:
-    values = record.layers.get(name)
+def _vector(
+    name: str, values: Sequence[float] | None, grid: list[int] | None
+) -> Sequence[float] | None:
     if not values or name != ENTROPY:
         return values or None
-    cells = math.prod(record.grid) if record.grid else 0
+    cells = math.prod(grid) if grid else 0
     return [value / math.log(cells) for value in values] if cells > 1 else None
 
 
-def _summary(vectors: list[list[float]]) -> Curve | None:
+def _summary(vectors: list[Sequence[float]]) -> Curve | None:
     """Mean and quartiles, or None for no vector or vectors of different length."""
     if not vectors or len({len(vector) for vector in vectors}) != 1:
         return None

@@ -15,7 +15,8 @@ import numpy as np
 from metrics.card.card import Card, SignalResult
 from metrics.core.seeds import rng_for
 from metrics.errors import UndefinedMetricError
-from metrics.record.columns import signal_columns
+from metrics.record.columns import labelled_of, signal_columns
+from metrics.record.held import HeldRecords
 from metrics.record.records import SampleRecord
 from metrics.scores.bootstrap import cluster_weights
 from metrics.scores.discrimination import auroc, within_kind_auroc
@@ -102,7 +103,7 @@ def ranking_of(records: Sequence[SampleRecord], card: Card) -> Ranking:
     -------
     Ranking
     """
-    labelled = [record for record in records if record.correct is not None]
+    labelled = labelled_of(records)
     if min(card.n_errors, card.n - card.n_errors) < LEAST:
         reason = f"{card.n_errors} errors of {card.n}: no rank below {LEAST} of either class"
         return Ranking(_identity(labelled), 0, (), (), (), reason)
@@ -127,12 +128,12 @@ def ranking_of(records: Sequence[SampleRecord], card: Card) -> Ranking:
 class _Drawn:
     """Labelled records as columns, with their resamples."""
 
-    def __init__(self, labelled: Sequence[SampleRecord]) -> None:
-        self.correct = np.array([record.correct for record in labelled], dtype=float)
-        self.kinds = np.array([record.kind for record in labelled], dtype=object)
+    def __init__(self, labelled: HeldRecords) -> None:
+        self.correct = np.array(labelled.values("correct"), dtype=float)
+        self.kinds = np.array(labelled.values("kind"), dtype=object)
         self.is_mixed = len(set(self.kinds)) > 1
         self.scores = signal_columns(labelled)
-        groups = [record.group for record in labelled]
+        groups = labelled.values("group")
         rng = rng_for(labelled[0].task)
         self.weights = cluster_weights(groups, n_resamples=N_RESAMPLES, rng=rng)
 

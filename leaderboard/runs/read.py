@@ -29,8 +29,8 @@ from leaderboard.runs.schema import (
 )
 from metrics.core.steps import Progress
 from metrics.errors import RecordError
-from metrics.record.columns import of_task
-from metrics.record.compact import Compact
+from metrics.record.columns import held, of_task
+from metrics.record.held import HeldRecords
 from metrics.record.records import (
     MANIFEST_FILE,
     RECORDS_FILE,
@@ -57,7 +57,7 @@ class Run:
 
     path: Path
     manifest: RunManifest
-    records: tuple[SampleRecord, ...]
+    records: Sequence[SampleRecord]
 
     @property
     def model(self) -> str:
@@ -84,9 +84,10 @@ class Run:
             for name, found in parts.items()
         }
 
-    def of_task(self, task: str) -> list[SampleRecord]:
+    def of_task(self, task: str) -> HeldRecords:
         """Records of one task, in stored order."""
-        return [record for record in self.records if record.task == task]
+        every = held(self.records)
+        return every.where(own == task for own in every.values("task"))
 
 
 @dataclass(frozen=True)
@@ -219,8 +220,7 @@ def read_records(
     check_columns(schema_of(path))
     left_out = {task: of_task(manifest.not_offered, task) for task in manifest.tasks}
     of = sum(int(task.get("n_samples", 0)) for task in manifest.tasks.values())
-    compact = Compact()
-    records = []
+    records = HeldRecords()
     try:
         for batch in batches_of(path):
             check_no_nulls(batch)
@@ -229,12 +229,12 @@ def read_records(
                 named = dict(zip(batch.schema.names, row, strict=True))
                 found = SampleRecord.from_row(named, not_offered=left_out.get(named["task"], ()))
                 check_record(found, manifest)
-                records.append(compact(found))
+                records.append(found)
             progress(len(records), of)
     except (TypeError, KeyError) as error:
         raise RecordError(f"{RECORDS_FILE} cannot be read as records: {error}.") from error
     check_counts(records, manifest)
-    return Run(folder, manifest, tuple(records))
+    return Run(folder, manifest, records)
 
 
 def _equal(column: pa.Array, task: str) -> pa.Array:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from leaderboard.runs.schema import MOST
 from metrics.errors import RecordError
+from metrics.record.columns import values_of
 from metrics.record.records import RECORDS_FILE, RunManifest, SampleRecord
 
 MOST_CELLS = 4096  # along a side of the grid
@@ -29,7 +30,8 @@ def check_counts(records: Sequence[SampleRecord], manifest: RunManifest) -> None
     """Check that the records of each task are there, each once; raises RecordError."""
     if not records:
         raise RecordError(f"{RECORDS_FILE} holds no record.")
-    counts = Counter(record.task for record in records)
+    columns = [values_of(records, name) for name in ("task", "split", "doc_id")]
+    counts = Counter(columns[0])
     for task, count in counts.items():
         if task not in manifest.tasks:
             raise RecordError(f"records name the task {task!r}, which the manifest lacks.")
@@ -41,8 +43,9 @@ def check_counts(records: Sequence[SampleRecord], manifest: RunManifest) -> None
     bare = [task for task, e in manifest.tasks.items() if e.get("n_samples") and task not in counts]
     if bare:
         raise RecordError(f"the manifest names the task {bare[0]!r}; there is no record of it.")
-    identity, times = Counter(record.identity for record in records).most_common(1)[0]
-    if times > 1:
+    places = zip(*columns, strict=True)
+    if len(set(places)) < len(records):
+        identity, times = Counter(record.identity for record in records).most_common(1)[0]
         raise RecordError(f"the sample {identity} stands in the records {times} times.")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from leaderboard.runs.images import HeatMap, Picture, maps_of, pictures_of
 from leaderboard.runs.read import Run
+from metrics.record.columns import column, signal_columns, values_of
 from metrics.record.records import SampleRecord
 from metrics.signals import BY_NAME, Access
 
@@ -122,19 +123,25 @@ def pick_samples(
     (signal, confident errors, doubted right answers) or None
         None when no labelled record has such a signal.
     """
+    columns, correct = signal_columns(records), column(values_of(records, "correct"))
     for name in ORDER:
-        scored = [
-            (value, record)
-            for record in records
-            if record.correct is not None and (value := record.signals.get(name)) is not None
-        ]
-        if scored:
+        score = columns.get(name)
+        if score is not None and np.isfinite(score[~np.isnan(correct)]).any():
             break
     else:
         return None
-    errors = sorted((p for p in scored if p[1].correct == 0), key=lambda p: -p[0])
-    right = sorted((p for p in scored if p[1].correct == 1), key=lambda p: p[0])
-    return name, [r for _, r in errors[:n_shown]], [r for _, r in right[:n_shown]]
+    errors, right = (
+        _first(own, np.flatnonzero((correct == label) & np.isfinite(score)), n_shown)
+        for label, own in ((0, -score), (1, score))
+    )
+    return name, [records[i] for i in errors], [records[i] for i in right]
+
+
+def _first(score: np.ndarray, rows: np.ndarray, most: int) -> list[int]:
+    """The rows of the smallest scores; ties keep their order."""
+    order = np.argsort(score[rows], kind="stable")[:most]
+    found: list[int] = rows[order].tolist()
+    return found
 
 
 def _example(
@@ -170,8 +177,5 @@ def _signal_value(name: str, value: float | None, others: np.ndarray, reason: st
 
 
 def _sorted_values(records: Sequence[SampleRecord]) -> dict[str, np.ndarray]:
-    names = dict.fromkeys(name for record in records for name in record.signals)
-    return {
-        name: np.sort([v for record in records if (v := record.signals.get(name)) is not None])
-        for name in names
-    }
+    columns = signal_columns(records).items()
+    return {name: np.sort(column[~np.isnan(column)]) for name, column in columns}

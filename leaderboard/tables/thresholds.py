@@ -16,7 +16,7 @@ from metrics.abstention.at_threshold import risk_by_threshold
 from metrics.abstention.promise import promised_threshold
 from metrics.card.card import SignalResult
 from metrics.errors import UndefinedMetricError
-from metrics.record.columns import of_task
+from metrics.record.columns import labelled_of, of_task
 from metrics.signals import FREE, SIGNALS
 
 RISKS = (0.05, 0.1, 0.2)
@@ -64,15 +64,18 @@ class SignalThresholds:
 
 
 def _thresholds(run: Run, task: str) -> tuple[SignalThresholds, ...] | None:
-    records = [record for record in run.of_task(task) if record.correct is not None]
+    records = labelled_of(run.of_task(task))
+    names = set(records.signal_names())
     broken = of_task(run.manifest.invalid, task)
-    correct = [float(record.correct or 0) for record in records]
-    groups = [record.group for record in records]
+    correct = [float(label) for label in records.values("correct")]
+    groups = records.values("group")
     found = []
     for signal in SIGNALS:
         if signal.access != "deployable" or signal.fitted or signal.name in broken:
             continue
-        score = np.array([record.signals.get(signal.name) for record in records], dtype=float)
+        if signal.name not in names:
+            continue
+        score = records.signal(signal.name)
         if np.isfinite(score).any() and not np.isinf(score).any():
             shown = signal.headline or signal.name == FREE
             curve = _curve(correct, score, groups) if shown else ()

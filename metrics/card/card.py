@@ -296,5 +296,5 @@ def _columns(
     for name, values in columns.items():
         column = np.asarray(values, dtype=np.float64)
         same_length("evaluate_card", f"{argument}[{name}]", column, labelled.size)
-        picked[name] = column[labelled]
+        picked[name] = column if labelled.all() else column[labelled]
     return picked

@@ -11,7 +11,7 @@ from metrics.card.card import Card, evaluate_card
 from metrics.core.seeds import rng_for
 from metrics.core.steps import Progress
 from metrics.fitting.fit_spread import FitSpread
-from metrics.record.columns import column, signal_columns
+from metrics.record.columns import column, signal_columns, values_of
 from metrics.record.records import SampleRecord
 from metrics.signals import SIGNALS
 
@@ -67,17 +67,17 @@ def card_of_records(
         raise ValueError("card_of_records: `records` must not be empty.")
     signals = signal_columns(records)
     return evaluate_card(
-        correct=column([record.correct for record in records]),
-        groups=[record.group for record in records],
-        kinds=[record.kind for record in records],
+        correct=column(values_of(records, "correct")),
+        groups=values_of(records, "group"),
+        kinds=values_of(records, "kind"),
         signals=signals,
         invalid=dict(invalid),
         not_offered=not_offered,
         fits={name: FitSpread.from_json(found) for name, found in (fits or {}).items()},
-        answers=[record.normal_answer for record in records],
-        prompts=[record.prompt for record in records],
-        n_tokens=[record.n_answer_tokens for record in records],
-        samples=[record.normal_samples for record in records],
+        answers=values_of(records, "normal_answer"),
+        prompts=values_of(records, "prompt"),
+        n_tokens=values_of(records, "n_answer_tokens"),
+        samples=values_of(records, "normal_samples"),
         probabilities={n: np.clip(signals[n], 0, 1) for n in STATED if n in signals},  # rounding
         rng=rng_for(records[0].task),
         progress=progress,

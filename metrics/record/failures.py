@@ -5,10 +5,11 @@ A sample that failed is kept without what it lacks, and counts as neither right 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from metrics.record.columns import values_of
 from metrics.record.records import SampleRecord
 
 # keys of a record's `missing` by which it failed
@@ -58,13 +59,14 @@ def failure_in(missing: Mapping[str, str]) -> tuple[str, str] | None:
     return next(((key, missing[key]) for key in FAILURES if key in missing), None)
 
 
-def lacking(records: Iterable[SampleRecord], keys: Iterable[str] = FAILURES) -> list[Lacking]:
+def lacking(records: Sequence[SampleRecord], keys: Iterable[str] = FAILURES) -> list[Lacking]:
     """Samples that lack one of ``keys``, counted by what and why; the most frequent first."""
     found: dict[tuple[str, str], list[str]] = {}
-    for record in records:
+    columns = (values_of(records, name) for name in ("missing", "doc_id"))
+    for missing, doc_id in zip(*columns, strict=True):
         for key in keys:
-            if key in record.missing:
-                found.setdefault((key, record.missing[key]), []).append(record.doc_id)
+            if key in missing:
+                found.setdefault((key, missing[key]), []).append(doc_id)
                 break
     by_number = sorted(found.items(), key=lambda entry: -len(entry[1]))
     return [Lacking(key, reason, len(docs), docs[:_NAMED]) for (key, reason), docs in by_number]

@@ -13,6 +13,8 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metrics.record.held import HeldRecords
+from metrics.record.joined import Joined
 from metrics.record.records import LAYER_PREFIX, SIGNAL_PREFIX, SampleRecord
 
 _AT_ONCE = 4096  # rows
@@ -45,9 +47,12 @@ def write_rows(file: IO[bytes], rows: Iterable[dict[str, Any]], schema: pa.Schem
 def _schema(records: Sequence[SampleRecord]) -> pa.Schema:
     signals: dict[str, None] = {}
     layers: dict[str, None] = {}
-    for record in records:
-        signals |= dict.fromkeys(record.signals)
-        layers |= dict.fromkeys(record.layers)
+    if isinstance(records, HeldRecords | Joined):
+        signals, layers = map(dict.fromkeys, (records.signal_names(), records.layer_names()))
+    else:
+        for record in records:
+            signals |= dict.fromkeys(record.signals)
+            layers |= dict.fromkeys(record.layers)
     plain = [n for n in SampleRecord.__dataclass_fields__ if n not in ("signals", "layers")]
     return pa.schema(
         [

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from metrics.errors import RecordError
 from metrics.record.channels import Array, Channel
+from metrics.record.held import HeldRecords
 from metrics.record.shards import SHAPES, spans
 
 C = TypeVar("C", bound=Channel)
@@ -150,7 +151,12 @@ class ChannelStore:
 def _by_shard(records: Sequence[Located]) -> Mapping[str, list[tuple[int, int]]]:
     """Shard -> (index of the record, its row there)."""
     rows: dict[str, list[tuple[int, int]]] = {}
-    for index, record in enumerate(records):
-        if record.shard is not None and record.row is not None:
-            rows.setdefault(record.shard, []).append((index, record.row))
+    places: Iterable[tuple[str | None, int | None]]
+    if isinstance(records, HeldRecords):
+        places = zip(records.values("shard"), records.values("row"), strict=True)
+    else:
+        places = ((record.shard, record.row) for record in records)
+    for index, (shard, row) in enumerate(places):
+        if shard is not None and row is not None:
+            rows.setdefault(shard, []).append((index, row))
     return rows

@@ -42,11 +42,12 @@ class FittedOn:
             "needs, a seeded part of the images; this is none of them"
         )
 
-    def leaves_out(self, row: int) -> bool:
-        """Whether a sample has what it is fitted on, and is not among those."""
-        at = np.searchsorted(self.rows, row)
-        chosen = at < self.rows.size and self.rows[at] == row
-        return bool(self.there[row]) and not chosen
+    @property
+    def left_out(self) -> NDArray[np.bool_]:
+        """Which samples have what it is fitted on, and are not among those, shape (n_samples,)."""
+        found = self.there.copy()
+        found[self.rows] = False
+        return found
 
     def spread(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
         """Scores of these samples at their rows among all, shape (n_samples,), NaN elsewhere."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metrics.core.seeds import rng_for
 from metrics.core.steps import Progress, Steps
@@ -14,7 +15,8 @@ from metrics.errors import UndefinedMetricError
 from metrics.fitting.fit_spread import FitSpread, FittedScores
 from metrics.maps.attention_features import N_FEATURES, attention_features
 from metrics.record.channels import ImageMaps, PromptState, there
-from metrics.record.compact import Compact
+from metrics.record.columns import held, values_of
+from metrics.record.held import HeldRecords
 from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
 from metrics.second_pass.detectors import DETECTORS, FittedDetector, detected
@@ -24,6 +26,8 @@ from metrics.states.probe_kinds import steps_of
 from metrics.states.probe_panel import probe_panel
 from metrics.states.stress_tests import attention_feature_scores, attention_mlp_scores
 
+NO_LABEL = "the sample has no label"
+LACKS = "the sample lacks what it is computed from"
 PROBES = (
     "probe",
     "probe_l1",
@@ -58,31 +62,29 @@ class Supervised:
     summary: dict[str, Any] = field(default_factory=dict)
     fits: dict[str, FitSpread] = field(default_factory=dict)
 
-    def entered(
-        self, records: Sequence[SampleRecord], labelled: Sequence[SampleRecord]
-    ) -> list[SampleRecord]:
-        """Records with the scores beside their signals, a reason wherever there is none."""
-        row = {record.doc_id: i for i, record in enumerate(labelled)}
-        compact = Compact()
-        return [compact(self._entered(record, row.get(record.doc_id))) for record in records]
+    def entered(self, records: HeldRecords, labelled: NDArray[np.bool_]) -> HeldRecords:
+        """Records with the scores beside their signals, a reason wherever there is none.
 
-    def _entered(self, record: SampleRecord, row: int | None) -> SampleRecord:
-        signals: dict[str, float | None] = {}
-        missing = {}
+        Parameters
+        ----------
+        records : HeldRecords
+            Of the task.
+        labelled : bool array, shape (n,)
+            Which of them have a label, and so a score here.
+        """
+        columns, reasons = {}, {}
+        rows = np.flatnonzero(labelled)
         for name in sorted({*self.scores, *self.reasons}):
-            values = self.scores.get(name)
-            value = np.nan if values is None or row is None else float(values[row])
-            signals[name] = None if np.isnan(value) else value
-            if np.isnan(value):
-                missing[name] = self._why(name, row)
-        return record.with_signals(signals, missing)
-
-    def _why(self, name: str, row: int | None) -> str:
-        if row is None:
-            return "the sample has no label"
-        if name in self.left_out and self.left_out[name].leaves_out(row):
-            return self.left_out[name].reason
-        return self.reasons.get(name, "the sample lacks what it is computed from")
+            columns[name] = np.full(len(records), np.nan)
+            if name in self.scores:
+                columns[name][rows] = self.scores[name]
+            texts = [NO_LABEL, self.reasons.get(name, LACKS)]
+            which = labelled.astype(np.int64)
+            if name in self.left_out:
+                texts.append(self.left_out[name].reason)
+                which[rows[self.left_out[name].left_out]] = 2
+            reasons[name] = (texts, which)
+        return records.with_columns(columns, reasons)
 
 
 def supervised_signals(
@@ -109,19 +111,19 @@ def supervised_signals(
     -------
     Supervised
     """
-    found = Supervised()
-    correct = np.array([record.correct for record in records])
-    groups = [record.group for record in records]
+    found, records = Supervised(), held(records)
+    correct = np.array(records.values("correct"))
+    groups = records.values("group")
     part = fitted_on(store.where(PromptState, "by_layer", records), groups, task=task)
-    states = StoredStates(store, [records[i] for i in part.rows])
+    states = StoredStates(store, records.take(part.rows))
     n_probes = steps_of(states) if PROBE_STATE in states else 0
     step = Steps(progress, n_probes + len(_STRESS_TESTS) + len(DETECTORS))
     if PROBE_STATE in states:
-        own = [records[i] for i in part.rows]
+        own = records.take(part.rows)
         panel = probe_panel(
             states,
             correct[part.rows],
-            [r.group for r in own],
+            own.values("group"),
             rng=rng_for(task),
             progress=step,
             **_strata(own),
@@ -147,14 +149,14 @@ def _detect(
     found: Supervised,
     detector: FittedDetector,
     store: ChannelStore,
-    records: Sequence[SampleRecord],
+    records: HeldRecords,
     task: str,
 ) -> None:
     has_all = [store.where(channel, name, records) for channel, name, _ in detector.reads]
     there_ = np.logical_and.reduce(has_all)
-    part = fitted_on(there_, [record.group for record in records], task=task)
+    part = fitted_on(there_, records.values("group"), task=task)
     chosen = part.rows if part.is_part else np.arange(len(records))
-    own = detected(detector, store, [records[i] for i in chosen], task=task)
+    own = detected(detector, store, records.take(chosen), task=task)
     found.reasons |= own.reasons
     if part.is_part:
         found.left_out |= dict.fromkeys(own.fitted, part)
@@ -176,8 +178,8 @@ def _maps_of(store: ChannelStore, records: Sequence[SampleRecord]) -> list[np.nd
 def _strata(records: Sequence[SampleRecord]) -> dict[str, list[str]]:
     """Within what the AUROCs of a card are taken too, as it does."""
     return {
-        "kinds": [record.kind for record in records],
-        "answers": [record.normal_answer for record in records],
+        "kinds": values_of(records, "kind"),
+        "answers": values_of(records, "normal_answer"),
     }
 
 
@@ -216,20 +218,20 @@ def _stress_test(
     found: Supervised,
     name: str,
     store: ChannelStore,
-    records: Sequence[SampleRecord],
+    records: HeldRecords,
     task: str,
 ) -> None:
     prepare, fit = _STRESS_TESTS[name]
-    groups = [record.group for record in records]
-    part = fitted_on(store.where(ImageMaps, "by_layer", records), groups, task=task)
-    chosen = [records[i] for i in part.rows]
+    there_ = store.where(ImageMaps, "by_layer", records)
+    part = fitted_on(there_, records.values("group"), task=task)
+    chosen = records.take(part.rows)
     try:
         if not chosen:
             raise UndefinedMetricError("no attention maps were kept")
         fitted = fit(
             prepare(_maps_of(store, chosen), chosen),
-            correct=np.array([record.correct for record in chosen]),
-            groups=[record.group for record in chosen],
+            correct=np.array(chosen.values("correct")),
+            groups=chosen.values("group"),
             rng=rng_for(task),
             **_strata(chosen),
         )

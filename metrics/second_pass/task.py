@@ -10,8 +10,8 @@ import numpy as np
 
 from metrics.core.steps import Progress
 from metrics.record.channels import ListedTokens
-from metrics.record.columns import signal_columns
-from metrics.record.compact import Compact
+from metrics.record.columns import held, signal_columns
+from metrics.record.held import HeldRecords
 from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
 from metrics.scores.validity import check_signal
@@ -26,7 +26,7 @@ class SecondPass:
 
     Attributes
     ----------
-    records : list of SampleRecord
+    records : HeldRecords
         Those handed in, each with the same signals, and the fitted ones beside.
     invalid : dict of str to str
         Signal -> why the validity gate rejected it.
@@ -38,7 +38,7 @@ class SecondPass:
         Signal -> why it is about none of these answers; no record has it.
     """
 
-    records: list[SampleRecord]
+    records: HeldRecords
     invalid: dict[str, str]
     fits: dict[str, dict[str, Any]]
     probe: dict[str, Any]
@@ -79,18 +79,20 @@ def second_pass(
     -------
     SecondPass
     """
-    left_out = _about_no_answer(records)
-    alike = with_same_signals([record.without_signals(left_out.keys()) for record in records])
-    labelled = [record for record in alike if record.correct is not None]
+    every = held(records)
+    left_out = _about_no_answer(every)
+    alike = every.without_signals(left_out.keys()).with_same_names()
+    is_labelled = np.array([label is not None for label in alike.values("correct")])
+    labelled = alike.where(is_labelled)
     found = supervised_signals(store, labelled, task=task, progress=progress)
     for name in found.reasons.keys() & set(not_offered):
         del found.reasons[name]
     for by_name in (found.reasons, found.scores, found.fits):
         for name in by_name.keys() & left_out.keys():
             del by_name[name]
-    whole = found.entered(alike, labelled)
+    whole = found.entered(alike, is_labelled)
     probe = found.summary
-    if listed := _listed(store, records):
+    if listed := _listed(store, every):
         probe = probe | {"figures": probe.get("figures", {}) | {"logit_entropy_bound": listed}}
     if with_cluster_grid:
         probe = probe | {"cluster_grid": cluster_grid(store, labelled)}
@@ -109,35 +111,19 @@ def _listed(store: ChannelStore, records: Sequence[SampleRecord]) -> dict[str, f
     return {"mass_listed": float(tokens.mean()), "least_mass_listed": float(tokens.min())}
 
 
-def _about_no_answer(records: Sequence[SampleRecord]) -> dict[str, str]:
+def _about_no_answer(records: HeldRecords) -> dict[str, str]:
     """Signals of a kind of answer that no record has, and why."""
-    found = {}
+    found, names, reasons_there = {}, set(records.signal_names()), records.reasons()
     for name, signal in BY_NAME.items():
-        is_there = any(record.signals.get(name) is not None for record in records)
-        said = any(record.missing.get(name) == signal.applies for record in records)
-        if signal.applies and said and not is_there:
+        if not signal.applies:
+            continue
+        is_there = name in names and np.isfinite(records.signal(name)).any()
+        said = any(reasons.get(name) == signal.applies for reasons in reasons_there)
+        if said and not is_there:
             found[name] = f"no answer is of that kind: {signal.applies}"
     reasons = {BY_NAME[name].applies: why for name, why in found.items()}
     fitted = (own for own in BY_NAME.values() if own.fitted and own.applies in reasons)
     return found | {signal.name: reasons[signal.applies] for signal in fitted}
-
-
-def with_same_signals(records: Sequence[SampleRecord]) -> list[SampleRecord]:
-    """Give every sample the same columns: what some were answered without is null with a reason."""
-    signals = {name for record in records for name in record.signals}
-    layers = {name for record in records for name in record.layers}
-    filled, compact = [], Compact()
-    for record in records:
-        if signals == set(record.signals) and layers == set(record.layers):
-            filled.append(record)
-            continue
-        why = record.missing.get("capture", "not captured")
-        absent = dict.fromkeys(sorted(signals - set(record.signals)), None)
-        missing = {name: record.missing.get(name, why) for name in absent}
-        own = record.with_signals(absent, missing)
-        own_layers = dict.fromkeys(sorted(layers - set(own.layers)), None)
-        filled.append(compact(own.with_layers(own_layers) if own_layers else own))
-    return filled
 
 
 def invalid_signals(records: Sequence[SampleRecord], *, geometry: str | None) -> dict[str, str]:

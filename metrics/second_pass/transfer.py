@@ -10,6 +10,7 @@ import numpy as np
 from metrics.core.seeds import rng_for
 from metrics.errors import UndefinedMetricError
 from metrics.record.channels import PromptState
+from metrics.record.columns import labelled_of
 from metrics.record.records import SampleRecord
 from metrics.record.store import ChannelStore
 from metrics.second_pass.fitted_on import fitted_on
@@ -59,10 +60,10 @@ def transfer(store: ChannelStore, records: Mapping[str, Sequence[SampleRecord]])
 def _labelled_states(
     store: ChannelStore, records: Sequence[SampleRecord], task: str
 ) -> tuple[np.ndarray, list[SampleRecord]]:
-    labelled = [record for record in records if record.correct is not None]
-    there = store.where(PromptState, "by_layer", labelled)
-    part = fitted_on(there, [record.group for record in labelled], task=task)
-    chosen = [labelled[i] for i in part.rows]
+    own = labelled_of(records)
+    there = store.where(PromptState, "by_layer", own)
+    part = fitted_on(there, own.values("group"), task=task)
+    chosen = list(own.take(part.rows))
     hidden = store.stacked(PromptState, "by_layer", chosen)
     if hidden is None:
         raise UndefinedMetricError("no labelled sample has its hidden state")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from metrics.record.channels import CHANNELS, OUTSIDE, Channel, Samples
+from metrics.record.columns import names_of
 from metrics.record.observation import Absent, Observation
 from metrics.record.records import SampleRecord
 from metrics.signals import BY_NAME, LAYERS
@@ -128,7 +129,7 @@ def withheld(records: Sequence[SampleRecord], not_offered: Mapping[str, str]) ->
     not_offered : mapping of str to str
         Signal -> why the run leaves it out.
     """
-    known = {name for record in records for name in record.signals} | not_offered.keys()
+    known = set(names_of(records)) | not_offered.keys()
     reasons: dict[type[Channel], str] = {}
     for channel in CHANNELS:
         needing = [n for n in BY_NAME if n in known and channel in BY_NAME[n].needs]
@@ -159,7 +160,7 @@ def not_stored(
     stored : callable
         Whether these records have any of a channel in array files, or as compared by another model.
     """
-    known = {name for record in records for name in record.signals} | set(left_out)
+    known = set(names_of(records)) | set(left_out)
     found = {}
     for name, signal in BY_NAME.items():
         told = signal.compute is None or bool(set(OUTSIDE).intersection(signal.needs))

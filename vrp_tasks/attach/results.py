@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from metrics.errors import UndefinedMetricError
+from metrics.record.columns import values_of
 from metrics.record.failures import LABEL
 from metrics.record.records import SampleRecord
 from metrics.signals import REPORTED
@@ -144,7 +145,8 @@ def record_without(judged: Judgement, why: str) -> SampleRecord:
 
 def unlabelled(records: Sequence[SampleRecord]) -> str | None:
     """How many answers have no label, and the reason most of them give; None if all have one."""
-    reasons = [r.missing.get("score", "no reason given") for r in records if r.correct is None]
+    pairs = zip(values_of(records, "correct"), values_of(records, "missing"), strict=True)
+    reasons = [own.get("score", "no reason given") for label, own in pairs if label is None]
     if not reasons:
         return None
     reason, number = Counter(reasons).most_common(1)[0]

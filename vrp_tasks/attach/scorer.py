@@ -10,6 +10,7 @@ from typing import Any
 from loguru import logger
 
 from metrics.errors import UndefinedMetricError
+from metrics.record.columns import values_of
 from metrics.record.records import SampleRecord
 from vrp_tasks.attach.base_task import BaseTask
 from vrp_tasks.attach.comparison import Comparison, warn_if_other
@@ -221,6 +222,6 @@ def describe_task(
         "threshold": scorer.settings.threshold if scorer else THRESHOLD,
         "stock_scores": scorer.comparison if scorer else {},
         "labels": labels,
-        "kinds": sorted({record.kind for record in records}),
+        "kinds": sorted(set(values_of(records, "kind"))),
         "generation": dict(config.generation_kwargs or {}),
     }

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from loguru import logger
 
@@ -83,10 +83,22 @@ class EntryIndex:
             file.seek(found.start)
             return file.read(found.size).decode()
 
-    def lines(self) -> Iterator[str]:
-        """Every document's line, in the order in which they stand."""
+    def lines(
+        self, *, task: str | None = None, by: Callable[[str], Any] | None = None
+    ) -> Iterator[str]:
+        """Every document's line, in the order in which they stand.
+
+        Of one task alone, and ordered by what ``by`` makes of its documents' names, where these are
+        given.
+        """
         with self._changing:
-            places = sorted(self._places.values())
+            found = [
+                (place, key[1])
+                for key, place in self._places.items()
+                if task is None or key[0] == task
+            ]
+        found.sort(key=lambda own: own[0] if by is None else by(own[1]))
+        places = [place for place, _ in found]
         for number, own in groupby(places, key=lambda place: place.file):
             with self._files[number].open("rb") as file:
                 for place in own:

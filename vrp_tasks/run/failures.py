@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from loguru import logger
 
+from metrics.record.columns import values_of
 from metrics.record.failures import Lacking, failure_in, lacking
 from metrics.record.records import SampleRecord
 from vrp_tasks.access.base import Seen
@@ -93,7 +94,8 @@ def _part(own: Lacking) -> str:
 
 def said(records: Sequence[SampleRecord]) -> str | None:
     """How many documents of a task failed and why, in a line; None if none did."""
-    failed = [record for record in records if failure_in(record.missing) is not None]
+    missing = values_of(records, "missing")
+    failed = [records[i] for i, own in enumerate(missing) if failure_in(own) is not None]
     if not failed:
         return None
     n = len(records)

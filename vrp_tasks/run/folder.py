@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 from loguru import logger
 
+from metrics.record.columns import values_of
 from metrics.record.long_tables import write_records, write_rows
 from metrics.record.records import (
     IMAGES_FILE,
@@ -33,7 +34,7 @@ from metrics.record.records import (
 )
 from vrp_tasks.errors import SetupError
 from vrp_tasks.hashing import sha256_of
-from vrp_tasks.place import place_of_record
+from vrp_tasks.place import place_of_record, places_of
 from vrp_tasks.run.fingerprint import differences
 from vrp_tasks.run.parts import PARTS, Entry, Parts, openings, schema_of
 from vrp_tasks.whole_files import whole_file, write_text
@@ -114,7 +115,7 @@ class RunFolder(Parts):
             with whole_file(self.path / RECORDS_FILE) as partial, partial.open("wb") as file:
                 write_records(file, records)
         self._write_tables(records)
-        used = {record.shard for record in records}
+        used = set(values_of(records, "shard"))
         for shard in self.path.glob("arrays-*.safetensors"):
             if shard.name not in used:  # of documents that are asked no more, or were asked again
                 shard.unlink()
@@ -130,8 +131,8 @@ class RunFolder(Parts):
 
     def _write_tables(self, records: Sequence[SampleRecord]) -> None:
         """The tables beside the records: their rows alone, whatever else was written."""
-        places = {place_of_record(record) for record in records}
-        images = {record.image for record in records}
+        places = set(places_of(records))
+        images = set(values_of(records, "image"))
         self._write_requests(
             entry for entry in self.entries() if place_of_record(entry.record) in places
         )

@@ -171,13 +171,16 @@ class Parts:
         line = self._index.line((task, doc_id))
         return None if line is None else Entry.from_line(line)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(
+        self, *, task: str | None = None, by: Callable[[str], Any] | None = None
+    ) -> Iterator[Entry]:
         """Every document that was answered so far, by any rank, as it was answered last.
 
-        One at a time: all of them are too many to be held.
+        One at a time: all of them are too many to be held. Of one task alone, ordered by what
+        ``by`` makes of the documents' names, where these are given.
         """
         self.look()
-        for line in self._index.lines():
+        for line in self._index.lines(task=task, by=by):
             yield Entry.from_line(line)
 
     def look(self) -> None:

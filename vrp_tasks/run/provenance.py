@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from metrics.record.columns import values_of
 from metrics.record.records import SampleRecord
 from metrics.record.versions import versions_of
-from vrp_tasks.place import Place, place_of_record
+from vrp_tasks.place import Place, places_of
 
 _PACKAGES = (
     "vrp-tasks",
@@ -57,9 +58,9 @@ def prompts_of(
     """
     known = {place: prompt for place, prompt in sent.items() if prompt is not None}
     found: dict[str, dict[str, str]] = {}
-    places = {place_of_record(record) for record in records}
-    for task in dict.fromkeys(record.task for record in records):
-        own = {place: known[place] for place in places & known.keys() if place.task == task}
+    places = known.keys() & set(places_of(records))
+    for task in dict.fromkeys(values_of(records, "task")):
+        own = {place: known[place] for place in places if place.task == task}
         kinds = {prompt.partition(":")[0] for prompt in own.values()}
         if len(kinds) != 1:
             continue

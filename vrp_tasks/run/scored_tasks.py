@@ -15,9 +15,9 @@ from metrics.card.of_records import card_of_records
 from metrics.core.steps import Progress
 from metrics.errors import UndefinedMetricError
 from metrics.record.channels import Samples
-from metrics.record.compact import Compact
 from metrics.record.failures import MARKS, failure_in, lacking
-from metrics.record.records import SampleRecord
+from metrics.record.held import HeldRecords
+from metrics.record.joined import Joined
 from metrics.second_pass.stored_states import PROBE_STATE
 from metrics.second_pass.task import second_pass
 from metrics.second_pass.transfer import fitted_probe, transfer
@@ -39,13 +39,7 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 
 class ScoredTasks:
-    """Cards and records of the tasks of one evaluation, on rank 0.
-
-    Attributes
-    ----------
-    records : list of SampleRecord
-        Of the tasks that were scored, with what is fitted on labels.
-    """
+    """Cards and records of the tasks of one evaluation, on rank 0."""
 
     def __init__(
         self,
@@ -59,7 +53,7 @@ class ScoredTasks:
     ) -> None:
         self.access, self._tasks, self._plans = access, tasks, plans
         self._folder, self._not_offered, self._geometry = folder, not_offered, geometry
-        self.records: list[SampleRecord] = []
+        self._records: dict[str, HeldRecords] = {}
         self._cards: dict[str, Card] = {}
         self._labels: dict[str, dict[str, Any]] = {}
         self._invalid: dict[str, str] = {}
@@ -84,20 +78,18 @@ class ScoredTasks:
     def _score(self, task: str, judged: Sequence[Judgement]) -> Card:
         self._not_offered.recall()
         docs = self._plans[task].docs
-        compact = Compact()
-        answered = {
-            entry.record.doc_id: compact(entry.record)
-            for entry in self._folder.entries()
-            if entry.record.task == task and entry.record.doc_id in docs
-        }
-        records = sorted(answered.values(), key=lambda r: _natural(r.doc_id))
+        records = HeldRecords(
+            entry.record
+            for entry in self._folder.entries(task=task, by=_natural)
+            if entry.record.doc_id in docs
+        )
         records = self._without_frozen(task, records)
         scorer = scorer_of(self._tasks[task])
         if scorer is not None and (labels := scorer.summarise(judged)) is not None:
             self._labels[task] = labels
         if (failed := said(records)) is not None:
             logger.warning(f"{task}: {failed}. Scores are over the others.")
-        whole = [record for record in records if failure_in(record.missing) is None]
+        whole = records.where(failure_in(own) is None for own in records.values("missing"))
         if (gap := unlabelled(whole)) is not None:
             logger.warning(f"{task}: {gap}")
         left_out = self._not_offered.of_task(task)
@@ -119,8 +111,7 @@ class ScoredTasks:
         self._probe[task] = found.probe
         self._fits |= {f"{task}:{name}": fit for name, fit in found.fits.items()}
         self._invalid |= {f"{task}:{name}": reason for name, reason in found.invalid.items()}
-        self.records += found.records
-        del answered, records, whole  # what is fitted is in others, and the card takes room
+        self._records[task] = found.records
         return card_of_records(
             found.records,
             invalid=found.invalid,
@@ -129,16 +120,16 @@ class ScoredTasks:
             progress=steps_said(task, "signals scored"),
         )
 
-    def _without_frozen(self, task: str, records: list[SampleRecord]) -> list[SampleRecord]:
+    def _without_frozen(self, task: str, records: HeldRecords) -> HeldRecords:
         """Records without consistency where the model does not sample at all."""
-        reason = self.access.frozen([record.samples for record in records])
+        reason = self.access.frozen(records.values("samples"))
         if reason is None:
             return records
         logger.warning(f"{task}: no consistency signals: {reason}.")
         self._withdrawn.add(task)
         names = {signal.name for signal in SIGNALS if Samples in signal.needs}
         self._not_offered.withdraw(task, names, reason)
-        return [record.without_signals(names) for record in records]
+        return records.without_signals(names)
 
     def save_probes(self, model: dict[str, Any]) -> None:
         """One fitted probe per task that has labels enough."""
@@ -195,21 +186,27 @@ class ScoredTasks:
         plain = [n for n, s in settings.items() if not set(given_keys(s)) & set(COMPANIONS)]
         return plain or list(self._tasks)
 
-    def _of_task(self, name: str) -> list[SampleRecord]:
-        return [record for record in self.records if record.task == name]
+    @property
+    def records(self) -> Joined:
+        """Records of the tasks that were scored, with what is fitted on labels."""
+        return Joined(list(self._records.values()))
+
+    def _of_task(self, name: str) -> HeldRecords:
+        return self._records.get(name, HeldRecords())
 
     def _failures(self, name: str) -> dict[str, Any]:
         """What failed, and what was answered from less than the whole; by reason."""
         records = self._of_task(name)
         return {
-            "n_failed": sum(failure_in(record.missing) is not None for record in records),
+            "n_failed": sum(failure_in(own) is not None for own in records.values("missing")),
             "failures": [own.to_json() for own in lacking(records)],
             "marked": [own.to_json() for own in lacking(records, MARKS)],
         }
 
     def _n_seen(self, task: str) -> int:
         """Samples that a given probe leaves out, since it was fitted on their images."""
-        return sum(r.missing.get("loaded_probe") == SEEN for r in self._of_task(task))
+        missing = self._of_task(task).values("missing")
+        return sum(own.get("loaded_probe") == SEEN for own in missing)
 
 
 def steps_said(

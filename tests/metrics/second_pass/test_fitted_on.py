@@ -6,6 +6,7 @@ import pytest
 
 import metrics.second_pass.fitted_on as module
 from metrics.record.channels import LastAnswerState, MeanAnswerState, PromptState
+from metrics.record.held import HeldRecords
 from metrics.record.shards import pack
 from metrics.record.store import ChannelStore
 from metrics.second_pass.fitted_on import fitted_on
@@ -124,7 +125,7 @@ def test_beyond_the_limit_a_part_is_scored_and_the_others_say_why(planted, monke
     part = supervised_signals(store, records, task="t")
     assert np.isfinite(part.scores["probe"]).sum() == 100
     assert part.summary["fitted_on"] == {"n": 100, "of": 120}
-    entered = part.entered(records, records)
+    entered = part.entered(HeldRecords(records), np.ones(len(records), bool))
     reasons = [r.missing["probe"] for r in entered if r.signals["probe"] is None]
     assert sum("a seeded part of the images" in why for why in reasons) == 20
     assert sum(why == "the sample lacks what it is computed from" for why in reasons) == 120

@@ -12,7 +12,7 @@ from metrics.record.channels import CandidateMasses, ImageMaps, PromptState
 from metrics.record.records import SampleRecord
 from metrics.record.shards import pack
 from metrics.record.store import ChannelStore
-from metrics.second_pass.task import invalid_signals, second_pass, with_same_signals
+from metrics.second_pass.task import invalid_signals, second_pass
 from metrics.states.probe_panel import probe_panel
 from metrics.states.stress_tests import attention_mlp_scores
 
@@ -124,16 +124,6 @@ def test_what_is_not_offered_gets_no_reason_and_no_column():
     assert "probe_last_answer" not in found.records[0].signals | found.records[0].missing
     assert "probe_last_answer" not in found.invalid
     assert "probe_mean_answer" in found.invalid
-
-
-def test_every_sample_gets_the_columns_of_all():
-    whole = replace(record(0, {"token_confidence": -1.0, "probe": 0.5}), layers={"a": [1.0]})
-    bare = record(1, {}, missing={"capture": "it broke", "probe": "one class"})
-    first, second = with_same_signals([whole, bare])
-    assert first == whole
-    assert second.signals == {"probe": None, "token_confidence": None}
-    assert second.missing == bare.missing | {"token_confidence": "it broke"}
-    assert second.layers == {"a": None}
 
 
 def test_the_gate_says_what_may_not_be_scored_and_why():
