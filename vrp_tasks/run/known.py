@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from sys import intern
 from typing import Any
 
 from loguru import logger
@@ -51,7 +52,7 @@ class KnownAnswers:
         self._lm, self._tasks, self._keeps = lm, tasks, keeps_states
         self._parts = parts
         parts.look()
-        self._fits: dict[Place, bool] = {}
+        self._fits: dict[tuple[str, str], dict[str, bool]] = {}  # task and split -> document
         self._requests: dict[str, dict[str, Any]] = {}  # task -> document -> its request
         self._finding = threading.Lock()
 
@@ -82,7 +83,8 @@ class KnownAnswers:
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Documents that have just been answered."""
-        self._fits |= {place_of_record(entry.record): True for entry in entries}
+        for entry in entries:
+            self._note(place_of_record(entry.record), fits=True)
 
     def record(self, request: Any) -> SampleRecord:
         """The record of a request that is answered; KeyError if it is not."""
@@ -107,7 +109,7 @@ class KnownAnswers:
             if entry is None or failure_in(entry.record.missing) is not None:
                 continue
             changed = self._changed(entry, request)
-            self._fits[place] = not changed
+            self._note(place, fits=not changed)
             if not changed:
                 found[index] = entry.response
             n_again += bool(changed)
@@ -126,10 +128,15 @@ class KnownAnswers:
         entry = self._entry(place)
         if entry is None or entry.record.answer != answer:
             return None
-        if place not in self._fits:  # lmms-eval's response cache gave the answer
+        fits = self._fits.get((place.task, place.split), {}).get(place.doc_id)
+        if fits is None:  # lmms-eval's response cache gave the answer
             request = self.request(place)
-            self._fits[place] = request is not None and not self._changed(entry, request)
-        return entry.record if self._fits[place] else None
+            fits = request is not None and not self._changed(entry, request)
+            self._note(place, fits=fits)
+        return entry.record if fits else None
+
+    def _note(self, place: Place, *, fits: bool) -> None:
+        self._fits.setdefault((place.task, place.split), {})[intern(place.doc_id)] = fits
 
     def request(self, place: Place) -> Any:
         """The request of a document, as lmms-eval has built it; None if it has not."""

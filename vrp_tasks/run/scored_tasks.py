@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -61,21 +61,21 @@ class ScoredTasks:
         self._fits: dict[str, dict[str, Any]] = {}
         self._withdrawn: set[str] = set()
 
-    def card(self, task: str, judged: Sequence[Judgement]) -> Card:
+    def card(self, task: str, judged: Iterable[Judgement]) -> Card:
         """Every signal of a task, scored; once all of its samples are there.
 
         Parameters
         ----------
         task : str
             Its name.
-        judged : sequence of Judgement
+        judged : iterable of Judgement
             What its scorer said of each answer.
         """
         if task not in self._cards:
             self._cards[task] = self._score(task, judged)
         return self._cards[task]
 
-    def _score(self, task: str, judged: Sequence[Judgement]) -> Card:
+    def _score(self, task: str, judged: Iterable[Judgement]) -> Card:
         self._not_offered.recall()
         docs = self._plans[task].docs
         records = HeldRecords(

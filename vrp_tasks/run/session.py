@@ -28,6 +28,7 @@ from vrp_tasks.access.base import Access, Seen
 from vrp_tasks.attach.groups import content_hashes
 from vrp_tasks.attach.identity import failed_judgement
 from vrp_tasks.attach.judgement import Judgement, judging
+from vrp_tasks.attach.judgements import Judgements
 from vrp_tasks.attach.plan import TaskPlan
 from vrp_tasks.attach.results import record_without, results_of
 from vrp_tasks.attach.scorer import scorer_of
@@ -84,7 +85,7 @@ class Session:
     ) -> None:
         self.access, self._tasks, self._plans = access, tasks, plans
         self._tags = reasoning_tags
-        self._judged: dict[Place, Judgement] = {}
+        self._judged = Judgements()
         self.seconds = 0.0
         self.n_generated = 0
         self.sweeps: dict[str, dict[str, Any]] = {}
@@ -222,7 +223,7 @@ class Session:
             entry = Entry(record, Exchange())
             self.known.add([entry])
             self.folder.add_unasked(entry)
-        self._judged[judged.place] = judged
+        self._judged.add(judged)
         return results_of(judged, record)
 
     # -- observations ---------------------------------------------------------------------------
@@ -244,7 +245,7 @@ class Session:
         make, channels, exchanges, never = [], [], [], self.access.never()
         for request, own, one, image in zip(requests, looked, seen, images, strict=True):
             judged = self._judgement_of(place_of(request), own.doc, one)
-            self._judged[judged.place] = judged
+            self._judged.add(judged)
             observation, record = sample_of(
                 judged,
                 one,
@@ -303,8 +304,7 @@ class Session:
 
     def card(self, task: str) -> Card:
         """Every signal of a task, scored; once all of its samples are there (rank 0)."""
-        judged = [own for place, own in self._judged.items() if place.task == task]
-        return self._scored.card(task, judged)
+        return self._scored.card(task, self._judged.of_task(task))
 
     def finish(self) -> None:
         """Write records and manifest (rank 0)."""
