@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from leaderboard.results.aggregate import Board, RunResult, Within, assemble, evaluate_run
 from leaderboard.results.cache import Cache
@@ -27,6 +31,7 @@ Progress = Callable[[int, int], None]  # runs done, of so many
 _T = TypeVar("_T")
 # A worker takes about as long to start as one run of 3,000 samples to evaluate.
 FEWEST_RUNS = 4
+_SECONDS_BETWEEN_STEPS = 1.0
 
 
 def evaluate_paths(
@@ -53,7 +58,8 @@ def evaluate_paths(
     progress : callable, optional
         Told how many runs of how many are done, before the first and after each.
     within : callable, optional
-        Told how far a run is, where this process evaluates them: of what, steps done, of how many.
+        Told how far a run is: of what, steps done, of how many. Of other processes' runs it is told
+        from another thread, at times.
 
     Returns
     -------
@@ -73,11 +79,57 @@ def evaluate_paths(
         results = _told(map(alone, folders), len(folders), progress)
     else:
         # spawn: a fork would copy the threads of numpy and pyarrow in an unknown state
-        with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
+        context = get_context("spawn")
+        with (
+            _relaying(context, within) as steps,
+            ProcessPoolExecutor(
+                n_workers, mp_context=context, initializer=_tell, initargs=(steps,)
+            ) as pool,
+        ):
             results = _told(pool.map(evaluate, folders), len(folders), progress)
     if cache is not None:
         cache.keep_used(_keys(folders, cache))
     return assemble([*absent_paths(paths), *results])
+
+
+@contextmanager
+def _relaying(context: BaseContext, within: Within) -> Iterator[Any]:
+    """A queue of what other processes have done, told to ``within`` as it comes."""
+    steps = context.Queue()
+
+    def relay() -> None:
+        for step in iter(steps.get, None):
+            within(*step)
+
+    relayed = threading.Thread(target=relay, daemon=True)
+    relayed.start()
+    try:
+        yield steps
+    finally:
+        steps.cancel_join_thread()
+        steps.put(None)
+        relayed.join(timeout=_SECONDS_BETWEEN_STEPS)  # a process that was killed may hold the queue
+
+
+_steps: Any = None  # of a worker: where it tells what it has done
+
+
+def _tell(steps: Any) -> None:  # noqa: ANN401
+    global _steps
+    _steps = steps
+
+
+class _ToOthers:
+    """Tells the process that started this one what is done, once a second at most."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def __call__(self, what: str, done: int, of: int) -> None:
+        if _steps is None or (done and time.monotonic() - self._last < _SECONDS_BETWEEN_STEPS):
+            return
+        self._last = time.monotonic()
+        _steps.put((what, done, of))
 
 
 def _told(found: Iterable[_T], of: int, progress: Progress) -> list[_T]:
@@ -95,10 +147,11 @@ def evaluate_folder(
     *,
     cache: Cache | None = None,
     summaries: Summaries = (),
-    within: Within = lambda what, done, of: None,
+    within: Within | None = None,
 ) -> RunResult | Problem:
     """Read and evaluate one run folder; its records stay in the process that read them."""
-    read = partial(_evaluate, cache=cache, summaries=summaries, within=within)
+    told = _ToOthers() if within is None else within
+    read = partial(_evaluate, cache=cache, summaries=summaries, within=told)
     found = or_explain(folder, read)
     if isinstance(found, Problem):
         return found
@@ -120,8 +173,12 @@ def _evaluate(
     kept = None if cache is None or key is None else cache.get(key)
     if kept is not None:
         return RunResult(str(manifest.model["name"]), folder, manifest, kept), None
-    run = read_records(folder, manifest, progress=partial(within, f"{folder.name}, records read"))
-    return evaluate_run(run, summaries=summaries, within=within), key
+
+    def of_run(what: str, done: int, of: int) -> None:
+        within(f"{folder.name}, {what}", done, of)
+
+    run = read_records(folder, manifest, progress=partial(of_run, "records read"))
+    return evaluate_run(run, summaries=summaries, within=of_run), key
 
 
 def _keys(folders: Iterable[Path], cache: Cache | None) -> list[str]:

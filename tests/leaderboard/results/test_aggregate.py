@@ -89,7 +89,11 @@ def test_workers_give_the_figures_of_one_process_in_the_order_of_the_folders(tmp
         write_run(tmp_path / str(seed), make_records(40, seed=seed), model={"name": f"m{seed}"})
     write_run(tmp_path / "x", schema_version=99)
     paths = [tmp_path, tmp_path / "absent"]
-    assert evaluate_paths(paths, n_workers=2) == build_board(read_runs(paths))
+    told = []
+    board = evaluate_paths(paths, n_workers=2, within=lambda *step: told.append(step))
+    assert board == build_board(read_runs(paths))
+    said = {what.partition(",")[0] for what, _, _ in told}  # how far each run is, from its process
+    assert said == {"0", "1", "2"}
 
 
 def test_profiles_are_means_per_class_over_the_log_of_the_grid():
@@ -132,6 +136,6 @@ def test_a_long_run_tells_how_far_it_is(tmp_path):
     evaluate_paths([tmp_path], within=lambda *step: told.append(step), summaries=SUMMARIES)
     ends = {what: (done, of) for what, done, of in told}
     assert list(ends) == [
-        "run, records read", "shapes, signals", "shapes, what else is computed"
+        "run, records read", "run, shapes, signals", "run, shapes, what else is computed"
     ]  # fmt: skip
     assert all(done == of > 0 for done, of in ends.values())
