@@ -165,8 +165,12 @@ class HeldRecords(Sequence[SampleRecord]):
 
     def values(self, field: str) -> list[Any]:
         """One field of all records, neither signals nor layers."""
+        return list(self.each(field))
+
+    def each(self, field: str) -> Iterator[Any]:
+        """The same, one at a time."""
         column = self._missing if field == "missing" else self._plain[field]
-        return [column[row] for row in self._each_row()]
+        return map(column.__getitem__, self._each_row())
 
     def reasons(self) -> list[Reasons]:
         """What records lack and why, each combination of that once."""

@@ -270,17 +270,21 @@ class Access(ABC):
         """Why attention maps of this model cannot be read as pictures, or None."""
         return None
 
-    def frozen(self, samples: Sequence[Sequence[str]]) -> str | None:
+    def frozen(self, samples: Iterable[Sequence[str]]) -> str | None:
         """Why the samples of a whole run are none, or None.
 
         Where all of them are equal on every question, the model may just be certain, or it ignores
         the temperature; an adapter does not say which.
         """
-        drawn = [own for own in samples if own]
-        if not drawn or any(len(set(own)) > 1 for own in drawn):
+        n_samples = n_questions = 0
+        for own in filter(None, samples):
+            if len(set(own)) > 1:
+                return None
+            n_samples, n_questions = n_samples or len(own), n_questions + 1
+        if not n_questions:
             return None
         return (
-            f"all {len(drawn[0])} samples were equal on all {len(drawn)} questions: the model, or "
+            f"all {n_samples} samples were equal on all {n_questions} questions: the model, or "
             "its adapter, ignores the temperature"
         )
 

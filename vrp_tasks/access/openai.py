@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -151,7 +151,7 @@ class OpenAIAccess(Access):
             lm.adaptive_config.max_concurrency if lm.adaptive_concurrency else lm.num_concurrent
         )
 
-    def frozen(self, samples: Sequence[Sequence[str]]) -> str | None:
+    def frozen(self, samples: Iterable[Sequence[str]]) -> str | None:
         """Where the server was seen to follow the temperature, equal samples are certainty."""
         return None if self._findings.varies else super().frozen(samples)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -152,7 +152,7 @@ class TransformersAccess(Access):
         """The processor as the stock adapter calls it."""
         return Processing(self._processor(), self.adapter.processing(self.lm))
 
-    def frozen(self, samples: Sequence[Sequence[str]]) -> str | None:
+    def frozen(self, samples: Iterable[Sequence[str]]) -> str | None:
         """Samples are drawn here, at the temperature asked for: equal ones are certainty."""
         return None
 

@@ -122,7 +122,7 @@ class ScoredTasks:
 
     def _without_frozen(self, task: str, records: HeldRecords) -> HeldRecords:
         """Records without consistency where the model does not sample at all."""
-        reason = self.access.frozen(records.values("samples"))
+        reason = self.access.frozen(records.each("samples"))
         if reason is None:
             return records
         logger.warning(f"{task}: no consistency signals: {reason}.")
