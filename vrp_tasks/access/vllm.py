@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -151,7 +151,7 @@ class VllmAccess(Access):
         """Many, whatever lmms-eval's ``--batch_size`` (1 if not given): the engine queues."""
         return max(int(self.lm.batch_size_per_gpu), _BATCH)
 
-    def frozen(self, samples: Sequence[Sequence[str]]) -> str | None:
+    def frozen(self, samples: Iterable[Sequence[str]]) -> str | None:
         """Where the engine was seen to follow the temperature, equal samples are certainty."""
         return None if self._findings.varies else super().frozen(samples)
 
