@@ -84,7 +84,7 @@ RUNS = {
     ),
     "an access that is none": (
         {"model_args": f"{MODEL},access=white"},
-        "access must be one of auto, transformers, openai, text, got 'white'",
+        "access must be one of auto, transformers, vllm, openai, text, got 'white'",
     ),
     "a server's access without a server": (
         {"model_args": f"{MODEL},access=openai"},

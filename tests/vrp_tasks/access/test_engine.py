@@ -13,6 +13,7 @@ from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, read, write_plain_ta
 from tests.vrp_tasks.helpers.fake_vllm import FakeLLM, vllm_is
 from tests.vrp_tasks.helpers.loopback import Checkpoint
 from tests.vrp_tasks.helpers.served import BOUNDS, FROM_SAMPLES, FROM_TOKENS, evaluate
+from vrp_tasks.access.engine.findings import findings_of
 from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.tasks.shapes import docs
 
@@ -237,3 +238,20 @@ def test_what_the_engine_cannot_be_asked_for_is_one_line(arguments, said, checkp
 def test_without_vllm_it_is_said_how_to_go_on(tmp_path):
     with pytest.raises(SystemExit, match=r"needs vLLM in this environment.*--model openai"):
         evaluate("vllm", "model=x", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("most", "listed", "whole"), [(-1, -1, True), (1000, -1, True), (20, 20, False), (1, 1, False)]
+)
+def test_how_many_tokens_are_listed_is_the_engine_s_setting(most, listed, whole, checkpoint):
+    found = findings_of(FakeLLM(checkpoint, max_logprobs=most))
+    assert (found.answer_options["logprobs"], found.is_whole) == (listed, whole)
+
+
+def test_where_a_seed_would_kill_the_engine_none_is_given(checkpoint):
+    engine = FakeLLM(checkpoint)
+    assert findings_of(engine).seeded is None
+    engine.llm_engine.vllm_config.device_config.device = "cpu"
+    assert "enable_chunked_prefill=False" in findings_of(engine).seeded
+    engine.llm_engine.vllm_config.scheduler_config.enable_chunked_prefill = False
+    assert findings_of(engine).seeded is None

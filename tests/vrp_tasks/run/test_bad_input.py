@@ -45,7 +45,7 @@ def cli(tmp_path, *, model="qwen2_vl", arguments=None, output=None):
         ({"model": "nosuch"}, "--model nosuch cannot be loaded"),
         (
             {"arguments": "pretrained=x,access=white"},
-            "auto, transformers, openai, text, got 'white'",
+            "auto, transformers, vllm, openai, text, got 'white'",
         ),
         ({"arguments": "pretrained=x,subsett=5"}, "unknown model argument 'subsett'"),
         ({"arguments": "pretrained=x,k=1"}, "k must be at least 2 .*got 1"),
