@@ -126,7 +126,7 @@ docs: $(INSTALLED) ## Write docs/metrics.md, and the tables of other pages, anew
 simulations: $(INSTALLED) ## Coverage and false alarms of what we print, by simulation, into docs/statistics.md [ARGS=...]
 	$(BIN)/python -m benchmarks.simulations $(ARGS)
 
-train: $(INSTALLED) ## Train a shipped model anew, resumable [FAMILY=llava|paligemma|qwen2_vl STEPS=n]
+train: $(INSTALLED) ## Train a shipped model anew, resumable [FAMILY=llava|paligemma|qwen2_vl|qwen3_vl STEPS=n]
 	$(BIN)/python -m vrp_tasks.tiny.training --family $(FAMILY) --steps $(STEPS) \
 	  --work train_runs/$(FAMILY) \
 	  --export vrp_tasks/tiny/checkpoints/vrp-tiny-$(subst _,-,$(FAMILY))

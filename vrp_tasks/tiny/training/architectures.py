@@ -1,7 +1,8 @@
-"""The three tiny architectures: the real transformers classes with small dimensions.
+"""The tiny architectures: the real transformers classes with small dimensions.
 
 Image size, patch size and merge give every family an 8 × 8 grid of image tokens. 112 pixels is a
-multiple of 28, so lmms-eval's own resizing for Qwen2-VL leaves the image alone.
+multiple of 28, so lmms-eval's own resizing for Qwen2-VL leaves the image alone; Qwen3-VL enlarges it to 128 pixels, whose
+cells are the same eighths.
 """
 
 from __future__ import annotations
@@ -27,10 +28,14 @@ from transformers import (
     Qwen2VLForConditionalGeneration,
     Qwen2VLImageProcessor,
     Qwen2VLProcessor,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLProcessor,
     SiglipImageProcessor,
     SiglipVisionConfig,
 )
 from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
+from transformers.models.qwen3_vl.video_processing_qwen3_vl import Qwen3VLVideoProcessor
 
 from vrp_tasks.tiny.training.tokenizer import build_tokenizer
 from vrp_tasks.tiny.world import IMAGE_SIZE
@@ -45,6 +50,7 @@ _DECODER = {
     "max_position_embeddings": 1024,
 }
 _VISION = {"hidden_size": 96, "intermediate_size": 288, "num_attention_heads": 4}
+_QWEN3_CELL = 16  # pixels of an image token's side: lmms-eval's adapter resizes to multiples of 32
 _SIZE = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
 
 _LLAVA_TEMPLATE = (
@@ -194,18 +200,7 @@ def _paligemma() -> Architecture:
 
 
 def _qwen2_vl() -> Architecture:
-    extra = ["<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|video_pad|>"]
-    tokenizer = build_tokenizer(
-        special={
-            "eos_token": "<|im_end|>",
-            "pad_token": "<|endoftext|>",
-            "image_token": "<|image_pad|>",
-            "video_token": "<|video_pad|>",
-        },
-        extra=extra,
-        prompt_words=["system\nYou are a helpful assistant.", "user\n", "assistant\n"],
-        prepend_bos=False,
-    )
+    tokenizer = _qwen_tokenizer(["system\nYou are a helpful assistant.", "user\n", "assistant\n"])
     pixels = {"shortest_edge": 28 * 28, "longest_edge": 16 * IMAGE_SIZE * IMAGE_SIZE}
     patch = {"patch_size": _PATCH // 2, "merge_size": 2, "temporal_patch_size": 2, "size": pixels}
     processor = Qwen2VLProcessor(
@@ -214,15 +209,6 @@ def _qwen2_vl() -> Architecture:
         tokenizer=tokenizer,
         chat_template=_QWEN_TEMPLATE,
     )
-    ids = {
-        f"{name}_token_id": tokenizer.convert_tokens_to_ids(text)
-        for name, text in {
-            "image": "<|image_pad|>",
-            "video": "<|video_pad|>",
-            "vision_start": "<|vision_start|>",
-            "vision_end": "<|vision_end|>",
-        }.items()
-    }
     config = Qwen2VLConfig(
         vision_config={
             "depth": 3,
@@ -234,22 +220,84 @@ def _qwen2_vl() -> Architecture:
             "spatial_merge_size": 2,
             "temporal_patch_size": 2,
         },
-        text_config={
-            **_DECODER,
-            "num_key_value_heads": 2,
-            "vocab_size": len(tokenizer),
-            "rope_parameters": {
-                "rope_type": "default",
-                "rope_theta": 10000.0,
-                "mrope_section": [4, 6, 6],
-            },
-            "tie_word_embeddings": True,
-            **_special_ids(tokenizer),
-        },
+        text_config={**_qwen_decoder(tokenizer), "rope_parameters": _rope([4, 6, 6])},
         tie_word_embeddings=True,
-        **ids,
+        **_qwen_ids(tokenizer),
     )
     return Architecture("qwen2_vl", Qwen2VLForConditionalGeneration(config), processor, "")
+
+
+def _qwen3_vl() -> Architecture:
+    tokenizer = _qwen_tokenizer(["user\n", "assistant\n"])
+    side = GRID * _QWEN3_CELL
+    pixels = {"shortest_edge": side * side, "longest_edge": 16 * side * side}
+    patch = {"patch_size": _QWEN3_CELL // 2, "merge_size": 2, "temporal_patch_size": 2}
+    processor = Qwen3VLProcessor(
+        image_processor=Qwen2VLImageProcessor(**patch, size=pixels),
+        video_processor=Qwen3VLVideoProcessor(**patch, size=pixels),
+        tokenizer=tokenizer,
+        chat_template=_QWEN_TEMPLATE,
+    )
+    rope = {**_rope([6, 5, 5]), "mrope_interleaved": True}
+    config = Qwen3VLConfig(
+        vision_config={
+            "depth": 3,
+            "hidden_size": 96,
+            "intermediate_size": 192,
+            "num_heads": 4,
+            "out_hidden_size": _DECODER["hidden_size"],
+            "num_position_embeddings": (2 * GRID) ** 2,
+            "deepstack_visual_indexes": [0, 1],
+            "patch_size": _QWEN3_CELL // 2,
+            "spatial_merge_size": 2,
+            "temporal_patch_size": 2,
+        },
+        text_config={**_qwen_decoder(tokenizer), "head_dim": 32, "rope_parameters": rope},
+        tie_word_embeddings=True,
+        **_qwen_ids(tokenizer),
+    )
+    return Architecture("qwen3_vl", Qwen3VLForConditionalGeneration(config), processor, "")
+
+
+def _qwen_tokenizer(prompt_words: list[str]) -> PreTrainedTokenizerFast:
+    return build_tokenizer(
+        special={
+            "eos_token": "<|im_end|>",
+            "pad_token": "<|endoftext|>",
+            "image_token": "<|image_pad|>",
+            "video_token": "<|video_pad|>",
+        },
+        extra=["<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|video_pad|>"],
+        prompt_words=prompt_words,
+        prepend_bos=False,
+    )
+
+
+def _qwen_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
+    special = {
+        "image": "<|image_pad|>",
+        "video": "<|video_pad|>",
+        "vision_start": "<|vision_start|>",
+        "vision_end": "<|vision_end|>",
+    }
+    return {
+        f"{name}_token_id": tokenizer.convert_tokens_to_ids(text) for name, text in special.items()
+    }
+
+
+def _qwen_decoder(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+    return {
+        **_DECODER,
+        "num_key_value_heads": 2,
+        "vocab_size": len(tokenizer),
+        "tie_word_embeddings": True,
+        **_special_ids(tokenizer),
+    }
+
+
+def _rope(sections: list[int]) -> dict[str, Any]:
+    """M-RoPE: how many of a head's 16 frequencies turn with time, height and width."""
+    return {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": sections}
 
 
 def _special_ids(tokenizer: object) -> dict[str, int | None]:
@@ -258,4 +306,4 @@ def _special_ids(tokenizer: object) -> dict[str, int | None]:
     }
 
 
-FAMILIES = {"llava": _llava, "paligemma": _paligemma, "qwen2_vl": _qwen2_vl}
+FAMILIES = {"llava": _llava, "paligemma": _paligemma, "qwen2_vl": _qwen2_vl, "qwen3_vl": _qwen3_vl}

@@ -14,6 +14,7 @@ _CLASSES = {
     "llava": ("LLaVA", "LlavaForConditionalGeneration", "CLIP and Llama"),
     "paligemma": ("PaliGemma", "PaliGemmaForConditionalGeneration", "SigLIP and Gemma"),
     "qwen2_vl": ("Qwen2-VL", "Qwen2VLForConditionalGeneration", "its own vision tower and Qwen2"),
+    "qwen3_vl": ("Qwen3-VL", "Qwen3VLForConditionalGeneration", "its own vision tower and Qwen3"),
 }
 _LEAST_GAIN = 0.10  # over the blanked image, before we call a kind answered from the image
 

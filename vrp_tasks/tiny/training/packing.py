@@ -8,8 +8,9 @@ causal decoder this is exact. PaliGemma's image tokens also look at the question
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -38,6 +39,17 @@ class Batch:
     first: list[int] = field(default_factory=list)
 
 
+class Features(NamedTuple):
+    """What a vision tower says of images, each of shape (n_images, n_image_tokens, d_model).
+
+    ``deep`` is added to the image's tokens after the first decoder layers, one after each
+    (DeepStack); empty where an architecture has none.
+    """
+
+    projected: torch.Tensor
+    deep: list[torch.Tensor]
+
+
 class Packer:
     """Turn questions into token blocks of one family."""
 
@@ -60,7 +72,7 @@ class Packer:
         """Positions of a prompt, (axes, T): three axes for M-RoPE, one otherwise."""
         model = self.architecture.model
         length = inputs["input_ids"].shape[1]
-        if self.architecture.family == "qwen2_vl":
+        if "mm_token_type_ids" in inputs:
             positions, _ = model.model.get_rope_index(
                 inputs["input_ids"],
                 mm_token_type_ids=inputs["mm_token_type_ids"],
@@ -162,14 +174,14 @@ class Packer:
 
 
 def decode(
-    architecture: Architecture, features: torch.Tensor, batch: Batch
+    architecture: Architecture, features: Features, batch: Batch
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Run the decoder on packed sequences.
 
     Parameters
     ----------
-    features : float tensor, shape (n_images, n_image_tokens, d_model)
-        Projected image features.
+    features : Features
+        What `image_features` returned.
     batch : Batch
         What `Packer.pack` returned.
 
@@ -182,8 +194,14 @@ def decode(
     model = architecture.model
     language = model.model.language_model
     embeds = model.get_input_embeddings()(batch.input_ids)
-    is_image = (batch.input_ids == model.config.image_token_id).unsqueeze(-1)
-    embeds = embeds.masked_scatter(is_image, features[batch.image_index])
+    is_image = batch.input_ids == model.config.image_token_id
+    embeds = embeds.masked_scatter(is_image[..., None], features.projected[batch.image_index])
+    added: dict[str, Any] = {}
+    if features.deep:
+        added["visual_pos_masks"] = is_image
+        added["deepstack_visual_embeds"] = [
+            deep[batch.image_index].flatten(0, 1) for deep in features.deep
+        ]
     caught: list[torch.Tensor] = []
     handle = language.layers[1].register_forward_hook(lambda _m, _a, out: caught.append(out))
     try:
@@ -192,19 +210,25 @@ def decode(
             attention_mask=batch.allowed,
             position_ids=batch.position_ids,
             use_cache=False,
+            **added,
         ).last_hidden_state
     finally:
         handle.remove()
     logits = model.lm_head(hidden[batch.at[:, 0], batch.at[:, 1]])
-    n_tokens, width = features.shape[1:]
-    image_hidden = caught[0].masked_select(is_image).reshape(-1, n_tokens, width)
+    n_tokens, width = features.projected.shape[1:]
+    image_hidden = caught[0][is_image].reshape(-1, n_tokens, width)
     return logits, image_hidden
 
 
-def image_features(architecture: Architecture, images: list[np.ndarray]) -> torch.Tensor:
-    """Projected features of uint8 images, shape (n_images, n_image_tokens, d_model)."""
+def image_features(architecture: Architecture, images: list[np.ndarray]) -> Features:
+    """Features of uint8 images."""
     inputs = architecture.processor.image_processor(
         images=[Image.fromarray(image) for image in images], return_tensors="pt"
-    )
-    output = architecture.model.get_image_features(**inputs, return_dict=True).pooler_output
-    return output if isinstance(output, torch.Tensor) else torch.stack(list(output))
+    ).to(architecture.model.device)
+    output = architecture.model.get_image_features(**inputs, return_dict=True)
+    deep = getattr(output, "deepstack_features", None) or []
+    return Features(_stacked(output.pooler_output), [_stacked(part) for part in deep])
+
+
+def _stacked(per_image: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
+    return per_image if isinstance(per_image, torch.Tensor) else torch.stack(list(per_image))
