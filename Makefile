@@ -113,9 +113,10 @@ lean := k=0$(comma)hidden_dtype=none
 $(eval $(call family,llava,llava_hf,vrp-tiny-llava))
 $(eval $(call family,paligemma,paligemma,vrp-tiny-paligemma))
 $(eval $(call family,qwen2_vl,qwen2_vl,vrp-tiny-qwen2-vl))
+$(eval $(call family,qwen3_vl,vrp_hf,vrp-tiny-qwen3-vl))
 
-demo: $(INSTALLED) ## Probe the three shipped models, two at a time, then build the leaderboard [LIMIT=n SWEEP=n OUT=out]
-	@$(MAKE) --no-print-directory -j2 demo-llava demo-paligemma demo-qwen2_vl
+demo: $(INSTALLED) ## Probe the four shipped models, two at a time, then build the leaderboard [LIMIT=n SWEEP=n OUT=out]
+	@$(MAKE) --no-print-directory -j2 demo-llava demo-paligemma demo-qwen2_vl demo-qwen3_vl
 	$(BIN)/python -m leaderboard build $(OUT)/
 
 docs: $(INSTALLED) ## Write docs/metrics.md, and the tables of other pages, anew from docstrings and declarations
