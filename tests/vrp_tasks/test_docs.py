@@ -29,7 +29,9 @@ def test_every_setting_and_adapter_is_documented():
 
 
 def test_the_results_show_measured_tables():
-    text = "".join((ROOT / "docs" / name).read_text("utf-8") for name in ("results.md", "performance.md"))
+    text = "".join(
+        (ROOT / "docs" / name).read_text("utf-8") for name in ("results.md", "performance.md")
+    )
     for name in ("demo-figures", "benchmark-table", "full-size-table"):
         between = text.split(f"<!-- {name}:start -->")[1].split(f"<!-- {name}:end -->")[0]
         assert between.count("|") > 20

@@ -191,7 +191,9 @@ def test_a_run_of_another_recipe_is_not_continued(tmp_path, monkeypatch):
 
 
 def test_unknown_family():
-    with pytest.raises(ValueError, match=r"must be one of llava, paligemma, qwen2_vl, qwen3_vl, got .blip."):
+    with pytest.raises(
+        ValueError, match=r"must be one of llava, paligemma, qwen2_vl, qwen3_vl, got .blip."
+    ):
         build_architecture("blip", seed=0)
 
 

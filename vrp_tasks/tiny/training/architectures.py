@@ -1,8 +1,8 @@
 """The tiny architectures: the real transformers classes with small dimensions.
 
 Image size, patch size and merge give every family an 8 × 8 grid of image tokens. 112 pixels is a
-multiple of 28, so lmms-eval's own resizing for Qwen2-VL leaves the image alone; Qwen3-VL enlarges it to 128 pixels, whose
-cells are the same eighths.
+multiple of 28, so lmms-eval's own resizing for Qwen2-VL leaves the image alone; Qwen3-VL enlarges
+it to 128 pixels, whose cells are the same eighths.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from transformers import (
     PaliGemmaForConditionalGeneration,
     PaliGemmaProcessor,
     PreTrainedModel,
+    PreTrainedTokenizerFast,
     ProcessorMixin,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,

@@ -200,7 +200,9 @@ class Trainer:
         logits, hidden = decode(self.architecture, features, batch)
         each = functional.cross_entropy(logits.float(), batch.targets, reduction="none")
         answer_loss = (each * batch.weights).sum() / batch.weights.sum()
-        dense = self.projected(features.projected, labels) + self.decoded(hidden, labels[batch.image_index])
+        dense = self.projected(features.projected, labels) + self.decoded(
+            hidden, labels[batch.image_index]
+        )
         fade = 1 - 0.8 * self.step / recipe.steps
         loss = answer_loss + recipe.dense_weight * fade * dense
         for optimizer in self.optimizers:
