@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from leaderboard.report.parts import PARTS
 from leaderboard.results.aggregate import Board
@@ -54,11 +55,6 @@ class View:
     headline: tuple[SignalValue, ...]
     others: tuple[SignalValue, ...]
 
-    @property
-    def others_text(self) -> str:
-        """A line per signal that is no headline: tables of them are most of a large report."""
-        return "\n".join(_line(signal) for signal in self.others)
-
 
 @dataclass(frozen=True)
 class Shelf:
@@ -68,6 +64,21 @@ class Shelf:
     signal: str
     confident_errors: tuple[View, ...]
     doubted_right: tuple[View, ...]
+
+    @cached_property
+    def names(self) -> dict[str, int]:
+        """Signals that are no headline, as they are written, and the number that stands for each.
+
+        With them every sample's list would be most of a large report.
+        """
+        views = (*self.confident_errors, *self.doubted_right)
+        return {
+            n: i for i, n in enumerate(dict.fromkeys(_name(s) for v in views for s in v.others))
+        }
+
+    def lines(self, view: View) -> str:
+        """A line for each of them: number, value and share below, or why it has none."""
+        return "\n".join(f"{self.names[_name(signal)]}\t{_told(signal)}" for signal in view.others)
 
 
 def album_of(board: Board, *, limit: int = MAX_ALBUM) -> Album:
@@ -158,13 +169,16 @@ def _view(example: Example, signal: str, album: Album) -> View:
     )
 
 
-def _line(signal: SignalValue) -> str:
+def _name(signal: SignalValue) -> str:
     mark = "" if signal.access == "deployable" else f" ({signal.access})"
-    if signal.value is None or signal.rank is None:
-        return f"{signal.label}{mark}\t– {clean(signal.reason, limit=MAX_REASON)}"
-    value = figure(signal.value, "{:.4g}")
     unit = f" ({signal.unit})" if signal.unit else ""
-    return f"{signal.label}{mark}\t{value:<9} above {100 * signal.rank:.0f} %{unit}"
+    return f"{signal.label}{mark}{unit}"
+
+
+def _told(signal: SignalValue) -> str:
+    if signal.value is None or signal.rank is None:
+        return f"– {clean(signal.reason, limit=MAX_REASON)}"
+    return f"{figure(signal.value, '{:.4g}')}\t{100 * signal.rank:.0f}"
 
 
 def _overlay(heat: HeatMap, picture: Picture | None) -> tuple[Overlay | None, str]:

@@ -40,3 +40,14 @@ for (const input of document.querySelectorAll("input[data-samples]")) {
     count.textContent = wanted === "" ? "" : `${shown} of ${examples.length}`;
   });
 }
+
+// What a signal is called stands in the file once for each run; a sample's list has the names once it is opened.
+document.addEventListener("toggle", ({ target }) => {
+  const list = target.open ? target.querySelector(":scope > pre[data-names]") : null;
+  if (!list) return;
+  const names = document.getElementById(list.dataset.names).textContent.split("\n");
+  delete list.dataset.names;
+  const lines = list.textContent.split("\n").map((line) => line.split("\t"));
+  list.textContent = lines.map(([name, value, below]) =>
+    `${names[name]}\t${below === undefined ? value : `${value.padEnd(9)} above ${below} %`}`).join("\n");
+}, true);

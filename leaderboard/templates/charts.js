@@ -98,14 +98,14 @@ for (const svg of document.querySelectorAll("svg.chart")) {
 }
 
 function note(event) {
-  const mark = event.target.closest?.("a.note");
+  const mark = event.target.closest?.("sup > a");
   if (!mark) return;
   const text = document.querySelector(mark.getAttribute("href")).querySelector("span").textContent;
   say(text, () => mark.getBoundingClientRect());
 }
 
 function noteEnds(event) {
-  if (event.target.closest?.("a.note")) tip.hidden = true;
+  if (event.target.closest?.("sup > a")) tip.hidden = true;
 }
 
 document.addEventListener("pointerover", note);

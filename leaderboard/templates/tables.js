@@ -10,7 +10,7 @@ document.addEventListener("pointerover", (event) => {
 });
 
 function named(head) {
-  return (head.querySelector(".line") ?? head).textContent.trim();
+  return (head.querySelector("div") ?? head).textContent.trim();
 }
 
 // Sorting keeps each block apart: deployable, oracle and control rows are never ranked together.

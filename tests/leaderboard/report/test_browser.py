@@ -61,12 +61,18 @@ def test_every_run_keeps_its_first_pictures_when_there_is_no_room_for_all():
 def test_a_sample_shows_what_there_is_and_says_what_is_not(jpeg, heat, absent):
     album = album_of(board_of(("aa",)))
     shown = Showcase("token_confidence", "token confidence", (example(jpeg, heat=heat),), ())
-    (view,) = shelf_of("m", shown, album).confident_errors
+    shelf = shelf_of("m", shown, album)
+    (view,) = shelf.confident_errors
     assert view.absent == absent
     assert bool(view.picture_id) == (jpeg == "aa")
     assert view.score.value == -0.5
     assert [s.name for s in view.headline] == ["token_confidence"]
     assert [s.name for s in view.others] == ["cluster_count"]
+    (name,) = shelf.names
+    assert name.startswith(view.others[0].label)
+    number, *told = shelf.lines(view).split("\t")
+    assert number == str(shelf.names[name])
+    assert len(told) == (1 if view.others[0].value is None else 2)
 
 
 def test_a_map_alone_fills_its_own_figure():

@@ -1,5 +1,7 @@
 """What only a browser can tell of the report: mouse, keyboard, colours, small screens."""
 
+from dataclasses import replace
+
 import pytest
 
 from leaderboard.report.html import to_html
@@ -131,14 +133,14 @@ def test_arrow_keys_walk_through_the_points_of_a_chart(page):
 
 def test_a_footnote_shows_its_text_on_focus_and_on_hover(page):
     note = page.run(
-        "document.querySelector(document.querySelector('a.note').getAttribute('href'))"
+        "document.querySelector(document.querySelector('sup > a').getAttribute('href'))"
         ".querySelector('span').textContent"
     )
-    focus(page, "a.note")
+    focus(page, "sup > a")
     assert tip(page) == note
     page.run("document.activeElement.blur()")
     assert tip(page) == ""
-    box = page.scroll_to("a.note")
+    box = page.scroll_to("sup > a")
     page.point(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     assert tip(page) == note
 
@@ -301,3 +303,34 @@ def test_heads_and_first_columns_stay_in_view(page):
     top = "document.querySelector('#signals-0 thead th').getBoundingClientRect().top"
     box = "document.querySelector('#signals-0').parentElement.getBoundingClientRect().top"
     assert page.run(top + " - " + box) == pytest.approx(1, abs=1.5)
+
+
+def test_an_opened_sample_names_its_signals(browser, tmp_path):
+    """They stand in the file once for each run."""
+    records = [
+        replace(own, signals={**own.signals, "renyi_entropy": -i / 100, "rauq": None},
+                missing={**own.missing, "rauq": "no layer attends"})
+        for i, own in enumerate(make_records(120, seed=1))
+    ]  # fmt: skip
+    write_run(tmp_path / "run", records)
+    file = tmp_path / "report.html"
+    file.write_text(to_html(build_board(read_runs([tmp_path]))), encoding="utf-8")
+    browser.console.clear()
+    browser.open(file)
+    texts = browser.run(
+        "(async () => { const list = document.querySelector('pre[data-names]');"
+        "const names = document.getElementById(list.dataset.names).textContent.split('\\n');"
+        "const before = list.textContent; list.parentElement.open = true;"
+        "await new Promise((done) => setTimeout(done, 300));"
+        "return [names, before, list.textContent]; })()"
+    )
+    names, before, after = texts
+    assert browser.console == []
+    assert len(names) >= 2
+    lines = [line.split("\t") for line in before.split("\n")]
+    assert [line.split("\t")[0] for line in after.split("\n")] == [
+        names[int(number)] for number, *_ in lines
+    ]
+    for (_, *told), line in zip(lines, after.split("\n"), strict=True):
+        value = line.split("\t")[1]
+        assert value == told[0] if len(told) == 1 else value.endswith(f" above {told[1]} %")
