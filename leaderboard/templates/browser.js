@@ -49,5 +49,5 @@ document.addEventListener("toggle", ({ target }) => {
   delete list.dataset.names;
   const lines = list.textContent.split("\n").map((line) => line.split("\t"));
   list.textContent = lines.map(([name, value, below]) =>
-    `${names[name]}\t${below === undefined ? value : `${value.padEnd(9)} above ${below} %`}`).join("\n");
+    below === undefined ? `${names[name]}: ${value}` : `${value.padEnd(10)} above ${below.padStart(3)} %  ${names[name]}`).join("\n");
 }, true);

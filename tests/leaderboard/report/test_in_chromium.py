@@ -328,9 +328,10 @@ def test_an_opened_sample_names_its_signals(browser, tmp_path):
     assert browser.console == []
     assert len(names) >= 2
     lines = [line.split("\t") for line in before.split("\n")]
-    assert [line.split("\t")[0] for line in after.split("\n")] == [
-        names[int(number)] for number, *_ in lines
-    ]
-    for (_, *told), line in zip(lines, after.split("\n"), strict=True):
-        value = line.split("\t")[1]
-        assert value == told[0] if len(told) == 1 else value.endswith(f" above {told[1]} %")
+    for (number, *told), line in zip(lines, after.split("\n"), strict=True):
+        name = names[int(number)]
+        if len(told) == 1:
+            assert line == f"{name}: {told[0]}"
+        else:
+            value, above = (own.strip() for own in line.split(" above "))
+            assert (value, above) == (told[0], f"{told[1]} %  {name}")
