@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -16,6 +17,7 @@ from metrics.record.channels import Channel, ListedTokens, ProbeOpinion, Samples
 from metrics.record.failures import QUESTION
 from metrics.record.observation import Absent
 from vrp_tasks.access.base import Access, Asked, Seen, model_name
+from vrp_tasks.access.blank_images import Blanks, about_blanks, mean_colour
 from vrp_tasks.access.identity import adapter_id, checkpoint_identity, last_parts
 from vrp_tasks.access.memory import Room
 from vrp_tasks.access.places import Places
@@ -44,7 +46,7 @@ from vrp_tasks.errors import CaptureError, SetupError
 from vrp_tasks.families import Family, family_for
 from vrp_tasks.families.adapters import adapters_of
 from vrp_tasks.families.window import Window
-from vrp_tasks.faults import ends_run
+from vrp_tasks.faults import ends_run, is_out_of_memory, reason_of
 from vrp_tasks.seam.progress import silenced
 from vrp_tasks.settings.probe_file import check_probe
 from vrp_tasks.settings.run_settings import RunSettings
@@ -265,6 +267,7 @@ class TransformersAccess(Access):
         rule = self.answer_rule(asked.requests[0])
         caught: dict[str, Captured] = {}
         canvases = {str(request.doc_id): self.canvas(asked, request) for request in asked.requests}
+        blanks = self._blanks(asked)
         prompts: dict[str, str] = {}
         beyond: dict[str, str | None] = {}
 
@@ -289,6 +292,7 @@ class TransformersAccess(Access):
                 observers=[*STANDARD, *asked.observers],
                 samples_at_once=self._room.samples,
                 canvases=[canvases[doc] for doc in docs],
+                blank=blanks.of(docs, inputs),
                 **options,
             )
             caught.update(zip(docs, captured, strict=True))
@@ -305,6 +309,25 @@ class TransformersAccess(Access):
             replace(own, prompt=prompts[doc], absent={**own.absent, **_said_of(beyond[doc])})
             for own, doc in zip(seen, docs, strict=True)
         ]
+
+    def _blanks(self, asked: Asked) -> Blanks:
+        """The prompts about blank images, where a second pass is to read them."""
+        if not self.settings.capture.blank_image:
+            return Blanks("no second pass was asked for")
+        if not all(
+            isinstance(v, Image.Image) for r in asked.requests for v in asked.visuals(r) or []
+        ):
+            return Blanks("a document shows something other than pictures, which cannot be painted")
+        began = time.perf_counter()
+        blanks = Blanks()
+        try:
+            self.serve(about_blanks(asked, mean_colour(self.image_processor())), blanks)
+        except Exception as error:
+            if ends_run(error) or is_out_of_memory(error):
+                raise
+            return Blanks(f"blank images could not be prepared ({reason_of(error)})")
+        self.took("blank", time.perf_counter() - began)
+        return blanks
 
     def _compare(self, task: str, texts: list[str], shown: list[str]) -> None:
         """Say so if the adapter's answers are not made of the tokens that signals are of."""

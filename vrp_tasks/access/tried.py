@@ -39,11 +39,7 @@ def tried(model: PreTrainedModel, family: Family, processor: Any) -> dict[str, s
         If the capture changes what the model answers.
     """
     proof = proof_of(model, family, processor)
-    lacks = dict(proof.lacks)
-    normalises = getattr(processor.image_processor, "do_normalize", False)
-    if isinstance(family, Found) and not normalises:
-        lacks["hidden_blank"] = "its processor subtracts no mean colour, so zero is not grey"
-    family.lacks = lacks
+    family.lacks = dict(proof.lacks)
     if attention_of(model) == "eager":
         _warn_of_memory(model)
     elif caps_scores(find_body(model).config):

@@ -43,7 +43,7 @@ def blank_pass(
     shown: torch.Tensor,
     **options: Any,
 ) -> Blank:
-    """Read the prompts with every pixel at the processor's mean colour, and force their answers.
+    """Read prompts about blank images, and force the answers that were given with the image.
 
     One prefill; the answer's tokens are fed behind each prompt at once.
 
@@ -52,7 +52,7 @@ def blank_pass(
     model, family
         The model, within `capturing_attention`.
     inputs : dict of tensor
-        As for `probed_generate`, B prompts.
+        As for `probed_generate`, B prompts whose images are blank.
     answers : sequence of sequence of int, length B
         Tokens of the answers that were given.
     shown : float tensor, shape (B, vocabulary)
@@ -86,9 +86,7 @@ def blank_pass(
         found.append(Blank(recorder.last_prompt, scores))
         return input_ids
 
-    # processors subtract the mean colour, so it is zero
-    blank = {**inputs, "pixel_values": torch.zeros_like(inputs["pixel_values"])}
-    model.generate(**blank, **options, custom_generate=read_prompt)
+    model.generate(**inputs, **options, custom_generate=read_prompt)
     return found[0]
 
 

@@ -131,8 +131,8 @@ def _add_maps(
 ) -> None:
     """Attention maps of a prompt with exactly one image whose tokens fill its grid or canvas.
 
-    Layers without attention have none, nor has one whose window has left the image. One image's
-    share of attention needs no grid.
+    Layers without attention have none, nor has one whose window has left the image. The share of
+    attention on images needs no grid: it is over the tokens of all of them.
     """
     missing = reason
     n_tokens = weights.shape[1]
@@ -143,7 +143,7 @@ def _add_maps(
     elif reason is None and not recorder.attending:
         missing = "no layer of this model attends with a softmax"
     mass = weights.sum(dim=1)
-    if len(grids) == 1 and reason is None and recorder.attending:
+    if grids and reason is None and recorder.attending:
         item.image_mass = _of_all_layers(mass, recorder)
     if missing is None:
         item.canvas = canvas if isinstance(canvas, Canvas) else None

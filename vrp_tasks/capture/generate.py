@@ -82,6 +82,7 @@ def probed_generate(
     share_prompt: bool = True,
     samples_at_once: int | None = None,
     canvases: Sequence[Canvas | str | None] | None = None,
+    blank: dict[str, torch.Tensor] | str = "no blank images were given",
     **generate_options: object,
 ) -> tuple[torch.Tensor, list[Captured]]:
     """Generate greedily as `model.generate` would, and capture signals beside it.
@@ -112,6 +113,8 @@ def probed_generate(
     canvases : sequence of Canvas, str or None, length B, optional
         Where the tokens of images in several pictures look, or why that is not known; None for a
         prompt whose image tokens fill the family's grid.
+    blank : dict of tensor, or str
+        The prompts of ``inputs`` about blank images, for ``blank_image``; or why there are none.
     **generate_options
         Options of `generate`; greedy decoding only.
 
@@ -137,18 +140,19 @@ def probed_generate(
         rule, observers, share_prompt, canvases or [None] * len(identities),
     )  # fmt: skip
     sequences, caught = capture.generated(model, samples_at_once, **generate_options)
-    why_not = family.lacks.get("hidden_blank")
-    if settings.blank_image and why_not is None and "pixel_values" in inputs:
+    is_image = family.image_tokens(model.config, inputs["input_ids"])
+    # a model that reads images through cross-attention has none of their tokens
+    shown = (is_image.any(dim=1) | ~is_image.any()).tolist()
+    if settings.blank_image and isinstance(blank, dict) and "pixel_values" in inputs:
         began = time.perf_counter()
-        blank = blank_pass(
-            model, family, inputs, [item.tokens for item in caught], capture.first[0],
+        found = blank_pass(
+            model, family, blank, [item.tokens for item in caught], capture.first[0],
             **generate_options,
         )  # fmt: skip
-        shown = family.image_tokens(model.config, inputs["input_ids"]).any(dim=1).tolist()
         for index, item in enumerate(caught):
-            scores = blank.scores[index]
+            scores = found.scores[index]
             if shown[index]:
-                item.hidden["blank"] = blank.states[:, index].cpu().numpy()
+                item.hidden["blank"] = found.states[:, index].cpu().numpy()
                 if scores is not None:
                     item.further[BlankScores.name] = scores
                 else:
@@ -156,9 +160,10 @@ def probed_generate(
             item.seconds["blank"] = (time.perf_counter() - began) / len(caught)
     if "vauq" in settings.extra:
         hide_core(model, family, inputs, caught, **generate_options)
-    for item in caught if settings.blank_image else ():
+    for index, item in enumerate(caught if settings.blank_image else ()):
         if "blank" not in item.hidden:
-            reason = why_not or "the prompt has no image to blank"
+            given = isinstance(blank, str) and shown[index] and "pixel_values" in inputs
+            reason = str(blank) if given else "the prompt has no image to blank"
             item.missing["hidden_blank"] = item.missing[BlankScores.name] = reason
     return sequences, caught
 

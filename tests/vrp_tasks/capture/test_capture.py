@@ -42,6 +42,7 @@ def run(family, inputs=None, settings=SETTINGS, **options):
             inputs,
             identities=names,
             settings=settings,
+            blank={n: v * 0 if n == "pixel_values" else v for n, v in inputs.items()},
             **{**GREEDY, **options},
         )
 
@@ -294,6 +295,8 @@ def test_a_prompt_with_two_images_has_no_map_and_says_why():
     _, captured = run("llava", inputs=inputs)
     assert captured[0].maps is None
     assert captured[0].missing["attention"].startswith("128 image tokens do not fill one 8 x 8")
+    by_head = captured[0].further["head_masses"].shares[..., 0].astype(float)
+    np.testing.assert_allclose(captured[0].image_mass, by_head.mean(axis=1), atol=1e-3)
 
 
 def test_images_of_a_mixed_batch_go_to_their_prompts():

@@ -66,6 +66,7 @@ def run(family, model=None, inputs=None, settings=SETTINGS, **options):
             inputs,
             identities=[str(index) for index in range(len(inputs["input_ids"]))],
             settings=settings,
+            blank={**inputs, "pixel_values": torch.zeros_like(inputs["pixel_values"])},
             **{"do_sample": False, "max_new_tokens": N_TOKENS, **options},
         )
 

@@ -44,14 +44,16 @@ CLOSE = {"rtol": 1e-3, "atol": 1e-4}
 def captured(family):
     """Of the batch, its answers ended early where a token that some of them hold ends them."""
     architecture = random_architecture(family, spread=0.2)
+    inputs = batch_of(architecture)
     with capturing_attention(architecture.model), torch.no_grad():
         _, items = probed_generate(
             architecture.model,
             family_of(architecture.model.config),
-            batch_of(architecture),
+            inputs,
             identities=[f"t/{i}" for i in range(len(QUESTIONS))],
             settings=CaptureSettings(k=K, blank_image=True),
             subjects=Subjects(QUESTIONS, [[]] * 3, architecture.processor.tokenizer),
+            blank={**inputs, "pixel_values": torch.zeros_like(inputs["pixel_values"])},
             do_sample=False,
             max_new_tokens=LENGTH,
             eos_token_id=end_of(family),

@@ -20,15 +20,16 @@ TARGETS = (["yes"], ["3"], [])
 
 def run(family, *, model=None, k=0, n=3, **settings):
     architecture = random_architecture(family)
-    model = model or architecture.model
+    model, inputs = model or architecture.model, batch_of(architecture, n)
     with capturing_attention(model), torch.no_grad():
         return probed_generate(
             model,
             family_of(model.config),
-            batch_of(architecture, n),
+            inputs,
             identities=[str(i) for i in range(n)],
             settings=CaptureSettings(k=k, **settings),
             subjects=Subjects(QUESTIONS[:n], TARGETS[:n], architecture.processor.tokenizer),
+            blank={**inputs, "pixel_values": torch.zeros_like(inputs["pixel_values"])},
             do_sample=False,
             max_new_tokens=3,
         )[1]
