@@ -42,8 +42,8 @@ class CaptureSettings:
     top_heads : int
         So many heads make the map of the top-k-heads signals.
     blank_image : bool
-        A second prefill, with the image at the processor's mean colour, for the control of that
-        name.
+        A second prefill, about pictures painted in the processor's mean colour, for the control of
+        that name.
     extra : tuple of str
         Detectors that take passes of their own, any of `EXTRAS`.
     """
