@@ -19,7 +19,7 @@ from vrp_tasks.capture.forced import generate_and_score
 from vrp_tasks.capture.trial import trial_inputs
 from vrp_tasks.families import Family
 from vrp_tasks.faults import ends_run, reason_of
-from vrp_tasks.interventions.ablation import bypassed
+from vrp_tasks.interventions.ablation import Half, Site, ablated_units, bypassed, n_units
 from vrp_tasks.interventions.blocking import blocked_attention
 from vrp_tasks.interventions.branches import (
     Answer,
@@ -74,16 +74,7 @@ def _difference(
 ) -> str | None:
     """What branches and the whole model do not agree on: first logits, then forced tokens."""
     n_layers = len(family.decoder(model).layers)
-    image = family.image_tokens(model.config, inputs["input_ids"])
-    hidden = image & (torch.arange(image.shape[1], device=image.device) % 2 == 0)
-    layer = n_layers // 2
-    edits: dict[str, tuple[int, Edit]] = {
-        "nothing changed": (0, nullcontext),
-        f"the MLP of layer {layer} left out": (
-            layer, partial(bypassed, model, family, layer, "mlp"),
-        ),
-        "half of the image hidden": (0, partial(blocked_attention, model, family, hidden)),
-    }  # fmt: skip
+    edits = _edits(model, family, inputs, n_layers // 2)
     logits: dict[str, torch.Tensor] = {}
     found: dict[str, list[Answer]] = {}
     clean_tokens: list[list[int]] = []
@@ -116,6 +107,32 @@ def _difference(
             if not apart <= 2 * slack:  # of the logit, and of the sum over all
                 return f"with {name}, {_TWO} differ by {apart:.2g} in a log-probability"
     return None
+
+
+def _edits(
+    model: PreTrainedModel, family: Family, inputs: dict[str, torch.Tensor], layer: int
+) -> dict[str, tuple[int, Edit]]:
+    """Each way of a sweep by what is said of it: the first layer that is run again, the edit."""
+    image = family.image_tokens(model.config, inputs["input_ids"])
+    every_other = torch.arange(image.shape[1], device=image.device) % 2 == 0
+    edits: dict[str, tuple[int, Edit]] = {
+        "nothing changed": (0, nullcontext),
+        "half of the image hidden": (
+            0, partial(blocked_attention, model, family, image & every_other),
+        ),
+    }  # fmt: skip
+    modules = dict(family.decoder(model).layers[layer].named_modules())
+    halves: dict[Half, str] = {"mlp": "MLP", "attention": "attention"}
+    for half, word in halves.items():
+        name = f"the {word} of layer {layer} left out"
+        edits[name] = (layer, partial(bypassed, model, family, layer, half))
+    sites: tuple[Site, ...] = ("residual", "mlp") if "mlp.down_proj" in modules else ("residual",)
+    for site in sites:
+        total = n_units(model, family, layer, site)
+        units = torch.arange(total, device=image.device)[None] % 2 == 0
+        name = f"half of the {site} units of layer {layer} at zero"
+        edits[name] = (layer, partial(ablated_units, model, family, layer, site, units))
+    return edits
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Interventions on models that nobody declared: as the naive way, or refused with the reason."""
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +12,7 @@ from vrp_tasks.capture.attention import capturing_attention
 from vrp_tasks.capture.layouts import Layouts
 from vrp_tasks.errors import SetupError
 from vrp_tasks.families import Found
+from vrp_tasks.interventions import trial
 from vrp_tasks.interventions.ablation import ablated_units, bypassed
 from vrp_tasks.interventions.blocking import blocked_attention
 from vrp_tasks.interventions.branches import _Rows, branch_answers, branched_generate
@@ -174,6 +175,21 @@ def test_the_trial_sees_later_tokens_that_are_read_off_another_cache(monkeypatch
     monkeypatch.setattr(_Rows, "_feed", forgetful)
     said = branching_complaint(own.model, Found(own.model), own.processor)
     assert "in a log-probability" in said
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [("ablated_units", "half of the residual units"), ("bypassed", "the MLP of layer")],
+)
+def test_the_trial_sees_an_edit_that_branches_do_not_make(monkeypatch, edit, said):
+    own, stock, entered = zoo.built("internvl"), getattr(trial, edit), []
+
+    def once_left_out(*args, **options):
+        entered.append(args)
+        return stock(*args, **options) if len(entered) > 1 else nullcontext()
+
+    monkeypatch.setattr(trial, edit, once_left_out)
+    assert said in branching_complaint(own.model, Found(own.model), own.processor)
 
 
 def test_pixels_of_tokens_are_not_known_and_the_rest_is_swept():
