@@ -61,6 +61,8 @@ def _of_values(record: SampleRecord) -> Iterator[str]:
         yield f"grid must be height and width in cells, got {str(record.grid)[:40]}"
     if not all(isinstance(text, str) for text in (*record.samples, *record.normal_samples)):
         yield "samples must be texts, one is null"
+    if not all(isinstance(text, str) for pair in record.missing.items() for text in pair):
+        yield "missing must be names and reasons, one is null"
     for count in (record.n_answer_tokens, record.row):
         if count is not None and count < 0:
             yield f"n_answer_tokens and row must not be negative, got {count}"

@@ -19,7 +19,7 @@ from metrics.fitting.permutation import permutation_p, permuted_labels
 # pseudo-counts at the training accuracy: a category seen once is not "always right"
 PRIOR_STRENGTH = 2.0
 N_PERMUTATIONS = 99
-_CELLS = 2**21  # numbers that permutations are held in at once
+_CELLS = 2**19  # numbers that permutations are held in at once
 
 
 def category_columns(category: IntArray, labels: BoolArray, fold: IntArray) -> FloatArray:

@@ -104,6 +104,8 @@ CRAFTED = {
     "grid below zero": ({"grid": [-2, -3]}, "grid must be height and width"),
     "grid of a null": ({"grid": [8, None]}, "grid must be height and width"),
     "null among samples": ({"samples": ["a", None], "normal_samples": ["a", "b"]}, "one is null"),
+    "null among names": ({"missing": [{"name": None, "reason": "x"}]}, "names and reasons"),
+    "null among reasons": ({"missing": [{"name": "probe", "reason": None}]}, "names and reasons"),
     "huge signal": ({"signal.probe": 1e300}, "signal probe must be within"),
     "huge layer": ({"layers.spatial_entropy": [1e300] * 4}, "must be finite"),
     "row below zero": ({"row": -1}, "must not be negative"),
