@@ -14,6 +14,8 @@ from metrics.core.checks import BoolArray, FloatArray, IntArray
 
 Rows = NDArray[np.float32]
 _KEPT, _KEPT_SQUARE, _TINY = np.float32(0.9), np.float32(0.999), np.float32(1e-8)
+# not 1 - 0.999 in float32, which is 0.00100005
+_NEW, _NEW_SQUARE = np.float32(0.1), np.float32(0.001)
 _SIDE_BY_SIDE = 1 << 17  # weights, beyond which networks are no faster together than in turn
 
 
@@ -141,10 +143,10 @@ class _Networks:
         slope, mean, square = (a[active] for a in (self._slope, self._mean, self._square))
         room = self._room[active]
         mean *= _KEPT
-        mean += np.multiply(slope, 1 - _KEPT, out=room)
+        mean += np.multiply(slope, _NEW, out=room)
         slope *= slope
         square *= _KEPT_SQUARE
-        square += np.multiply(slope, 1 - _KEPT_SQUARE, out=room)
+        square += np.multiply(slope, _NEW_SQUARE, out=room)
         np.sqrt(square, out=room)
         room += _TINY
         np.divide(mean, room, out=room)

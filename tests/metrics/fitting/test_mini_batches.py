@@ -42,7 +42,7 @@ def test_the_same_networks_as_of_scikit_learn(recipe, widths):
     found = log_odds(parts, label, recipe, seed=3)
     for part in parts:
         np.testing.assert_allclose(
-            found[part.test], _theirs(part, label, recipe, 3), rtol=1e-3, atol=1e-4
+            found[part.test], _theirs(part, label, recipe, 3), rtol=1e-5, atol=1e-5
         )
 
 
