@@ -11,8 +11,11 @@ import pytest
 from metrics.record.channels import FirstTwo, TokenEntropies, TokenScores
 from tests.vrp_tasks.helpers.fake_vllm import FakeLLM, SamplingParams
 from tests.vrp_tasks.helpers.loopback import Checkpoint
+from vrp_tasks.access.engine.asking import AskingEngine
+from vrp_tasks.access.engine.findings import EngineFindings
 from vrp_tasks.access.engine.outputs import choice_of
 from vrp_tasks.access.server.replies import channels_of, sample_scores
+from vrp_tasks.capture.settings import CaptureSettings
 
 RECORDED = json.loads((Path(__file__).parent / "vllm-0.32-in-process.json").read_text())
 
@@ -92,13 +95,49 @@ def told(*probabilities, chosen=0):
 
 
 def test_an_entropy_is_that_of_the_whole_distribution_or_none():
-    (token,) = choice_of(told(0.5, 0.25, 0.125, 0.125), whole=True).tokens
+    (token,) = choice_of(told(0.5, 0.25, 0.125, 0.125), vocabulary=4).tokens
     assert token.entropy == pytest.approx(1.75 * math.log(2))  # by hand
-    channels, absent = channels_of(choice_of(told(0.5, 0.25), whole=True))
-    assert TokenEntropies.name not in channels
-    assert "whole distribution is not told" in absent[TokenEntropies.name].reason
+    for listed, size in (((0.5, 0.25), 2), ((0.9995, 0.0004), 4)):  # the second is nearly whole
+        channels, absent = channels_of(choice_of(told(*listed), vocabulary=size))
+        assert TokenEntropies.name not in channels
+        assert "whole distribution is not told" in absent[TokenEntropies.name].reason
     (token,) = choice_of(told(0.5, 0.25, 0.125, 0.125)).tokens
     assert token.entropy is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"token_ids": [7]}, {"token_ids": [0, 1]}, {"logprobs": [None]}, {"logprobs": [{}]}],
+)
+def test_tokens_of_which_one_is_not_told_cost_no_text(changes):
+    choice = choice_of(SimpleNamespace(**{**vars(told(0.5, 0.5)), **changes}))
+    assert (choice.text, choice.tokens) == ("x", None)
+
+
+def test_a_stop_string_is_no_part_of_the_answer():
+    told_ = {i: SimpleNamespace(logprob=-0.1 - i, decoded_token=("x", "#")[i]) for i in (0, 1)}
+    output = {"text": "x", "token_ids": [0, 1], "logprobs": [told_, told_]}
+    output |= {"finish_reason": "stop", "stop_reason": "#"}
+    channels, _ = channels_of(choice_of(SimpleNamespace(**output)))
+    assert channels[TokenScores.name].logprobs.tolist() == [-0.1]
+
+
+@pytest.mark.parametrize(
+    ("n_answers", "n_samples", "said"), [(1, 2, "gave 2 of 3 samples"), (0, 3, "gave no text")]
+)
+def test_fewer_outputs_than_asked_are_told(n_answers, n_samples, said):
+    text = told(0.5, 0.5)
+
+    def chat(prompts, sampling_params, use_tqdm):
+        return [
+            SimpleNamespace(outputs=[text] * n, prompt_token_ids=[1, 2])
+            for n in (n_answers, n_samples)
+        ]
+
+    asking = AskingEngine(SimpleNamespace(chat=chat), EngineFindings(), CaptureSettings(k=3))
+    (found,) = asking.chat(["?"], SamplingParams())
+    answered = found.outputs[0].text.answered
+    assert said in (answered.choice.reason if answered.choice.text is None else answered.no_samples)
 
 
 def test_the_engine_that_tests_run_against_has_the_form_of_what_was_recorded():

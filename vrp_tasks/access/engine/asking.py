@@ -14,7 +14,7 @@ from vrp_tasks.access.engine.findings import EngineFindings
 from vrp_tasks.access.engine.outputs import choice_of
 from vrp_tasks.access.prompts import hash_of_tokens
 from vrp_tasks.access.server.asking import Answered, CarryingText, seed_of
-from vrp_tasks.access.server.replies import Usage
+from vrp_tasks.access.server.replies import Choice, Usage
 from vrp_tasks.capture.settings import CaptureSettings
 from vrp_tasks.errors import CaptureError
 
@@ -85,11 +85,15 @@ class AskingEngine:
         )
 
     def _carrying(self, answer: Any, sampled: Any) -> Any:
-        choice = choice_of(answer.outputs[0], whole=self._findings.is_whole)
+        choice = Choice(None, None, "the engine gave no text")
+        if answer.outputs:
+            choice = choice_of(answer.outputs[0], vocabulary=self._findings.vocabulary)
         drawn = () if sampled is None else tuple(map(choice_of, sampled.outputs))
         reason = next((own.reason for own in drawn if own.text is None), None)
         if sampled is None:
             reason = self._findings.no_samples
+        elif len(drawn) != self._capture.k:
+            reason = f"the engine gave {len(drawn)} of {self._capture.k} samples"
         answered = Answered(
             choice=choice,
             samples=() if reason else drawn,

@@ -28,8 +28,8 @@ class EngineFindings:
         As its settings have it; None where they do not say.
     no_logprobs, no_samples : str or None
         Why log-probabilities, and samples, are not to be had.
-    is_whole : bool
-        Whether each answer token brings the whole vocabulary's log-probabilities.
+    vocabulary : int or None
+        How many tokens there are, where each answer token brings the log-probabilities of all.
     answer_options : dict
         What is changed in an answer's sampling parameters; none of it changes the answer.
     raw : bool or None
@@ -46,13 +46,18 @@ class EngineFindings:
     logprobs_mode: str | None = None
     no_logprobs: str | None = None
     no_samples: str | None = None
-    is_whole: bool = False
+    vocabulary: int | None = None
     answer_options: dict[str, Any] = field(default_factory=dict)
     raw: bool | None = None
     seeded: str | None = None
     varies: bool | None = None
     repeats: bool | None = None
     caches: bool | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether each answer token brings the whole vocabulary's log-probabilities."""
+        return self.vocabulary is not None
 
     def described(self) -> dict[str, Any]:
         """For the manifest."""
@@ -83,7 +88,8 @@ def findings_of(engine: Any) -> EngineFindings:
         )
     else:
         most = getattr(model, "max_logprobs", LISTED)
-        found.is_whole = most == _ALL or most >= model.get_vocab_size()
+        size = model.get_vocab_size()
+        found.vocabulary = size if most == _ALL or most >= size else None
         found.answer_options = {"logprobs": _ALL if found.is_whole else min(most, LISTED)}
         if found.is_whole:
             found.answer_options["flat_logprobs"] = True  # a hundred thousand objects a token, else
@@ -150,7 +156,7 @@ def _compare(found: EngineFindings, answer: Choice, sample: Choice) -> None:
     found.raw = all(abs(one - other) < SHIFT for one, other in both)
     if not found.raw:
         found.answer_options = {}
-        found.is_whole = False
+        found.vocabulary = None
         found.no_logprobs = (
             "the engine's log-probabilities change with the temperature, so they are not the "
             "model's own"

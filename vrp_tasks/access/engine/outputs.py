@@ -14,20 +14,21 @@ _NEAR_ONE = 1e-3  # from which probabilities are those of a whole vocabulary
 _GIVEN_UP = ("abort", "error")
 
 
-def choice_of(output: Any, *, whole: bool = False) -> Choice:
+def choice_of(output: Any, *, vocabulary: int | None = None) -> Choice:
     """A ``CompletionOutput`` as a choice.
 
     Parameters
     ----------
     output
         With its token ids, and the log-probabilities that were asked for.
-    whole : bool
-        Whether those of the whole vocabulary were.
+    vocabulary : int, optional
+        How many tokens there are, where those of the whole vocabulary were: of fewer there is no
+        entropy, however near to one they add up.
 
     Returns
     -------
     Choice
-        Its tokens without the one that ended it, as everywhere.
+        Its tokens without the one that ended it, as everywhere; none where some are not told.
     """
     ended = output.finish_reason
     if ended in _GIVEN_UP:
@@ -37,8 +38,13 @@ def choice_of(output: Any, *, whole: bool = False) -> Choice:
         own.pop()
     if output.logprobs is None:
         return Choice(output.text, None)
-    tokens = (_token(token, _told(output.logprobs, i), whole) for i, token in enumerate(own))
-    return Choice(output.text, tuple(tokens), are_its_own=True)
+    try:
+        told = (_told(output.logprobs, position) for position in range(len(own)))
+        tokens = tuple(_token(*pair, vocabulary) for pair in zip(own, told, strict=True))
+    except (AttributeError, LookupError, TypeError):  # the text stands all the same
+        return Choice(output.text, None)
+    # the text ends before a stop string, whose tokens are listed
+    return Choice(output.text, tokens, are_its_own=not isinstance(output.stop_reason, str))
 
 
 # token id -> its log-probability and text
@@ -54,7 +60,7 @@ def _told(logprobs: Any, position: int) -> _Told:
     return {token: (told.logprob, told.decoded_token) for token, told in logprobs[position].items()}
 
 
-def _token(token: int, told: _Told, whole: bool) -> Token:
+def _token(token: int, told: _Told, vocabulary: int | None) -> Token:
     logprob, text = told[token]
     values = np.array([own for own, _ in told.values()])
     top: list[int] = []
@@ -66,7 +72,7 @@ def _token(token: int, told: _Told, whole: bool) -> Token:
         logprob=float(logprob),
         top=tuple(float(values[i]) for i in top),
         listed=tuple(texts[i] or "" for i in top),
-        entropy=_entropy(values) if whole else None,
+        entropy=_entropy(values) if vocabulary and len(told) >= vocabulary else None,
     )
 
 
