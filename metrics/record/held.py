@@ -52,6 +52,10 @@ class _SignalsOf(Mapping[str, float | None]):
     def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
         return dict(self) | dict(other)
 
+    def __reduce__(self) -> tuple[type, tuple[dict[str, float | None]]]:
+        """A copy, or what goes to another process, is one row and not the columns of all."""
+        return dict, (dict(self),)
+
     def __contains__(self, name: object) -> bool:
         return name in self._names
 

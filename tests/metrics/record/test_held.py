@@ -1,5 +1,8 @@
 """Held records equal the plain ones, and what is made of all equals what is made of each."""
 
+import pickle
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -55,6 +58,13 @@ def test_they_are_the_same_records(plain, held):
         held[len(plain)]
     with pytest.raises(KeyError):
         held[0].signals["d"]
+
+
+@pytest.mark.parametrize(("plain", "held"), VIEWS)
+def test_a_copy_of_one_is_itself_alone(plain, held):
+    for copied in (pickle.loads(pickle.dumps(held[2])), SampleRecord(**asdict(held[2]))):
+        assert copied == plain[2]
+        assert type(copied.signals) is dict
 
 
 @pytest.mark.parametrize(("plain", "held"), VIEWS)
