@@ -15,8 +15,9 @@ ALTERNATIVES = 10  # so many of the likeliest tokens are kept at each answer tok
 MOST_TOKENS = 512  # of an answer: another model reads ten texts a token
 TOO_LONG = f"the answer has more than {MOST_TOKENS} tokens"
 _MOST_BYTES = 2**17  # of their texts
-_MOST_OF_SAMPLES = 2**15  # tokens
+MOST_OF_SAMPLES = 2**15  # tokens
 TOO_LONG_SAMPLE = f"a sample has more than {MOST_TOKENS} tokens"
+TOO_LONG_SAMPLES = f"the samples have more than {MOST_OF_SAMPLES} tokens together"
 _BEFORE = (
     400  # characters of the answer that a claim begins with: what a reader of 512 tokens takes
 )
@@ -102,7 +103,7 @@ class SampleTokens(Channel):
         lengths = np.asarray(self.lengths, np.int64)
         n = self.logprobs.size
         fits = self.logprobs.ndim == 1 and lengths.ndim == 1 and (lengths >= 0).all()
-        if not fits or n > _MOST_OF_SAMPLES or lengths.sum() != n:
+        if not fits or n > MOST_OF_SAMPLES or lengths.sum() != n:
             raise RecordError(f"{self.name}: lengths and log-probabilities do not fit.")
         return np.split(self.logprobs, np.cumsum(lengths)[:-1])
 

@@ -14,9 +14,11 @@ import numpy as np
 
 from metrics.record.alternatives import (
     ALTERNATIVES,
+    MOST_OF_SAMPLES,
     MOST_TOKENS,
     TOO_LONG,
     TOO_LONG_SAMPLE,
+    TOO_LONG_SAMPLES,
     ClaimsEntailed,
     SamplesRelevance,
     SampleTokens,
@@ -69,8 +71,8 @@ from metrics.record.state_channels import (
 
 __all__ = [
     "ALTERNATIVES", "BY_NAME", "CANDIDATES", "CHANNELS", "DEPTHS", "DETECTOR_CHANNELS",
-    "MOST_TOKENS", "NOT_COMPARED", "N_WORDS", "OUTSIDE", "PERTURBATIONS", "STATES", "TOO_LONG",
-    "TOO_LONG_SAMPLE",
+    "MOST_OF_SAMPLES", "MOST_TOKENS", "NOT_COMPARED", "N_WORDS", "OUTSIDE", "PERTURBATIONS",
+    "STATES", "TOO_LONG", "TOO_LONG_SAMPLE", "TOO_LONG_SAMPLES",
     "TOP", "AnswersAlike", "AnswersEntailed", "Array", "BlankScores", "BlankState",
     "BoundaryMaps", "CandidateMasses", "Channel", "ClaimsEntailed", "ConfidenceAfterwards",
     "ConfidenceInTurn", "ConfidenceOfProposal", "CoreHidden", "Depth", "FirstTwo", "HeadMasses",

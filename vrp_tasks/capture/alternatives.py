@@ -6,9 +6,11 @@ import torch
 
 from metrics.record.channels import (
     ALTERNATIVES,
+    MOST_OF_SAMPLES,
     MOST_TOKENS,
     TOO_LONG,
     TOO_LONG_SAMPLE,
+    TOO_LONG_SAMPLES,
     SampleTokens,
     TokenAlternatives,
 )
@@ -50,8 +52,10 @@ class Alternatives(Observer):
         item.further[TokenAlternatives.name] = TokenAlternatives.of(top.cpu().numpy(), pieces)
 
     def _samples(self, index: int, item: Captured, state: DecodeState) -> None:
-        if max(map(len, item.sampled_tokens)) > MOST_TOKENS:
-            item.missing[SampleTokens.name] = TOO_LONG_SAMPLE
+        lengths = list(map(len, item.sampled_tokens))
+        if max(lengths) > MOST_TOKENS or sum(lengths) > MOST_OF_SAMPLES:
+            of_one = max(lengths) > MOST_TOKENS
+            item.missing[SampleTokens.name] = TOO_LONG_SAMPLE if of_one else TOO_LONG_SAMPLES
             return
         first = index * state.rows + 1
         chosen = [own[first : first + len(item.sampled_tokens)] for own in state.notes.chosen]

@@ -30,7 +30,7 @@ class SampleStates(Observer):
         self.layer = layers[self.middle]
         self.steps: list[torch.Tensor] = []
         self.reading = False
-        self.whole: torch.Tensor | None = None  # prompts' states and those fed, (1 + n, rows, d)
+        self.whole: torch.Tensor | None = None  # of the tokens fed, (n_steps, rows, d)
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -54,16 +54,16 @@ class SampleStates(Observer):
         """Of the samples of one prompt."""
         if not item.sampled_tokens:
             return
-        if self.whole is None:
-            prompt = self.context.recorder.last_prompt[self.middle + 1]
-            prompts = prompt.repeat_interleave(state.rows, dim=0)
-            steps = [own.float().to(prompts.device) for own in self.steps]
-            self.whole = torch.stack([prompts, *steps])
+        if self.whole is None and self.steps:
+            self.whole = torch.stack(self.steps)
+        prompt = self.context.recorder.last_prompt[self.middle + 1, index]
         lengths = torch.tensor([len(own) for own in item.sampled_tokens])
-        first = index * state.rows + 1
-        states = self.whole[
-            lengths.clamp_max(len(self.steps)), torch.arange(first, first + len(lengths))
-        ]
+        fed = lengths.clamp_max(len(self.steps))
+        rows = index * state.rows + 1 + torch.arange(len(lengths))
+        states = prompt.float().repeat(len(lengths), 1)
+        if self.whole is not None and bool((has := fed > 0).any()):
+            # in the model's dtype until chosen: all steps of all rows are much
+            states[has] = self.whole[fed[has] - 1, rows[has]].float().to(states.device)
         if not bool(torch.isfinite(states).all()):
             item.missing[SampleSpread.name] = "a sample's state is not finite"
             return

@@ -89,3 +89,16 @@ def test_without_a_tokenizer_or_the_wish_there_are_none():
     _, absent = further_of(item, CaptureSettings())
     for name in (TokenAlternatives.name, SampleTokens.name):
         assert "extra=alternatives" in absent[name].reason
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [("MOST_TOKENS", "a sample has more"), ("MOST_OF_SAMPLES", "the samples have")],
+)
+def test_more_tokens_of_samples_than_are_read_are_not_kept(limit, said, monkeypatch):
+    architecture = random_architecture("llava", spread=0.2)
+    monkeypatch.setattr(f"vrp_tasks.capture.alternatives.{limit}", 1)
+    for item in captured(architecture.model, batch_of(architecture), Words()):
+        channels, absent = further_of(item, ASKED)
+        assert SampleTokens.name not in channels
+        assert absent[SampleTokens.name].reason.startswith(said)
