@@ -54,13 +54,20 @@ class Judgements:
     def _key(self, value: Any) -> Hashable:
         """What stands for a value in a pool; of one that cannot be hashed, something of its own.
 
-        With the type: 1 and True are equal, and may not be printed alike.
+        With the type, and how it is written: 1 and True are equal, and 0.0 and -0.0, and may not be
+        printed alike.
         """
         parts = (
-            tuple((k, type(v), v) for k, v in value.items()) if isinstance(value, dict) else value
+            tuple((k, type(v), v, _written(v)) for k, v in value.items())
+            if isinstance(value, dict)
+            else value
         )
         try:
             hash(parts)
         except TypeError:
             return "apart", next(self._apart)
         return type(value), parts
+
+
+def _written(value: Any) -> str | None:
+    return repr(value) if isinstance(value, float | tuple) else None

@@ -40,6 +40,10 @@ def test_what_is_equal_and_of_another_type_or_cannot_be_hashed_is_not_mixed_up()
         judgement(2, own={"n": True}),
         judgement(3, own={"n": 1.0}),
         judgement(5, own={"n": [1, 2]}),
+        judgement(8, own={"n": -0.0}),
+        judgement(9, own={"n": 0.0}),
+        judgement(10, own={"n": (1,)}),
+        judgement(11, own={"n": (True,)}),
         judgement(6, labels=SimpleNamespace(parser=1)),
         judgement(7, own={}, labels=[1]),
     ]
