@@ -106,7 +106,7 @@ def _answer(run: RunResult, result: TaskResult, entries: list[Entry]) -> Answer:
         _cost(better[0]) if better else "",
         _why(better, entries, free),
         accuracy,
-        _beats(run, result),
+        _beats(run, result, best),
         scale_of(best, free),
     )
 
@@ -168,13 +168,16 @@ def _cost(entry: Entry) -> str:
     return f"It costs {' and '.join(found) or 'nothing beside the answer'}."
 
 
-def _beats(run: RunResult, result: TaskResult) -> str:
+def _beats(run: RunResult, result: TaskResult, trusted: Entry | None) -> str:
+    """Which signals beat every control; the one to trust is named first if it does."""
     found = winners(run, result)
     if found is None:
         return "No signal has data enough to be compared with controls."
     best, n = found
     if not best:
         return f"None of {n} signals is shown to beat every control."
+    first = trusted.signal.name if trusted is not None else FREE
+    best = sorted(best, key=lambda signal: signal.name != first)
     names = [signal.label for signal in best[:MOST_NAMED]]
     more = [f"{len(best) - MOST_NAMED} more"] if len(best) > MOST_NAMED else []
     free = "" if any(signal.name == FREE for signal in best) else f"; {_FREE} is not one of them"
@@ -191,23 +194,25 @@ def _show(result: TaskResult, best: Entry | None) -> str:
     label = best.signal.label
     if own is None and best.signal.name != FREE:
         return f"{_show_free(result)} {capital(label)} itself carries no promise.".strip()
-    return _promised(best.signal.name, label, () if own is None else own.promises)
+    return _promised(result, best.signal.name, label, () if own is None else own.promises)
 
 
 def _show_free(result: TaskResult) -> str:
     own = thresholds_in(result, FREE)
-    return "" if own is None else _promised(FREE, _FREE, own.promises)
+    return "" if own is None else _promised(result, FREE, _FREE, own.promises)
 
 
-def _promised(name: str, label: str, promises: tuple[Promise, ...]) -> str:
+def _promised(result: TaskResult, name: str, label: str, promises: tuple[Promise, ...]) -> str:
     kept = next((p for p in promises if p.threshold is not None), None)
     if kept is None or kept.coverage is None or kept.threshold is None:
         most = max((promise.risk for promise in promises), default=RISKS[-1])
         return f"No threshold of {label} can be promised, not even at {100 * most:.3g} % wrong."
+    right = result.card.accuracy.value
+    of_all = "" if right is None else f" (of all, {digits(100 * (1 - right))} % are)"
     return (
         f"Show answers with {label} of at least {_value(name, kept.threshold)}: that is "
-        f"{digits(100 * kept.coverage)} % of them, with at most {100 * kept.risk:.3g} % wrong, "
-        "promised at 95 % confidence."
+        f"{digits(100 * kept.coverage)} % of them, with at most {100 * kept.risk:.3g} % wrong"
+        f"{of_all}, promised at 95 % confidence."
     )
 
 

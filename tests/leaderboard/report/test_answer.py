@@ -50,6 +50,9 @@ def test_the_free_one_where_nothing_is_better(tmp_path):
     (answer,) = answers_of(board)
     free = next(e for e in entries_of(board, "shapes") if e.standing == "the free one")
     assert answer.lead == "Trust token confidence, which is free."
+    assert "signals are shown to beat every control: token confidence, " in answer.beats
+    wrong = sum(1 - r.correct for r in records())
+    assert f"with at most 5 % wrong (of all, {100 * wrong / 900:.1f} % are)" in answer.show
     assert f"{free.figure.value:.3f} [{free.figure.low:.3f}, {free.figure.high:.3f}]" in answer.why
     assert "none of 1 others is shown to be better" in answer.why or "none of" in answer.why
     own = records()
