@@ -1,6 +1,7 @@
 """Captured rows, states and tokens against transformers' own eager outputs and plain `generate`."""
 
 import copy
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ from transformers.cache_utils import DynamicLayer
 
 from metrics.record.channels import ImageMaps
 from metrics.second_pass.supervised import supervised_signals
+from tests.leaderboard.helpers.golden import make_records
 from tests.vrp_tasks.helpers.observed import record_of
 from tests.vrp_tasks.helpers.random_models import (
     FAMILIES,
@@ -428,11 +430,11 @@ def test_features_of_a_decoder_of_one_layer_are_undefined_with_the_reason():
         array=lambda channel, *_: list(maps) if channel is ImageMaps else [None] * 60,
     )
     records = [
-        SimpleNamespace(
-            correct=i % 2, group=str(i), kind="all", normal_answer="yes",
+        replace(
+            record, correct=i % 2, group=str(i), kind="all", normal_answer="yes",
             signals={"image_attention_mass": 0.2},
         )
-        for i in range(60)
+        for i, record in enumerate(make_records(60))
     ]  # fmt: skip
     found = supervised_signals(store, records, task="one-layer")
     assert found.reasons["attention_features"] == "attention evolution needs two layers, got 1"
