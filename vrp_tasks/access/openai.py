@@ -12,7 +12,6 @@ from typing import Any
 
 from lmms_eval.models.model_utils.usage_metrics import log_usage
 from loguru import logger
-from PIL import Image
 
 from metrics.record.channels import (
     CHANNELS,
@@ -33,7 +32,7 @@ from vrp_tasks.access.server.findings import LENGTH, PROMPT, Examination, Findin
 from vrp_tasks.access.server.further import ASKED, FurtherTurns
 from vrp_tasks.access.server.replies import Usage
 from vrp_tasks.access.server.seeing import seen_of
-from vrp_tasks.attach.documents import first_visuals
+from vrp_tasks.attach.documents import a_picture_of
 from vrp_tasks.capture.settings import CaptureSettings
 from vrp_tasks.errors import SetupError
 from vrp_tasks.seam.client import served_client, stock_payload
@@ -78,8 +77,7 @@ class OpenAIAccess(Access):
 
     def check_tasks(self, tasks: Mapping[str, Any]) -> None:
         """Ask the server what it can do, in the form and with an image of a task."""
-        shown = next(filter(None, map(first_visuals, tasks.values())), [])
-        images = [image for image in shown if isinstance(image, Image.Image)][:1]
+        images = a_picture_of(tasks.values())
         with silenced(self.lm):
             self._payload = stock_payload(
                 self.lm, self.stock, text=PROMPT, images=images, generation=dict(_GENERATION)

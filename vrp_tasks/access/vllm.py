@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from loguru import logger
-from PIL import Image
 
 from metrics.record.channels import (
     CHANNELS,
@@ -36,7 +35,7 @@ from vrp_tasks.access.server.findings import LENGTH, PROMPT, words_of
 from vrp_tasks.access.server.further import ASKED
 from vrp_tasks.access.server.replies import Usage
 from vrp_tasks.access.server.seeing import seen_of
-from vrp_tasks.attach.documents import first_visuals
+from vrp_tasks.attach.documents import a_picture_of
 from vrp_tasks.capture.channels import EXACT
 from vrp_tasks.capture.settings import CaptureSettings
 from vrp_tasks.errors import CaptureError, SetupError
@@ -85,8 +84,7 @@ class VllmAccess(Access):
 
     def check_tasks(self, tasks: Mapping[str, Any]) -> None:
         """Find out what the engine can do, by one call in the form and with an image of a task."""
-        shown = next(filter(None, map(first_visuals, tasks.values())), [])
-        images = [image for image in shown if isinstance(image, Image.Image)][:1]
+        images = a_picture_of(tasks.values())
         lm, found = self.lm, self._findings
         with silenced(lm):
             call = stock_call(

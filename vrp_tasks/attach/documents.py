@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from PIL import Image
 
 from vrp_tasks.errors import SetupError
 from vrp_tasks.faults import reason_of
@@ -41,3 +43,9 @@ def shown_by(task: Any) -> Iterator[list[Any]]:
 def first_visuals(task: Any) -> list[Any] | None:
     """What the first document with an image shows; None if there is none among the first."""
     return next(shown_by(task), None)
+
+
+def a_picture_of(tasks: Iterable[Any]) -> list[Image.Image]:
+    """The first picture of the first task that shows anything; none where that is no picture."""
+    shown = next(filter(None, map(first_visuals, tasks)), [])
+    return [image for image in shown if isinstance(image, Image.Image)][:1]

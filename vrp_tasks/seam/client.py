@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,23 +11,24 @@ from lmms_eval.api.instance import Instance
 
 
 @contextmanager
-def served_client(lm: Any, create: Callable[..., Any]) -> Iterator[None]:
-    """Serve ``client.chat.completions.create``; the stock client is put back on leaving."""
-    stock = lm.client
-    lm.client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
+def standing_in(lm: Any, name: str, value: Any) -> Iterator[None]:
+    """Give an attribute of an adapter's instance another value; the stock one is put back."""
+    stock = getattr(lm, name)
+    setattr(lm, name, value)
     try:
         yield
     finally:
-        lm.client = stock
+        setattr(lm, name, stock)
+
+
+def served_client(lm: Any, create: Callable[..., Any]) -> AbstractContextManager[None]:
+    """Serve ``client.chat.completions.create``; the stock client is put back on leaving."""
+    completions = SimpleNamespace(create=create)
+    return standing_in(lm, "client", SimpleNamespace(chat=SimpleNamespace(completions=completions)))
 
 
 def stock_payload(
-    lm: Any,
-    stock: Callable[[list[Any]], list[Any]],
-    *,
-    text: str,
-    images: list[Any],
-    generation: dict[str, Any],
+    lm: Any, stock: Callable[[list[Any]], list[Any]], **prompt: Any
 ) -> dict[str, Any]:
     """What the adapter would send for a prompt; nothing is sent.
 
@@ -35,10 +36,8 @@ def stock_payload(
     ----------
     lm, stock
         The adapter's instance, and its own ``generate_until``.
-    text, images
-        The prompt.
-    generation : dict
-        Generation settings as a task would have them.
+    prompt
+        As `ask_prompt` takes it.
     """
     sent: list[dict[str, Any]] = []
 
@@ -49,7 +48,7 @@ def stock_payload(
         return SimpleNamespace(choices=[SimpleNamespace(message=message)], usage=usage)
 
     with served_client(lm, create):
-        ask_prompt(lm, stock, text=text, images=images, generation=generation)
+        ask_prompt(lm, stock, **prompt)
     return sent[0]
 
 
@@ -86,9 +85,5 @@ def ask_prompt(
         idx=0,
         metadata={"task": place[0], "doc_id": 0, "repeats": 1},
     )
-    docs = lm.task_dict
-    lm.task_dict = {place[0]: {place[1]: [None]}}
-    try:
+    with standing_in(lm, "task_dict", {place[0]: {place[1]: [None]}}):
         stock([request])
-    finally:
-        lm.task_dict = docs

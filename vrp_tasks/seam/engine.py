@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from vrp_tasks.seam.client import ask_prompt
+from vrp_tasks.seam.client import ask_prompt, standing_in
 
 
-@contextmanager
-def served_engine(lm: Any, engine: Any) -> Iterator[None]:
+def served_engine(lm: Any, engine: Any) -> AbstractContextManager[None]:
     """Serve the adapter's calls of its engine; the stock one is put back on leaving."""
-    stock = lm.client
-    lm.client = engine
-    try:
-        yield
-    finally:
-        lm.client = stock
+    return standing_in(lm, "client", engine)
 
 
-@contextmanager
-def batches_of(lm: Any, size: int) -> Iterator[None]:
+def batches_of(lm: Any, size: int) -> AbstractContextManager[None]:
     """The adapter hands its engine so many requests at once inside the block."""
-    stock = lm.batch_size_per_gpu
-    lm.batch_size_per_gpu = size
-    try:
-        yield
-    finally:
-        lm.batch_size_per_gpu = stock
+    return standing_in(lm, "batch_size_per_gpu", size)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,10 @@
 """vLLM in this process: lmms-eval's adapters over an engine of the same interface."""
 
 from argparse import Namespace
-from functools import cache
 from pathlib import Path
 
 import lmms_eval.evaluator as evaluator
 import pytest
-from lmms_eval.api.model import lmms
 from lmms_eval.tasks import TaskManager
 
 from tests.vrp_tasks.helpers.evaluation import CHECKPOINTS, read, write_plain_task
@@ -18,15 +16,8 @@ from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.tasks.shapes import docs
 
 NAME, N = "vrp-tiny-llava", 8
-SPLIT = cache(docs.load_test_split)
 EXACT = {"first_token_entropy", "logit_entropy"}
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """A run's fixed costs left out: collecting garbage of no model, reading the same images."""
-    monkeypatch.setattr(lmms, "clean", lambda self: None)
-    monkeypatch.setattr(docs, "load_test_split", SPLIT)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +141,7 @@ def test_an_engine_that_ignores_the_temperature_gives_no_consistency(checkpoint,
 def test_one_prompt_that_fails_costs_itself_alone(checkpoint, white, tmp_path):
     """What the engine still holds of the call that failed comes back first in the next one."""
     engine = FakeLLM(checkpoint)
-    inputs, left, bad = checkpoint.inputs, [], SPLIT()[2]["question"]
+    inputs, left, bad = checkpoint.inputs, [], docs.load_test_split()[2]["question"]
 
     def chat(messages, sampling_params, **options):
         texts = [own[-1]["content"][-1]["text"] for own in messages]

@@ -6,14 +6,12 @@ import json
 import sys
 from argparse import Namespace
 from collections import Counter
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 import lmms_eval.evaluator as evaluator
 import numpy as np
 import pytest
-from lmms_eval.api.model import lmms
 from lmms_eval.models.chat.openai import OpenAICompatible
 from lmms_eval.models.simple.openai import OpenAICompatible as SimpleOpenAI
 from lmms_eval.tasks import TaskManager
@@ -32,15 +30,8 @@ from vrp_tasks.capture.self_evaluation import IS_TRUE
 from vrp_tasks.registration import TASKS_FOLDER
 from vrp_tasks.tasks.shapes import docs
 
-SPLIT = cache(docs.load_test_split)
 GREY = FROM_TOKENS | BOUNDS | FROM_SAMPLES
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """A run's fixed costs left out: collecting garbage of no model, reading the same images."""
-    monkeypatch.setattr(lmms, "clean", lambda self: None)
-    monkeypatch.setattr(docs, "load_test_split", SPLIT)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +133,9 @@ def test_samples_are_as_probable_as_the_server_s_tokens_make_them(listed_end, ch
 
     with loopback(checkpoint, change=heard, listed_end=listed_end) as server:
         _, _, records = run(server, tmp_path, "sample_temperature=1")
-    images = [docs.doc_to_visual(SPLIT()[int(r.doc_id)])[0].tobytes() for r in records]
+    images = [
+        docs.doc_to_visual(docs.load_test_split()[int(r.doc_id)])[0].tobytes() for r in records
+    ]
     expected = [told[r.prompt, image] for r, image in zip(records, images, strict=True)]
     found = [r.signals["predictive_entropy"] for r in records]
     assert found == pytest.approx(expected, abs=1e-6)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from vrp_tasks.access.engine.outputs import choice_of
-from vrp_tasks.access.server.findings import LENGTH, SHIFT
+from vrp_tasks.access.server.findings import LENGTH, logprobs_are_raw
 from vrp_tasks.access.server.replies import Choice
 from vrp_tasks.capture.settings import CaptureSettings
 
@@ -147,14 +146,10 @@ def examined(
 
 def _compare(found: EngineFindings, answer: Choice, sample: Choice) -> None:
     """See whether the first position's log-probabilities change with the temperature."""
-    if found.no_logprobs is not None or not answer.tokens or not sample.tokens:
+    if found.no_logprobs is not None:
         return
-    pairs = zip(answer.tokens[0].top, sample.tokens[0].top, strict=False)
-    both = [(math.exp(one), math.exp(other)) for one, other in pairs]
-    if not both or both[0][0] > 1 - SHIFT < both[0][1]:  # certain at any temperature
-        return
-    found.raw = all(abs(one - other) < SHIFT for one, other in both)
-    if not found.raw:
+    found.raw = logprobs_are_raw(answer, sample)
+    if found.raw is False:
         found.answer_options = {}
         found.vocabulary = None
         found.no_logprobs = (

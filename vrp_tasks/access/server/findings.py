@@ -24,7 +24,7 @@ _LOGPROBS: tuple[dict[str, Any], ...] = (
 # a checkpoint's generation config narrows what some servers sample from; where they know these
 # fields, it no longer does
 _WIDE = {"extra_body": {"top_k": -1, "min_p": 0.0}}
-SHIFT = 0.05  # in a probability, beyond what a batch's rounding does
+_SHIFT = 0.05  # in a probability, beyond what a batch's rounding does
 _REFUSED = (400, 422)
 
 
@@ -262,19 +262,27 @@ class Examination:
         found, first = self.found, self._first
         if found.no_logprobs or first is None:
             return
-        if not first.tokens or not sample.tokens:
-            return
-        pairs = zip(first.tokens[0].top, sample.tokens[0].top, strict=False)
-        both = [(math.exp(one), math.exp(other)) for one, other in pairs]
-        if not both or both[0][0] > 1 - SHIFT < both[0][1]:  # certain at any temperature
-            return
-        found.raw = all(abs(one - other) < SHIFT for one, other in both)
-        if not found.raw:
+        found.raw = logprobs_are_raw(first, sample)
+        if found.raw is False:
             found.answer_options = {}
             found.no_logprobs = (
                 "the server's log-probabilities are those after temperature and top-p (they change "
                 "with them), not the model's; start vLLM with --logprobs-mode raw_logprobs"
             )
+
+
+def logprobs_are_raw(answer: Choice, sample: Choice) -> bool | None:
+    """Whether the first position's log-probabilities are the same at two temperatures.
+
+    None where they do not tell: there are none, or one token is certain at any temperature.
+    """
+    if not answer.tokens or not sample.tokens:
+        return None
+    pairs = zip(answer.tokens[0].top, sample.tokens[0].top, strict=False)
+    both = [(math.exp(one), math.exp(other)) for one, other in pairs]
+    if not both or both[0][0] > 1 - _SHIFT < both[0][1]:
+        return None
+    return all(abs(one - other) < _SHIFT for one, other in both)
 
 
 def _text(reply: Any, name: str) -> str | None:
