@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from sys import intern
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from metrics.record.columns import values_of
 from metrics.record.records import SampleRecord
+
+T = TypeVar("T")
 
 
 class Place(NamedTuple):
@@ -17,6 +20,28 @@ class Place(NamedTuple):
     task: str
     split: str
     doc_id: str
+
+
+class ByPlace(Generic[T]):
+    """Something of many documents, in little memory: no place is held, and of a name one copy."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], dict[str, T]] = {}  # task and split -> document
+
+    def __setitem__(self, place: Place, value: T) -> None:
+        task, split, doc_id = place
+        self._found.setdefault((task, split), {})[intern(doc_id)] = value
+
+    def get(self, place: Place) -> T | None:
+        """That of a document; None if it has none."""
+        return self._found.get((place.task, place.split), {}).get(place.doc_id)
+
+    def of_task(self, task: str) -> Iterator[tuple[Place, T]]:
+        """Those of a task, with their places, one at a time."""
+        for (own, split), values in self._found.items():
+            if own == task:
+                for doc_id, value in values.items():
+                    yield Place(task, split, doc_id), value
 
 
 def place_of(request: Any) -> Place:

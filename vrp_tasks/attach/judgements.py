@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable, Iterator
-from itertools import count
-from sys import intern
+from itertools import count, starmap
 from typing import Any
 
 from metrics.record.packing import Numbers, Pool
 from vrp_tasks.attach.judgement import Judgement
-from vrp_tasks.place import Place
+from vrp_tasks.place import ByPlace, Place
 
 _UNBOUNDED = float("-inf")  # stands for None: no score is below 0
 _POOLED = tuple(n for n in Judgement.__dataclass_fields__ if n not in ("place", "score"))
@@ -20,32 +19,28 @@ class Judgements:
     """The latest judgement of each document; from any thread."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[str, str], dict[str, int]] = {}  # task and split -> document -> row
+        self._rows = ByPlace[int]()
         self._pools: dict[str, Pool[Any]] = {name: Pool() for name in _POOLED}
         self._scores = Numbers("d", _UNBOUNDED)
         self._changing, self._next, self._apart = threading.Lock(), count(), count()
 
     def add(self, judged: Judgement) -> None:
         """One of a document takes the place of that before."""
-        task, split, doc_id = judged.place
         with self._changing:
             for name, pool in self._pools.items():
                 value = getattr(judged, name)
                 pool.append(value, self._key(value))
             self._scores.append(judged.score)
-            self._rows.setdefault((task, split), {})[intern(doc_id)] = next(self._next)
+            self._rows[judged.place] = next(self._next)
 
     def get(self, place: Place) -> Judgement | None:
         """That of a document; None if it has none."""
-        row = self._rows.get((place.task, place.split), {}).get(place.doc_id)
+        row = self._rows.get(place)
         return None if row is None else self._made(place, row)
 
     def of_task(self, task: str) -> Iterator[Judgement]:
         """Those of a task, one at a time."""
-        for (own, split), rows in self._rows.items():
-            if own == task:
-                for doc_id, row in rows.items():
-                    yield self._made(Place(task, split, doc_id), row)
+        return starmap(self._made, self._rows.of_task(task))
 
     def _made(self, place: Place, row: int) -> Judgement:
         parts = {name: pool[row] for name, pool in self._pools.items()}

@@ -6,14 +6,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from sys import intern
 from typing import Any
 
 from loguru import logger
 
 from metrics.record.failures import failure_in
 from metrics.record.records import SampleRecord
-from vrp_tasks.place import Place, place_of, place_of_record
+from vrp_tasks.place import ByPlace, Place, place_of, place_of_record
 from vrp_tasks.run.parts import Entry, Parts
 from vrp_tasks.run.request_identity import RequestIdentity, identity_of
 
@@ -52,7 +51,7 @@ class KnownAnswers:
         self._lm, self._tasks, self._keeps = lm, tasks, keeps_states
         self._parts = parts
         parts.look()
-        self._fits: dict[tuple[str, str], dict[str, bool]] = {}  # task and split -> document
+        self._fits = ByPlace[bool]()
         self._requests: dict[str, dict[str, Any]] = {}  # task -> document -> its request
         self._finding = threading.Lock()
 
@@ -84,7 +83,7 @@ class KnownAnswers:
     def add(self, entries: Iterable[Entry]) -> None:
         """Documents that have just been answered."""
         for entry in entries:
-            self._note(place_of_record(entry.record), fits=True)
+            self._fits[place_of_record(entry.record)] = True
 
     def record(self, request: Any) -> SampleRecord:
         """The record of a request that is answered; KeyError if it is not."""
@@ -109,7 +108,7 @@ class KnownAnswers:
             if entry is None or failure_in(entry.record.missing) is not None:
                 continue
             changed = self._changed(entry, request)
-            self._note(place, fits=not changed)
+            self._fits[place] = not changed
             if not changed:
                 found[index] = entry.response
             n_again += bool(changed)
@@ -128,15 +127,12 @@ class KnownAnswers:
         entry = self._entry(place)
         if entry is None or entry.record.answer != answer:
             return None
-        fits = self._fits.get((place.task, place.split), {}).get(place.doc_id)
+        fits = self._fits.get(place)
         if fits is None:  # lmms-eval's response cache gave the answer
             request = self.request(place)
             fits = request is not None and not self._changed(entry, request)
-            self._note(place, fits=fits)
+            self._fits[place] = fits
         return entry.record if fits else None
-
-    def _note(self, place: Place, *, fits: bool) -> None:
-        self._fits.setdefault((place.task, place.split), {})[intern(place.doc_id)] = fits
 
     def request(self, place: Place) -> Any:
         """The request of a document, as lmms-eval has built it; None if it has not."""
